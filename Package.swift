@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: MIT
+
+import PackageDescription
+
+// The trait `Lab` swaps the implementation behind the seam headers (folio/atomic.h, rcu.h, wait.h,
+// lock.h). A define of a target does not reach a header that another target imports, so it is set
+// three times: for C, for the Clang importer of Swift, and for Swift itself.
+let cSettings: [CSetting] = [
+  .enableWarning("all"),
+  .enableWarning("extra"),
+  .disableWarning("unused-parameter"),
+  .treatAllWarnings(as: .error),
+  .define("FOLIO_LAB", .when(traits: ["Lab"])),
+]
+
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  // Lifetime dependencies of views on their RCU scope (`@_lifetime`); clients need nothing.
+  .enableExperimentalFeature("Lifetimes"),
+  .unsafeFlags(["-Xcc", "-DFOLIO_LAB"], .when(traits: ["Lab"])),
+  .define("LAB", .when(traits: ["Lab"])),
+]
+
+let package = Package(
+  name: "folio",
+  products: [
+    .library(name: "FolioCore", targets: ["FolioCore"]),
+    // One shared object for C programs: CFolio and what Swift exports with @c.
+    .library(name: "folio", type: .dynamic, targets: ["FolioCore"]),
+  ],
+  traits: [
+    .trait(name: "Lab", description: "Route every shared access through the schedule explorer's hooks.")
+  ],
+  targets: [
+    .systemLibrary(name: "CURCU", pkgConfig: "liburcu-bp", providers: [.apt(["liburcu-dev"])]),
+    .target(name: "CFolio", dependencies: ["CURCU"], cSettings: cSettings),
+    .target(name: "FolioCore", dependencies: ["CFolio"], swiftSettings: swiftSettings),
+    .target(
+      name: "TestSupport", dependencies: ["FolioCore"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CFolioTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "FolioCoreTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      swiftSettings: swiftSettings),
+  ],
+  cLanguageStandard: .gnu11,
+  cxxLanguageStandard: .gnucxx17
+)

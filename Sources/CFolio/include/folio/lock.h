@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks: spinlock_t and struct mutex. Both sleep on a futex after a short spin, because a
+ * userspace spinner may have been preempted by the owner's CPU; they differ in what may be done
+ * under them (nothing that blocks under a spinlock). Mirrors the kernel's spinlock.h, mutex.h.
+ *
+ * Each lock has a class. Debug builds record which class was taken under which and stop with
+ * "LOCK" at the first order that closes a cycle, as lockdep does.
+ *
+ * Ordering: lock is ACQUIRE, unlock is RELEASE; neither is FULL.
+ */
+#ifndef FOLIO_LOCK_H
+#define FOLIO_LOCK_H
+
+#include <folio/atomic.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+/** One kind of lock, for the order checker. Static storage; the number is given at first use. */
+struct lock_class {
+	const char *name;
+	atomic_t number;
+};
+
+#define LOCK_CLASS(name_) {name_, ATOMIC_INIT(0)}
+
+/** 0 free, 1 held, 2 held with sleepers. Written by lockers and the holder. */
+typedef struct spinlock {
+	atomic_t state;
+	struct lock_class *_Nullable lock_class;
+} spinlock_t;
+
+/** A lock under which its holder may block. */
+struct mutex {
+	spinlock_t lock;
+};
+
+#define SPIN_LOCK_INIT(class_) {ATOMIC_INIT(0), class_}
+
+void spin_lock_init(spinlock_t *lock, struct lock_class *_Nullable lock_class);
+void spin_lock(spinlock_t *lock);
+bool spin_trylock(spinlock_t *lock) __must_check;
+void spin_unlock(spinlock_t *lock);
+/** True when somebody holds the lock. */
+bool spin_is_locked(const spinlock_t *lock);
+
+void mutex_init(struct mutex *mutex, struct lock_class *_Nullable lock_class);
+void mutex_lock(struct mutex *mutex);
+bool mutex_trylock(struct mutex *mutex) __must_check;
+void mutex_unlock(struct mutex *mutex);
+
+/** Spins until the bit of the word is set by the caller. ACQUIRE. For words that a lock must fit in. */
+void bit_spin_lock(int bit, shared_t *word);
+/** RELEASE; a read-modify-write, so FULL on x86-64. */
+void bit_spin_unlock(int bit, shared_t *word);
+bool bit_spin_is_locked(int bit, const shared_t *word);
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device maps: the words of dev_pagemap, the registry from frame number to map, initial counts and
+ * the free path of the five ZONE_DEVICE types (spec: core.md sections 5 and 6, rows 46-55).
+ * memremap_pages() and memunmap_pages(), the state machines, are written in Swift
+ * (FolioCore/Device) and exported under their kernel names. Mirrors memremap.h and memremap.c.
+ */
+#ifndef FOLIO_MEMREMAP_H
+#define FOLIO_MEMREMAP_H
+
+#include <folio/mm.h>
+#include <folio/percpu_refcount.h>
+#include <folio/rmap.h>
+#include <folio/wait.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+/** ZONE_DEVICE types. 0 is reserved to catch a map that was never filled in. */
+enum memory_type {
+	MEMORY_DEVICE_PRIVATE = 1,
+	MEMORY_DEVICE_COHERENT = 2,
+	MEMORY_DEVICE_FS_DAX = 3,
+	MEMORY_DEVICE_GENERIC = 4,
+	MEMORY_DEVICE_PCI_P2PDMA = 5,
+};
+
+/** Which refcount rules a map follows (design: "rules are values"). */
+enum folio_rules {
+	FOLIO_RULES_STRICT = 0, /**< the merged rules of v6.15 and later, hazards fixed */
+	FOLIO_RULES_KERNEL = 1, /**< v6.18 as merged, hazards included */
+	FOLIO_RULES_LEGACY = 2, /**< v6.14 and before: idle at 1, the 2->1 hook */
+};
+
+/** Callbacks of the driver. They run in the putting thread and must not block. */
+struct dev_pagemap_ops {
+	/** The head page's folio is free; it may be handed out again at once. */
+	void (*_Nullable page_free)(struct page *page);
+	/** Brings a device-private page back to RAM on a CPU fault. vm_fault_t. */
+	unsigned int (*_Nullable migrate_to_ram)(void *vm_fault);
+	/** Poison in frames [pfn, pfn + nr_pages). 0 or -errno. */
+	int (*_Nullable memory_failure)(struct dev_pagemap *pgmap, unsigned long pfn,
+					unsigned long nr_pages, int flags);
+};
+
+/** Frames [start, end], both inclusive. */
+struct pfn_range {
+	unsigned long start;
+	unsigned long end;
+};
+
+/** Memory of the device that holds the map's own struct pages. In pages. */
+struct vmem_altmap {
+	unsigned long base_pfn;
+	unsigned long reserve;
+	unsigned long free;
+	unsigned long alloc;
+};
+
+#define PGMAP_ALTMAP_VALID 1u
+#define FOLIO_PGMAP_RANGES_MAX 8
+
+struct cfolio_ledger;
+
+/**
+ * One device map. Filled in by the driver, owned by it until memremap_pages() and again after
+ * memunmap_pages(). ref counts as core.md 6.2 says.
+ */
+struct dev_pagemap {
+	struct percpu_ref ref;
+	struct completion done;	    /**< completed by ref's release */
+	enum memory_type type;	    /**< fixed before memremap */
+	unsigned int flags;	    /**< PGMAP_*, fixed before memremap */
+	unsigned long vmemmap_shift; /**< order of the compound pages made at memremap; 0: none */
+	const struct dev_pagemap_ops *_Nullable ops;
+	void *_Nullable owner;
+	struct vmem_altmap altmap;
+	int nr_range; /**< ranges in use */
+	struct pfn_range ranges[FOLIO_PGMAP_RANGES_MAX];
+
+	enum folio_rules rules;		/**< fixed before memremap */
+	struct folio_rmap_mode rmap_mode; /**< fixed before memremap */
+	bool strict_teardown;		/**< CI32: memunmap demands idle pages */
+	bool strict_generic;		/**< CI25: a GENERIC page at 0 is a violation */
+	shared_t ledger; /**< struct cfolio_ledger *, or 0; RCU */
+	atomic_long_t frees;		/**< free events, all pages; any putter, RLX */
+	atomic_long_t wakes;		/**< idle wakes sent; any putter, RLX */
+	atomic_t releases;		/**< runs of ref's release (CI30); RLX */
+	atomic_t dead_visible; /**< 1 once a grace period has passed after the kill (CI29) */
+	struct rcu_head rcu;
+};
+
+/** R that an idle page of the map has: 1 for GENERIC and for legacy pages, else 0. */
+static inline int pgmap_idle_count(const struct dev_pagemap *pgmap)
+{
+	if (pgmap->type == MEMORY_DEVICE_GENERIC)
+		return 1;
+	return pgmap->rules == FOLIO_RULES_LEGACY && (pgmap->type == MEMORY_DEVICE_FS_DAX ||
+						      pgmap->type == MEMORY_DEVICE_PCI_P2PDMA);
+}
+
+/** Frames of range i. */
+static inline unsigned long pgmap_range_pages(const struct dev_pagemap *pgmap, int i)
+{
+	return pgmap->ranges[i].end - pgmap->ranges[i].start + 1;
+}
+
+/** True when the frame lies in one of the ranges (and behind the altmap's reserve). */
+bool pgmap_pfn_valid(const struct dev_pagemap *pgmap, unsigned long pfn);
+
+/** Pages of a compound page of the map: 2^vmemmap_shift. */
+static inline unsigned long pgmap_vmemmap_nr(const struct dev_pagemap *pgmap)
+{
+	return 1UL << pgmap->vmemmap_shift;
+}
+
+/** The altmap when the flag says there is one, else NULL. */
+static inline struct vmem_altmap *_Nullable pgmap_altmap(struct dev_pagemap *pgmap)
+{
+	return pgmap->flags & PGMAP_ALTMAP_VALID ? &pgmap->altmap : NULL;
+}
+
+/* ---- registry --------------------------------------------------------------------------------- */
+
+/**
+ * The live map of a frame with one more reference, or NULL. Lock-free; may succeed until a grace
+ * period after the kill, never later (CI29). Trust no page contents of a map that is being made.
+ */
+struct dev_pagemap *_Nullable get_dev_pagemap(unsigned long pfn);
+/** Drops it; NULL is allowed. */
+void put_dev_pagemap(struct dev_pagemap *_Nullable pgmap);
+/** The map of a frame without a reference. Context: a read section, or a reference elsewhere. */
+struct dev_pagemap *_Nullable cfolio_pgmap_lookup(unsigned long pfn);
+/** Registers the range. 0, -EBUSY when it meets a registered range, -ENOMEM. One writer at a time. */
+int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range);
+/** Moves *pfn to the first registered frame in [*pfn, last]; false when there is none. Lock-free. */
+bool cfolio_pgmap_next(unsigned long *pfn, unsigned long last);
+/** Erases the range. The caller waits for a grace period before it reuses the map. */
+void cfolio_pgmap_unregister(struct pfn_range range);
+
+/* ---- pages ------------------------------------------------------------------------------------ */
+
+/** The map of a device page or tail, by the page's own words. Context: see C29 in the spec. */
+struct dev_pagemap *_Nullable page_pgmap(const struct page *page);
+
+bool folio_is_fsdax(const struct folio *folio);
+bool folio_is_device_private(const struct folio *folio);
+bool folio_is_device_coherent(const struct folio *folio);
+bool folio_is_pci_p2pdma(const struct folio *folio);
+
+/** Initialises one page of the map: core.md 5.2. Context: nobody may look at it yet. */
+void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap);
+/** Initialises the frames [pfn, pfn + nr_pages), compound when vmemmap_shift says so. */
+void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn,
+			     unsigned long nr_pages);
+
+/** Runs once per transition of R to 0, in the zero winner: core.md 5.3. */
+void free_zone_device_folio(struct folio *folio);
+
+/**
+ * Hands a free PRIVATE, COHERENT or P2PDMA page out: takes a reference on its map (warns when it is
+ * dying), R := 1, locks it. Context: the driver's allocator owns the page.
+ */
+void zone_device_page_init(struct page *page);
+
+/**
+ * The first frame in [start, end) whose page is not idle - R other than `idle` (0 for a
+ * tail), mapped, or pinned - or FOLIO_NO_PFN. Context: the struct pages are committed.
+ */
+unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned long end);
+
+/**
+ * Address that waiters for idleness of the folio sleep on: the head page, or under legacy rules
+ * its refcount word.
+ */
+const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules);
+
+/** Sends the wake that a change of R or M owes to waiters under strict rules. Cold. */
+void cfolio_folio_changed(const struct folio *folio) __cold;
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Compound pages, word by word. See folio/compound.h.
+ *
+ * What lock-free readers may see. prep and split run with R == 0, so no reader can take a
+ * reference; a reader that computed a head before or during the change is caught by the second
+ * look of try_get_folio(). Within prep, tails come before the head's counters because page 1's
+ * mapping, private and index words and page 2's mapping word are those counters (C35).
+ */
+#include <folio/compound.h>
+#include <folio/ledger.h>
+
+#include <errno.h>
+
+void prep_compound_tail(struct page *head, unsigned long i)
+{
+	struct page *tail = head + i;
+	WRITE_ONCE(tail->mapping, TAIL_MAPPING);
+	WRITE_ONCE(tail->compound_head, (unsigned long)head + 1);
+	WRITE_ONCE(tail->private, 0);
+}
+
+static void write_order(struct folio *folio, unsigned int order)
+{
+	WRITE_ONCE(folio->_flags_1, (READ_ONCE(folio->_flags_1) & ~0xffUL) | order);
+	atomic_set(&folio->_nr_pages, order ? 1 << order : 0);
+}
+
+void folio_set_order(struct folio *folio, unsigned int order)
+{
+	if (FOLIO_WARN_ON(order == 0 || !folio_test_large(folio), &folio->page,
+			  "order of a small folio set"))
+		return;
+	write_order(folio, order);
+}
+
+void folio_reset_order(struct folio *folio)
+{
+	if (FOLIO_WARN_ON(!folio_test_large(folio), &folio->page, "order of a small folio reset"))
+		return;
+	write_order(folio, 0);
+}
+
+void prep_compound_head(struct page *head, unsigned int order)
+{
+	struct folio *folio = (struct folio *)head;
+	folio_set_order(folio, order);
+	atomic_set(&folio->_large_mapcount, -1);
+	atomic_set(&folio->_nr_pages_mapped, 0);
+	WRITE_ONCE(folio->_mm_ids, 0);
+	atomic_set(&folio->_mm_id_mapcount[0], -1);
+	atomic_set(&folio->_mm_id_mapcount[1], -1);
+	atomic_set(&folio->_pincount, 0);
+	atomic_set(&folio->_entire_mapcount, -1);
+	if (order > 1) {
+		unsigned long list = (unsigned long)&folio->_deferred_list_next;
+		WRITE_ONCE(folio->_deferred_list_next, list);
+		WRITE_ONCE(folio->_deferred_list_prev, list);
+	}
+}
+
+static void check_may_form(struct page *head, unsigned int order)
+{
+	FOLIO_BUG_ON(order == 0 || order > MAX_FOLIO_ORDER, "CI8", head, "order %u", order);
+	FOLIO_BUG_ON(page_to_pfn(head) & (BIT(order) - 1), "CI9", head, "not aligned to order %u", order);
+	/* A fresh RAM block has one reference on its first page; a device folio is formed at 0. */
+	FOLIO_BUG_ON(page_ref_count(head) > (is_zone_device_page(head) ? 0 : 1), "CI33", head,
+		     "folio formed while referenced");
+	for (unsigned long i = 0; i < BIT(order); i++) {
+		struct page *page = head + i;
+		FOLIO_BUG_ON(i > 0 && page_ref_count(page) != 0, "CI33", page,
+			     "folio formed over a referenced page");
+		FOLIO_BUG_ON(PageHead(page) || PageTail(page), "CI33", page,
+			     "folio formed over a compound page");
+		FOLIO_BUG_ON(atomic_read(&page->_mapcount) != -1, "CI33", page,
+			     "folio formed over a mapped page");
+	}
+}
+
+void prep_compound_page(struct page *head, unsigned int order)
+{
+	check_may_form(head, order);
+	set_bits(&head->flags, BIT(PG_head));
+	for (unsigned long i = 1; i < BIT(order); i++)
+		prep_compound_tail(head, i);
+	prep_compound_head(head, order);
+	if (folio_events_pending())
+		cfolio_check_prepared((struct folio *)head, order);
+}
+
+void folio_split_to_order_0(struct folio *folio)
+{
+	struct page *head = &folio->page;
+	unsigned int order = folio_order(folio);
+	struct dev_pagemap *pgmap = (struct dev_pagemap *)READ_ONCE(folio->pgmap);
+
+	FOLIO_BUG_ON(order == 0, "CI8", head, "split of a small folio");
+	FOLIO_BUG_ON(folio_ref_count(folio) != 0, "CI33", head, "split while referenced");
+	FOLIO_BUG_ON(folio_mapcount(folio) != 0, "CI33", head, "split while mapped");
+	FOLIO_BUG_ON(atomic_read(&folio->_pincount) != 0, "CI33", head, "split while pinned");
+
+	folio_reset_order(folio);
+	clear_bits(&head->flags, BIT(PG_head));
+	for (unsigned long i = 0; i < BIT(order); i++) {
+		struct page *page = head + i;
+		/*
+		 * The kernel clears the word and then stores the map: a reader without a reference
+		 * can see no map at all (C29). One store leaves nothing to see in between.
+		 */
+		if (pgmap->rules == FOLIO_RULES_KERNEL)
+			WRITE_ONCE(page->compound_head, 0);
+		WRITE_ONCE(page->mapping, 0);
+		WRITE_ONCE(page->compound_head, pgmap);
+		WRITE_ONCE(page->share, 0);
+		/* What the head's counters left in the driver's word of pages 1 and 2. */
+		if (i == 1 || i == 2)
+			WRITE_ONCE(page->zone_device_data, 0);
+		FOLIO_WARN_ON(page_ref_count(page) != 0, page, "split of a folio with a referenced page");
+	}
+	if (folio_events_pending())
+		cfolio_check_split(head, order, pgmap);
+}
+
+void split_page(struct page *page, unsigned int order)
+{
+	FOLIO_BUG_ON(PageHead(page) || PageTail(page), "CI33", page, "split_page of a compound page");
+	FOLIO_BUG_ON(page_ref_count(page) == 0, "CI33", page, "split_page of a free page");
+	for (unsigned long i = 1; i < BIT(order); i++)
+		set_page_count(page + i, 1);
+}
+
+int folio_split(struct folio *folio, unsigned int new_order, int extra,
+		folio_split_slots_t replace_slot, void *context)
+{
+	struct page *head = &folio->page;
+	unsigned int order = folio_order(folio);
+	unsigned long flags = READ_ONCE(folio->flags) & FOLIO_SPLIT_FLAGS;
+	unsigned long step = BIT(new_order);
+	/* The cache holds one reference per page, so each new folio inherits as many as its pages. */
+	int inherited = extra >> (order - new_order);
+
+	FOLIO_BUG_ON(new_order >= order, "CI8", head, "split of order %u to %u", order, new_order);
+	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", head, "split without the folio lock");
+	FOLIO_BUG_ON(folio_mapped(folio), "CI33", head, "split while mapped");
+	if (!folio_ref_freeze(folio, 1 + extra))
+		return -EAGAIN;
+
+	for (unsigned long i = step; i < BIT(order); i += step) {
+		struct page *page = head + i;
+		set_bits(&page->flags, flags);
+		/* Flags are there before the page stops being a tail. */
+		smp_wmb();
+		for (unsigned long j = 0; j < step; j++) {
+			WRITE_ONCE(page[j].mapping, READ_ONCE(folio->mapping));
+			WRITE_ONCE(page[j].compound_head, 0);
+			WRITE_ONCE(page[j].private, 0);
+			WRITE_ONCE(page[j].__folio_index, READ_ONCE(folio->index) + i + j);
+		}
+		if (new_order)
+			prep_compound_page(page, new_order);
+		if (replace_slot)
+			replace_slot(context, folio, page);
+		page_ref_unfreeze(page, inherited + 1);
+	}
+	if (new_order) {
+		folio_set_order(folio, new_order);
+	} else {
+		folio_reset_order(folio);
+		clear_bits(&head->flags, BIT(PG_head));
+	}
+	/* The original last: until then nobody can take it through a slot that is about to move (C09). */
+	folio_ref_unfreeze(folio, inherited + 1);
+	return 0;
+}
+
+int free_tail_page_prepare(struct page *head, unsigned long i)
+{
+	struct folio *folio = (struct folio *)head;
+	struct page *page = head + i;
+	int bad = 0;
+	if (i == 1) {
+		bad += folio_large_mapcount(folio) != 0;
+		bad += atomic_read(&folio->_nr_pages_mapped) != 0;
+		bad += atomic_read(&folio->_mm_id_mapcount[0]) != -1;
+		bad += atomic_read(&folio->_mm_id_mapcount[1]) != -1;
+		bad += atomic_read(&folio->_entire_mapcount) != -1;
+		bad += atomic_read(&folio->_pincount) != 0;
+	} else if (i == 2) {
+		bad += READ_ONCE(folio->_deferred_list_next) != (unsigned long)&folio->_deferred_list_next;
+	} else {
+		bad += READ_ONCE(page->mapping) != TAIL_MAPPING;
+	}
+	bad += !PageTail(page);
+	bad += compound_head(page) != head;
+	WRITE_ONCE(page->mapping, 0);
+	WRITE_ONCE(page->compound_head, 0);
+	return bad;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+/* Locks and their order checker. See folio/lock.h; mirrors the kernel's spinlock, mutex, lockdep. */
+#include <folio/bug.h>
+#include <folio/lock.h>
+#include <folio/sys.h>
+#include <folio/thread.h>
+
+#if defined(DEBUG)
+
+/*
+ * Order checker. after[a] holds the classes that were ever taken while a was held. Taking b under
+ * a is an error when a is reachable from b: some thread takes them the other way round. Bits are
+ * only ever set, by any thread, RLX: a missed bit delays a report by one acquisition.
+ */
+#define CLASSES_MAX 64
+static shared_t after[CLASSES_MAX];
+static atomic_t classes;
+
+static int class_number(struct lock_class *lock_class)
+{
+	int number = atomic_read(&lock_class->number);
+	if (number == 0) {
+		int fresh = atomic_add_return(1, &classes);
+		if (fresh >= CLASSES_MAX)
+			cfolio_bug("LOCK", NULL, "more than %d lock classes", CLASSES_MAX - 1);
+		number = atomic_cmpxchg(&lock_class->number, 0, fresh);
+		if (number == 0)
+			number = fresh;
+	}
+	return number;
+}
+
+static unsigned long reachable_from(int number)
+{
+	unsigned long seen = BIT(number), front = seen;
+	while (front) {
+		int next = __builtin_ctzl(front);
+		front &= front - 1;
+		unsigned long fresh = READ_ONCE(after[next]) & ~seen;
+		seen |= fresh;
+		front |= fresh;
+	}
+	return seen;
+}
+
+static void lock_order_acquire(struct lock_class *lock_class)
+{
+	struct folio_thread *thread = folio_this_thread();
+	if (!lock_class)
+		return;
+	int taken = class_number(lock_class);
+	for (unsigned int i = 0; i < thread->locks_held; i++) {
+		const struct lock_class *held = thread->locks[i];
+		int number = atomic_read(&held->number);
+		if (READ_ONCE(after[number]) & BIT(taken))
+			continue;
+		if (reachable_from(taken) & BIT(number))
+			cfolio_bug("LOCK", NULL, "%s taken under %s, elsewhere in the other order",
+				   lock_class->name, held->name);
+		set_bits(&after[number], BIT(taken));
+	}
+	if (thread->locks_held == FOLIO_LOCKS_HELD_MAX)
+		cfolio_bug("LOCK", NULL, "more than %d locks held", FOLIO_LOCKS_HELD_MAX);
+	thread->locks[thread->locks_held++] = lock_class;
+}
+
+static void lock_order_release(struct lock_class *lock_class)
+{
+	struct folio_thread *thread = folio_this_thread();
+	if (!lock_class)
+		return;
+	for (unsigned int i = thread->locks_held; i-- > 0;) {
+		if (thread->locks[i] != lock_class)
+			continue;
+		for (; i + 1 < thread->locks_held; i++)
+			thread->locks[i] = thread->locks[i + 1];
+		thread->locks_held--;
+		return;
+	}
+	cfolio_bug("LOCK", NULL, "%s released by a thread that does not hold it", lock_class->name);
+}
+
+#else
+
+static inline void lock_order_acquire(struct lock_class *lock_class)
+{
+	(void)lock_class;
+}
+
+static inline void lock_order_release(struct lock_class *lock_class)
+{
+	(void)lock_class;
+}
+
+#endif
+
+#define SPINS 100
+
+void spin_lock_init(spinlock_t *lock, struct lock_class *lock_class)
+{
+	atomic_set(&lock->state, 0);
+	lock->lock_class = lock_class;
+}
+
+/*
+ * Mutual exclusion: only the exchange 0 -> nonzero enters. No lost sleeper: a sleeper sets 2
+ * before it sleeps and the futex call compares with 2; the holder's exchange to 0 sees that 2, or
+ * comes before it and then the sleeper's exchange sees 0 and owns the lock.
+ */
+static void spin_lock_slow(spinlock_t *lock)
+{
+	for (int i = 0; i < SPINS; i++) {
+		int expected = 0;
+		if (atomic_read(&lock->state) == 0 && atomic_try_cmpxchg(&lock->state, &expected, 1))
+			return;
+		cpu_relax();
+	}
+	while (atomic_xchg(&lock->state, 2) != 0)
+		cfolio_futex_wait(&lock->state, 2, 0);
+}
+
+void spin_lock(spinlock_t *lock)
+{
+	int expected = 0;
+	lock_order_acquire(lock->lock_class);
+	if (unlikely(!atomic_try_cmpxchg(&lock->state, &expected, 1)))
+		spin_lock_slow(lock);
+}
+
+bool spin_trylock(spinlock_t *lock)
+{
+	int expected = 0;
+	if (!atomic_try_cmpxchg(&lock->state, &expected, 1))
+		return false;
+	lock_order_acquire(lock->lock_class);
+	return true;
+}
+
+void spin_unlock(spinlock_t *lock)
+{
+	lock_order_release(lock->lock_class);
+	if (unlikely(atomic_xchg(&lock->state, 0) == 2))
+		cfolio_futex_wake(&lock->state, 1);
+}
+
+bool spin_is_locked(const spinlock_t *lock)
+{
+	return atomic_read(&lock->state) != 0;
+}
+
+void mutex_init(struct mutex *mutex, struct lock_class *lock_class)
+{
+	spin_lock_init(&mutex->lock, lock_class);
+}
+
+void mutex_lock(struct mutex *mutex)
+{
+	spin_lock(&mutex->lock);
+}
+
+bool mutex_trylock(struct mutex *mutex)
+{
+	return spin_trylock(&mutex->lock);
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+	spin_unlock(&mutex->lock);
+}
+
+void bit_spin_lock(int bit, shared_t *word)
+{
+	/* The word has no room for a sleeper mark; after a short spin the owner needs our CPU. */
+	for (int i = 0; !test_and_set_bits_lock(word, BIT(bit)); i++) {
+		if (i < SPINS)
+			cpu_relax();
+		else
+			cfolio_yield();
+	}
+}
+
+void bit_spin_unlock(int bit, shared_t *word)
+{
+	clear_bits_unlock(word, BIT(bit));
+}
+
+bool bit_spin_is_locked(int bit, const shared_t *word)
+{
+	return (READ_ONCE(*word) & BIT(bit)) != 0;
+}

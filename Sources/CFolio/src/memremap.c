@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Registry, initial counts and free path of device pages. See folio/memremap.h; the state
+ * machines of memremap and memunmap are in FolioCore/Device.
+ */
+#include <folio/compound.h>
+#include <folio/ledger.h>
+#include <folio/vmemmap.h>
+#include <folio/xarray.h>
+
+#include <errno.h>
+#include <pthread.h>
+
+/* ---- registry --------------------------------------------------------------------------------- */
+
+static struct xarray pgmap_array;
+static pthread_once_t pgmap_array_once = PTHREAD_ONCE_INIT;
+
+static struct lock_class registry_class = LOCK_CLASS("pgmap registry");
+/* Serialises registration: the test for a free range and the store are one step. */
+static struct mutex registry_lock = {SPIN_LOCK_INIT(&registry_class)};
+
+static void init_pgmap_array(void)
+{
+	xa_init(&pgmap_array);
+}
+
+struct dev_pagemap *cfolio_pgmap_lookup(unsigned long pfn)
+{
+	return xa_load(&pgmap_array, pfn);
+}
+
+/*
+ * Safety (T11, T12). The map's memory and its pages live until a grace period after the erase, so
+ * what xa_load() returns inside the section may be looked at. Whether it may be used is decided by
+ * tryget_live: it fails once DEAD is visible, at the latest a grace period after the kill.
+ */
+struct dev_pagemap *get_dev_pagemap(unsigned long pfn)
+{
+	rcu_read_lock();
+	struct dev_pagemap *pgmap = xa_load(&pgmap_array, pfn);
+	/* Sampled before the attempt: a kill that completes during it is no violation. */
+	bool dead = pgmap && unlikely(atomic_read_acquire(&pgmap->dead_visible));
+	if (pgmap && !percpu_ref_tryget_live_rcu(&pgmap->ref))
+		pgmap = NULL;
+	if (unlikely(pgmap && dead))
+		cfolio_violation("CI29", pfn, "lookup succeeded after the kill was visible everywhere");
+	rcu_read_unlock();
+	return pgmap;
+}
+
+void put_dev_pagemap(struct dev_pagemap *pgmap)
+{
+	if (pgmap)
+		percpu_ref_put(&pgmap->ref);
+}
+
+int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range)
+{
+	pthread_once(&pgmap_array_once, init_pgmap_array);
+	mutex_lock(&registry_lock);
+	int result = -EBUSY;
+	unsigned long index = range.start;
+	if (!xa_find(&pgmap_array, &index, range.end, XA_PRESENT))
+		result = xa_err(xa_store_range(&pgmap_array, range.start, range.end, pgmap));
+	mutex_unlock(&registry_lock);
+	return result;
+}
+
+bool cfolio_pgmap_next(unsigned long *pfn, unsigned long last)
+{
+	return xa_find(&pgmap_array, pfn, last, XA_PRESENT) != NULL;
+}
+
+void cfolio_pgmap_unregister(struct pfn_range range)
+{
+	/* Erasing needs no memory: every entry of the range lies inside it. */
+	mutex_lock(&registry_lock);
+	(void)xa_store_range(&pgmap_array, range.start, range.end, NULL);
+	mutex_unlock(&registry_lock);
+}
+
+bool pgmap_pfn_valid(const struct dev_pagemap *pgmap, unsigned long pfn)
+{
+	for (int i = 0; i < pgmap->nr_range; i++) {
+		const struct pfn_range *range = &pgmap->ranges[i];
+		unsigned long first = range->start;
+		if (i == 0 && (pgmap->flags & PGMAP_ALTMAP_VALID))
+			first += pgmap->altmap.reserve + pgmap->altmap.free;
+		if (pfn >= first && pfn <= range->end)
+			return true;
+	}
+	return false;
+}
+
+/* ---- which map, which type -------------------------------------------------------------------- */
+
+/*
+ * The map as the head's word says. Without a reference the word may be caught in a re-shaping:
+ * odd (the page became a tail after its head was computed) or, under kernel rules, empty. The
+ * kernel would follow it blindly; here the registry answers, and an audited map reports it (C29).
+ */
+static struct dev_pagemap *folio_pgmap(const struct folio *folio)
+{
+	unsigned long word = READ_ONCE(folio->pgmap);
+	if (likely(word && !(word & 1)))
+		return (struct dev_pagemap *)word;
+	rcu_read_lock();
+	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
+	if (pgmap && pgmap->rules == FOLIO_RULES_KERNEL && READ_ONCE(pgmap->ledger))
+		cfolio_violation("C29", folio_pfn(folio), "map read as %#lx without a reference", word);
+	rcu_read_unlock();
+	return pgmap;
+}
+
+struct dev_pagemap *page_pgmap(const struct page *page)
+{
+	if (FOLIO_WARN_ON(!is_zone_device_page(page), page, "page_pgmap of a page that is no device page"))
+		return NULL;
+	return folio_pgmap(page_folio(page));
+}
+
+static bool folio_is_type(const struct folio *folio, enum memory_type type)
+{
+	if (!folio_is_zone_device(folio))
+		return false;
+	const struct dev_pagemap *pgmap = folio_pgmap(folio);
+	return pgmap && pgmap->type == type;
+}
+
+bool folio_is_fsdax(const struct folio *folio)
+{
+	return folio_is_type(folio, MEMORY_DEVICE_FS_DAX);
+}
+
+bool folio_is_device_private(const struct folio *folio)
+{
+	return folio_is_type(folio, MEMORY_DEVICE_PRIVATE);
+}
+
+bool folio_is_device_coherent(const struct folio *folio)
+{
+	return folio_is_type(folio, MEMORY_DEVICE_COHERENT);
+}
+
+bool folio_is_pci_p2pdma(const struct folio *folio)
+{
+	return folio_is_type(folio, MEMORY_DEVICE_PCI_P2PDMA);
+}
+
+/* ---- initialisation --------------------------------------------------------------------------- */
+
+static void init_page(struct page *page, unsigned long flags, int count)
+{
+	WRITE_ONCE(page->flags, flags);
+	WRITE_ONCE(page->lru_next, 0);
+	WRITE_ONCE(page->lru_prev, 0);
+	WRITE_ONCE(page->mapping, 0);
+	WRITE_ONCE(page->__folio_index, 0);
+	WRITE_ONCE(page->private, 0);
+	atomic_set(&page->_mapcount, -1);
+	atomic_set(&page->_refcount, count);
+	WRITE_ONCE(page->memcg_data, 0);
+}
+
+void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap)
+{
+	init_page(page, (unsigned long)ZONE_DEVICE << ZONES_PGSHIFT | BIT(PG_reserved),
+		  pgmap_idle_count(pgmap));
+	WRITE_ONCE(page->compound_head, pgmap);
+}
+
+static void memmap_init_compound(struct page *head, struct dev_pagemap *pgmap)
+{
+	set_bits(&head->flags, BIT(PG_head));
+	for (unsigned long i = 1; i < pgmap_vmemmap_nr(pgmap); i++) {
+		__init_zone_device_page(head + i, pgmap);
+		prep_compound_tail(head, i);
+		set_page_count(head + i, 0);
+	}
+	/* Last: page 2's own initialisation would overwrite the head's list. */
+	prep_compound_head(head, (unsigned int)pgmap->vmemmap_shift);
+}
+
+void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned long step = pgmap_vmemmap_nr(pgmap);
+	for (unsigned long i = 0; i < nr_pages; i += step) {
+		struct page *page = pfn_to_page(pfn + i);
+		__init_zone_device_page(page, pgmap);
+		if (step > 1)
+			memmap_init_compound(page, pgmap);
+	}
+}
+
+void zone_device_page_init(struct page *page)
+{
+	struct dev_pagemap *pgmap = folio_pgmap(page_folio(page));
+	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(pgmap), "CI26", page,
+		     "a page in use handed out again");
+	FOLIO_WARN_ON(!percpu_ref_tryget_live(&pgmap->ref), page, "page handed out by a dying map");
+	set_page_count(page, 1);
+	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");
+}
+
+unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned long end)
+{
+	for (unsigned long pfn = start; pfn < end; pfn++) {
+		const struct page *page = pfn_to_page(pfn);
+		bool tail = PageTail(page);
+		if (page_ref_count(page) != (tail ? 0 : idle))
+			return pfn;
+		if (!tail && (folio_mapped((const struct folio *)page) ||
+			      (PageHead(page) && folio_maybe_dma_pinned((const struct folio *)page))))
+			return pfn;
+	}
+	return FOLIO_NO_PFN;
+}
+
+/* ---- the free path ---------------------------------------------------------------------------- */
+
+const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules)
+{
+	return rules == FOLIO_RULES_LEGACY ? (const void *)&folio->page._refcount : &folio->page;
+}
+
+void cfolio_folio_changed(const struct folio *folio)
+{
+	rcu_read_lock();
+	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
+	bool owed = pgmap && pgmap->rules == FOLIO_RULES_STRICT;
+	rcu_read_unlock();
+	if (owed)
+		wake_up_var(&folio->page);
+}
+
+/* Nobody waits: nothing to hash, nothing to look up. The put before was FULL (T4). */
+static void wake_idle_waiters(struct folio *folio)
+{
+	int events = atomic_read(&cfolio_events);
+	if (likely(events == 0))
+		return;
+	if (events & FOLIO_EVENT_LEDGER)
+		cfolio_ledger_wake(&folio->page);
+	if (events >= FOLIO_EVENT_WAITER)
+		wake_up_var(&folio->page);
+}
+
+static bool page_free(struct dev_pagemap *pgmap, struct folio *folio)
+{
+	if (FOLIO_WARN_ON(!pgmap->ops || !pgmap->ops->page_free, &folio->page, "no page_free operation"))
+		return false;
+	pgmap->ops->page_free(&folio->page);
+	return true;
+}
+
+static void free_generic(struct dev_pagemap *pgmap, struct folio *folio)
+{
+	FOLIO_BUG_ON(pgmap->strict_generic, "CI25", &folio->page,
+		     "base reference of a device-dax page dropped");
+	/* The kernel gives the base reference back and hides the extra put (C72). */
+	if (READ_ONCE(pgmap->ledger))
+		cfolio_violation("C72", folio_pfn(folio), "CI25: R reached 0 and was reset to 1");
+	folio_set_count(folio, 1);
+}
+
+/* v6.14 and before: FS_DAX pages come here only through a put that misses the 2->1 hook (C42). */
+static void free_legacy(struct dev_pagemap *pgmap, struct folio *folio)
+{
+	WRITE_ONCE(folio->mapping, 0);
+	bool has_operation = page_free(pgmap, folio);
+	if (pgmap->type == MEMORY_DEVICE_PRIVATE || pgmap->type == MEMORY_DEVICE_COHERENT) {
+		if (has_operation)
+			put_dev_pagemap(pgmap);
+	} else {
+		folio_set_count(folio, 1);
+	}
+}
+
+void free_zone_device_folio(struct folio *folio)
+{
+	struct dev_pagemap *pgmap = folio_pgmap(folio);
+	if (FOLIO_WARN_ON(!pgmap, &folio->page, "device folio without a map freed"))
+		return;
+	if (folio_events_pending())
+		cfolio_ledger_free(&folio->page);
+	if (folio_test_anon(folio)) {
+		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page, "large anonymous device folio");
+		folio_clear_flag(folio, PG_anon_exclusive);
+	}
+	if (unlikely(pgmap->rules == FOLIO_RULES_LEGACY)) {
+		free_legacy(pgmap, folio);
+		return;
+	}
+	switch (pgmap->type) {
+	case MEMORY_DEVICE_FS_DAX:
+		wake_idle_waiters(folio);
+		break;
+	case MEMORY_DEVICE_GENERIC:
+		free_generic(pgmap, folio);
+		break;
+	case MEMORY_DEVICE_PRIVATE:
+	case MEMORY_DEVICE_COHERENT:
+		WRITE_ONCE(folio->mapping, 0);
+		/* Once handed back the page may be allocated again: only the map is touched after. */
+		if (page_free(pgmap, folio))
+			put_dev_pagemap(pgmap);
+		break;
+	case MEMORY_DEVICE_PCI_P2PDMA:
+		WRITE_ONCE(folio->mapping, 0);
+		(void)page_free(pgmap, folio);
+		break;
+	}
+}
+
+/* ---- RAM -------------------------------------------------------------------------------------- */
+
+static shared_t ram_free; /* cfolio_ram_free_t; set before RAM is used */
+
+void cfolio_ram_set_free(cfolio_ram_free_t free_folio)
+{
+	smp_store_release(&ram_free, free_folio);
+}
+
+void cfolio_ram_free_folio(struct folio *folio)
+{
+	cfolio_ram_free_t free_folio = (cfolio_ram_free_t)smp_load_acquire(&ram_free);
+	FOLIO_BUG_ON(!free_folio, "CI22", &folio->page, "RAM page freed and nobody owns RAM");
+	free_folio(folio);
+}
+
+void cfolio_ram_init_pages(unsigned long pfn, unsigned long nr_pages)
+{
+	for (unsigned long i = 0; i < nr_pages; i++)
+		init_page(pfn_to_page(pfn + i), (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT, 0);
+}

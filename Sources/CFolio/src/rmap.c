@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Mapping counters. See folio/rmap.h.
+ *
+ * Orders. Adds reach a page from 0 by inc_and_test and removes leave it by add_negative, both FULL.
+ * Removing lowers L before the per-page counts and adding raises it after them (PAGE_MAPCOUNT), so
+ * a reader that finds L == 0 finds no page counted later than that L (C54).
+ *
+ * A new mapping can be what makes "references equal mappings" true: insertion and fork raise R
+ * first and M second. So under strict rules an add looks for waiters, after a full barrier.
+ */
+#include <folio/ledger.h>
+#include <folio/memremap.h>
+
+#include <errno.h>
+
+struct folio_rmap_mode cfolio_ram_rmap_mode = {.page_mapcount = true, .mm_id = true};
+
+const struct folio_rmap_mode *cfolio_rmap_mode(const struct folio *folio)
+{
+	if (folio_is_zone_device(folio))
+		return &page_pgmap(&folio->page)->rmap_mode;
+	return &cfolio_ram_rmap_mode;
+}
+
+static void mapping_added(struct folio *folio, int entries)
+{
+	smp_mb__after_atomic();
+	int events = atomic_read(&cfolio_events);
+	if (likely(events == 0))
+		return;
+	if (events & FOLIO_EVENT_LEDGER)
+		cfolio_ledger_map(&folio->page, entries);
+	if (events >= FOLIO_EVENT_WAITER)
+		cfolio_folio_changed(folio);
+}
+
+static void mapping_removed(struct folio *folio, int entries)
+{
+	if (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)
+		cfolio_ledger_map(&folio->page, -entries);
+}
+
+/* ---- L and the MM-id slots -------------------------------------------------------------------- */
+
+/*
+ * Under the bit lock: two slots say which mms map the folio and how often. Reads and writes of L
+ * and the slots are plain read + store, which only the lock makes sound (C53).
+ */
+static unsigned long slot_id(const struct folio *folio, int slot)
+{
+	return (READ_ONCE(folio->_mm_ids) >> (slot * 32)) & MM_ID_MASK;
+}
+
+static void set_slot_id(struct folio *folio, int slot, unsigned long id)
+{
+	unsigned long ids = READ_ONCE(folio->_mm_ids) & ~(MM_ID_MASK << (slot * 32));
+	WRITE_ONCE(folio->_mm_ids, ids | id << (slot * 32));
+}
+
+static void set_shared(struct folio *folio, bool shared)
+{
+	unsigned long ids = READ_ONCE(folio->_mm_ids) & ~BIT(FOLIO_MM_IDS_SHARED_BITNUM);
+	WRITE_ONCE(folio->_mm_ids, shared ? ids | BIT(FOLIO_MM_IDS_SHARED_BITNUM) : ids);
+}
+
+static void slots_add(struct folio *folio, int diff, mm_id_t mm, int before)
+{
+	for (int slot = 0; slot < 2; slot++) {
+		if (slot_id(folio, slot) != mm)
+			continue;
+		atomic_t *count = &folio->_mm_id_mapcount[slot];
+		atomic_set(count, atomic_read(count) + diff);
+		return;
+	}
+	for (int slot = 0; slot < 2; slot++) {
+		if (slot_id(folio, slot) != MM_ID_DUMMY)
+			continue;
+		set_slot_id(folio, slot, mm);
+		atomic_set(&folio->_mm_id_mapcount[slot], diff - 1);
+		if (before > 0)
+			set_shared(folio, true);
+		return;
+	}
+}
+
+static void slots_sub(struct folio *folio, int diff, mm_id_t mm, int after)
+{
+	for (int slot = 0; slot < 2; slot++) {
+		if (slot_id(folio, slot) != mm)
+			continue;
+		int count = atomic_read(&folio->_mm_id_mapcount[slot]) - diff;
+		atomic_set(&folio->_mm_id_mapcount[slot], count < 0 ? -1 : count);
+		if (count < 0)
+			set_slot_id(folio, slot, MM_ID_DUMMY);
+		break;
+	}
+	if (atomic_read(&folio->_mm_id_mapcount[0]) + 1 == after ||
+	    atomic_read(&folio->_mm_id_mapcount[1]) + 1 == after)
+		set_shared(folio, false);
+}
+
+struct folio_mm_slots folio_mm_slots(const struct folio *folio)
+{
+	unsigned long ids = READ_ONCE(folio->_mm_ids);
+	return (struct folio_mm_slots){
+		.id0 = (unsigned int)(ids & MM_ID_MASK),
+		.id1 = (unsigned int)((ids >> 32) & MM_ID_MASK),
+		.count0 = atomic_read(&folio->_mm_id_mapcount[0]),
+		.count1 = atomic_read(&folio->_mm_id_mapcount[1]),
+		.shared = (ids & BIT(FOLIO_MM_IDS_SHARED_BITNUM)) != 0,
+		.locked = (ids & BIT(FOLIO_MM_IDS_LOCK_BITNUM)) != 0,
+	};
+}
+
+int folio_add_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
+{
+	if (!cfolio_rmap_mode(folio)->mm_id)
+		return atomic_add_return_relaxed(diff, &folio->_large_mapcount) + 1;
+	bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
+	int before = folio_large_mapcount(folio);
+	atomic_set(&folio->_large_mapcount, before + diff - 1);
+	slots_add(folio, diff, mm, before);
+	bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
+	return before + diff;
+}
+
+int folio_sub_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
+{
+	if (!cfolio_rmap_mode(folio)->mm_id)
+		return atomic_add_return_relaxed(-diff, &folio->_large_mapcount) + 1;
+	bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
+	int after = folio_large_mapcount(folio) - diff;
+	atomic_set(&folio->_large_mapcount, after - 1);
+	slots_sub(folio, diff, mm, after);
+	bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
+	return after;
+}
+
+/* ---- file mappings ---------------------------------------------------------------------------- */
+
+static bool refuse(struct folio *folio, const struct page *page, long nr, long needed)
+{
+	bool zero = is_zero_folio(folio) || is_huge_zero_folio(folio);
+	if (FOLIO_WARN_ON(zero, page, "rmap of a zero folio"))
+		return true;
+	if (FOLIO_WARN_ON(folio_has_type(folio), page, "rmap of a typed page (CI65)"))
+		return true;
+	if (FOLIO_WARN_ON(nr < 1 || page < &folio->page ||
+				  page + nr > &folio->page + folio_nr_pages(folio),
+			  page, "rmap beyond the folio"))
+		return true;
+	return FOLIO_WARN_ON(needed && folio_nr_pages(folio) != needed, page,
+			     "rmap of a huge leaf of another order");
+}
+
+static void add_pages(struct folio *folio, struct page *page, int nr)
+{
+	int first = 0;
+	for (int i = 0; i < nr; i++)
+		first += atomic_inc_and_test(&page[i]._mapcount);
+	if (first)
+		(void)atomic_add_return_relaxed(first, &folio->_nr_pages_mapped);
+}
+
+static void remove_pages(struct folio *folio, struct page *page, int nr)
+{
+	int last = 0;
+	for (int i = 0; i < nr; i++)
+		last += atomic_add_negative(-1, &page[i]._mapcount);
+	if (last)
+		(void)atomic_add_return_relaxed(-last, &folio->_nr_pages_mapped);
+}
+
+void folio_add_file_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t mm)
+{
+	if (refuse(folio, page, nr, 0))
+		return;
+	if (!folio_test_large(folio)) {
+		(void)atomic_inc_and_test(&folio->_mapcount);
+	} else {
+		if (cfolio_rmap_mode(folio)->page_mapcount)
+			add_pages(folio, page, nr);
+		(void)folio_add_large_mapcount(folio, nr, mm);
+	}
+	mapping_added(folio, nr);
+}
+
+void folio_remove_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t mm)
+{
+	if (refuse(folio, page, nr, 0))
+		return;
+	if (!folio_test_large(folio)) {
+		(void)atomic_add_negative(-1, &folio->_mapcount);
+	} else {
+		(void)folio_sub_large_mapcount(folio, nr, mm);
+		if (cfolio_rmap_mode(folio)->page_mapcount)
+			remove_pages(folio, page, nr);
+	}
+	mapping_removed(folio, nr);
+}
+
+static void add_entire(struct folio *folio, long pages, mm_id_t mm)
+{
+	if (refuse(folio, &folio->page, pages, pages))
+		return;
+	bool first = atomic_inc_and_test(&folio->_entire_mapcount);
+	if (first && cfolio_rmap_mode(folio)->page_mapcount)
+		(void)atomic_add_return_relaxed(ENTIRELY_MAPPED, &folio->_nr_pages_mapped);
+	(void)folio_add_large_mapcount(folio, 1, mm);
+	mapping_added(folio, 1);
+}
+
+static void remove_entire(struct folio *folio, long pages, mm_id_t mm)
+{
+	if (refuse(folio, &folio->page, pages, pages))
+		return;
+	bool counted = cfolio_rmap_mode(folio)->page_mapcount;
+	/* With per-page counts L falls first, without them EM does. */
+	if (counted)
+		(void)folio_sub_large_mapcount(folio, 1, mm);
+	bool last = atomic_add_negative(-1, &folio->_entire_mapcount);
+	if (!counted)
+		(void)folio_sub_large_mapcount(folio, 1, mm);
+	else if (last)
+		(void)atomic_add_return_relaxed(-ENTIRELY_MAPPED, &folio->_nr_pages_mapped);
+	mapping_removed(folio, 1);
+}
+
+void folio_add_file_rmap_pmd(struct folio *folio, mm_id_t mm)
+{
+	add_entire(folio, HPAGE_PMD_NR, mm);
+}
+
+void folio_add_file_rmap_pud(struct folio *folio, mm_id_t mm)
+{
+	add_entire(folio, HPAGE_PUD_NR, mm);
+}
+
+void folio_remove_rmap_pmd(struct folio *folio, mm_id_t mm)
+{
+	remove_entire(folio, HPAGE_PMD_NR, mm);
+}
+
+void folio_remove_rmap_pud(struct folio *folio, mm_id_t mm)
+{
+	remove_entire(folio, HPAGE_PUD_NR, mm);
+}
+
+void folio_dup_file_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child)
+{
+	if (refuse(folio, page, nr, 0))
+		return;
+	if (!folio_test_large(folio)) {
+		atomic_inc(&folio->_mapcount);
+	} else {
+		/* The parent maps each page, so none goes 0 -> 1 and NM stays. */
+		if (cfolio_rmap_mode(folio)->page_mapcount) {
+			for (int i = 0; i < nr; i++)
+				atomic_inc(&page[i]._mapcount);
+		}
+		(void)folio_add_large_mapcount(folio, nr, child);
+	}
+	mapping_added(folio, nr);
+}
+
+void folio_dup_file_rmap_pmd(struct folio *folio, mm_id_t child)
+{
+	if (refuse(folio, &folio->page, HPAGE_PMD_NR, HPAGE_PMD_NR))
+		return;
+	atomic_inc(&folio->_entire_mapcount);
+	(void)folio_add_large_mapcount(folio, 1, child);
+	mapping_added(folio, 1);
+}
+
+/* ---- anonymous mappings ----------------------------------------------------------------------- */
+
+static bool page_anon_exclusive(const struct page *page)
+{
+	return (READ_ONCE(page->flags) & BIT(PG_anon_exclusive)) != 0;
+}
+
+int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child,
+				 bool maybe_pinned)
+{
+	for (int i = 0; i < nr && maybe_pinned; i++) {
+		if (page_anon_exclusive(page + i))
+			return -EBUSY;
+	}
+	for (int i = 0; i < nr; i++)
+		clear_bits(&page[i].flags, BIT(PG_anon_exclusive));
+	folio_dup_file_rmap_ptes(folio, page, nr, child);
+	return 0;
+}
+
+/*
+ * Against a fast pin (T6): the caller cleared the entry; MB; we read the pin count. The pinner
+ * raises the count; MB; re-reads the entry, then the exclusive bit. One of us sees the other.
+ */
+int folio_try_share_anon_rmap_pte(struct folio *folio, struct page *page)
+{
+	smp_mb();
+	if (folio_maybe_dma_pinned(folio))
+		return -EBUSY;
+	clear_bits(&page->flags, BIT(PG_anon_exclusive));
+	smp_mb__after_atomic();
+	return 0;
+}
+
+void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive)
+{
+	folio_set_flag(folio, PG_swapbacked);
+	if (folio_test_large(folio)) {
+		long pages = folio_nr_pages(folio);
+		for (long i = 0; i < pages; i++) {
+			if (cfolio_rmap_mode(folio)->page_mapcount)
+				atomic_set(&folio_page(folio, i)->_mapcount, 0);
+			if (exclusive)
+				set_bits(&folio_page(folio, i)->flags, BIT(PG_anon_exclusive));
+		}
+		if (cfolio_rmap_mode(folio)->page_mapcount)
+			atomic_set(&folio->_nr_pages_mapped, (int)pages);
+		(void)folio_add_large_mapcount(folio, (int)pages, mm);
+		mapping_added(folio, (int)pages);
+		return;
+	}
+	atomic_set(&folio->_mapcount, 0);
+	if (exclusive)
+		folio_set_flag(folio, PG_anon_exclusive);
+	mapping_added(folio, 1);
+}
+
+void folio_move_anon_rmap(struct folio *folio, unsigned long anon_mapping)
+{
+	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", &folio->page, "move without the lock");
+	WRITE_ONCE(folio->mapping, anon_mapping | FOLIO_MAPPING_ANON);
+}

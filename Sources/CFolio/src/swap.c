@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Get and put, one by one and in batches (spec: core.md section 4, rows 18-30). The inline forms
+ * are in folio/mm.h. Mirrors the kernel's swap.c and the put half of memremap.c.
+ */
+#include <folio/ledger.h>
+#include <folio/vmemmap.h>
+
+void get_page(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	if (FOLIO_WARN_ON(folio_test_slab(folio) || folio_test_large_kmalloc(folio), page,
+			  "get_page of a slab or kmalloc page"))
+		return;
+	folio_get(folio);
+}
+
+bool try_get_page(struct page *page)
+{
+	page = compound_head(page);
+	if (FOLIO_WARN_ON(page_ref_count(page) <= 0, page, "try_get_page with R <= 0"))
+		return false;
+	page_ref_inc(page);
+	return true;
+}
+
+struct folio *folio_get_nontail_page(struct page *page)
+{
+	return get_page_unless_zero(page) ? (struct folio *)page : NULL;
+}
+
+/*
+ * Why the second look (CI37). Definitions: P the page asked for, H = page_folio(P) as read.
+ *   1. H was read without a reference, so by the time of the add H may be a different folio's head
+ *      and its R belong to a stranger.
+ *   2. add_unless(0) succeeds only while H is live, and is FULL: the head word of P is read after.
+ *   3. A folio with R > 0 is not split or re-formed (CI33). So if P's head still is H after 2, P is
+ *      in H now and stays in it as long as we hold the references. Otherwise we give them back.
+ */
+struct folio *try_get_folio(struct page *page, int refs)
+{
+	for (;;) {
+		struct folio *folio = page_folio(page);
+		if (FOLIO_WARN_ON(folio_ref_count(folio) < 0, page, "try_get_folio with R < 0"))
+			return NULL;
+		if (!folio_ref_try_add(folio, refs))
+			return NULL;
+		if (likely(page_folio(page) == folio)) {
+			if (folio_events_pending() && page_folio(page) != folio)
+				cfolio_violation("CI37", page_to_pfn(page), "left its folio while held");
+			return folio;
+		}
+		if (!put_devmap_managed_folio_refs(folio, refs))
+			folio_put_refs(folio, refs);
+	}
+}
+
+void __folio_put(struct folio *folio)
+{
+	if (folio_is_zone_device(folio))
+		free_zone_device_folio(folio);
+	else
+		cfolio_ram_free_folio(folio);
+}
+
+void __folio_put_slow(struct folio *folio, int result)
+{
+	FOLIO_BUG_ON(result < 0, "CI21", &folio->page, "put of a reference that nobody holds: R is %d",
+		     result);
+	__folio_put(folio);
+}
+
+void put_page(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	if (folio_test_slab(folio) || folio_test_large_kmalloc(folio))
+		return;
+	if (put_devmap_managed_folio_refs(folio, 1))
+		return;
+	folio_put(folio);
+}
+
+bool put_page_testzero(struct page *page)
+{
+	int result = page_ref_put_return(page, 1);
+	FOLIO_BUG_ON(result < 0, "CI21", page, "put of a page whose R was %d", result + 1);
+	return result == 0;
+}
+
+bool folio_put_testzero(struct folio *folio)
+{
+	return put_page_testzero(&folio->page);
+}
+
+bool put_devmap_managed_folio_refs(struct folio *folio, int refs)
+{
+	if (likely(!(atomic_read(&cfolio_events) & FOLIO_EVENT_MANAGED)))
+		return false;
+	if (!folio_is_zone_device(folio))
+		return false;
+	struct dev_pagemap *pgmap = page_pgmap(&folio->page);
+	if (pgmap->rules != FOLIO_RULES_LEGACY || pgmap->type != MEMORY_DEVICE_FS_DAX)
+		return false;
+	int result = folio_ref_sub_return(folio, refs);
+	FOLIO_BUG_ON(result < 1, "CI21", &folio->page, "put below the base reference: R is %d", result);
+	if (result == 1) {
+		if (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)
+			cfolio_ledger_wake(&folio->page);
+		wake_up_var(&folio->page._refcount);
+	}
+	return true;
+}
+
+void folios_put_refs(struct folio_batch *batch, const unsigned int *refs)
+{
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		struct folio *folio = batch->folios[i];
+		int nr = refs ? (int)refs[i] : 1;
+		if (is_huge_zero_folio(folio))
+			continue;
+		if (folio_is_zone_device(folio) && put_devmap_managed_folio_refs(folio, nr))
+			continue;
+		folio_put_refs(folio, nr);
+	}
+	batch->nr = 0;
+}
+
+void folios_put(struct folio_batch *batch)
+{
+	folios_put_refs(batch, NULL);
+}
+
+void release_pages(struct encoded_page **pages, int nr)
+{
+	struct folio_batch batch;
+	unsigned int refs[PAGEVEC_SIZE];
+	folio_batch_init(&batch);
+	for (int i = 0; i < nr; i++) {
+		unsigned long word = (unsigned long)pages[i];
+		struct page *page = (struct page *)(word & ~3UL);
+		refs[batch.nr] = 1;
+		if (word & ENCODED_PAGE_BIT_NR_PAGES_NEXT)
+			refs[batch.nr] = (unsigned int)((unsigned long)pages[++i] >> 2);
+		if (folio_batch_add(&batch, page_folio(page)) == 0)
+			folios_put_refs(&batch, refs);
+	}
+	if (batch.nr)
+		folios_put_refs(&batch, refs);
+}
+
+void free_pages_and_swap_cache(struct encoded_page **pages, int nr)
+{
+	release_pages(pages, nr);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+
+// Waiting until a page is idle, by sleeping. The form for tasks is in IdleWait+Async.swift, the
+// contract between waiters and puts in folio/wait.h and folio/idle.h.
+
+import CFolio
+
+extension PageMap {
+  /// What a wait waits for (spec: core.md section 13).
+  public enum IdleCondition: Sendable, Hashable {
+    /// No references but the type's base count (`R == idle`). The kernel's choice.
+    case idle
+    /// No references but the base count and those of mappings (`R - M == idle`). Strict's choice.
+    case unpinned
+
+    var value: folio_idle_condition {
+      switch self {
+      case .idle: FOLIO_IDLE
+      case .unpinned: FOLIO_UNPINNED
+      }
+    }
+  }
+
+  /// The condition that the map's rules wait for.
+  ///
+  /// Under kernel rules a wait for `.idle` outlasts the last pin when a mapping came back meanwhile
+  /// (hazard C41); a wait for `.unpinned` under kernel or legacy rules is never woken by an unpin.
+  public var idleCondition: IdleCondition { rules == .strict ? .unpinned : .idle }
+
+  /// Whether the folio of a frame meets the condition now. ACQ-LD.
+  public func isIdle(frame: UInt, _ condition: IdleCondition? = nil) -> Bool {
+    unsafe folio_is_idle(folio(frame), (condition ?? idleCondition).value)
+  }
+
+  /// Sleeps until the folio of a frame is idle.
+  ///
+  /// A condition that holds beats a cancellation. Context: not in a read scope.
+  ///
+  /// - Parameters:
+  ///   - timeout: how long at most; nil: for ever.
+  ///   - mode: what may end the wait early.
+  /// - Throws: `outOfRange`; `interrupted` when the token fired; `timedOut`.
+  public func waitUntilIdle(
+    frame: UInt, _ condition: IdleCondition? = nil, timeout: Duration? = nil,
+    mode: WaitMode = .uninterruptible
+  ) throws(PageMapError) {
+    guard frames.contains(frame) else { throw PageMapError(.outOfRange, frame: frame) }
+    var options = unsafe mode.options
+    if let timeout { unsafe options.timeout_ns = max(timeout.nanoseconds, 1) }
+    let result = unsafe folio_wait_idle(
+      folio(frame), (condition ?? idleCondition).value, &options)
+    if result < 0 { throw PageMapError(.interrupted, frame: frame) }
+    if timeout != nil && result == 0 { throw PageMapError(.timedOut, frame: frame) }
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds, saturating.
+  var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    guard !overflow else { return seconds < 0 ? 0 : Int64.max / 2 }
+    return min(scaled, Int64.max / 2) + attoseconds / 1_000_000_000
+  }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+
+// The owner token: who may raise a page from 0, form a folio or split it (spec: core.md 7.3, 15,
+// CI33). The steps themselves are C (compound.c).
+
+import CFolio
+
+/// Exclusive ownership of an aligned run of 2^order pages: the right to shape them and to raise
+/// their first reference. Stands for the entry lock or the driver's allocator.
+///
+/// One owner at a time for each page. References may still be taken by others once a page is live.
+@safe
+public struct PageOwner: ~Copyable, Sendable {
+  /// First frame of the run.
+  public let frame: UInt
+  /// log2 of the pages of the run.
+  public let order: Int
+  let map: PageMap
+
+  deinit {
+    let claim = frame..<(frame + UInt(1) << UInt(order))
+    map.state.withLock { $0.claims.removeAll { $0 == claim } }
+  }
+
+  private var folio: UnsafeMutablePointer<folio> {
+    unsafe UnsafeMutableRawPointer(map.page(frame)).assumingMemoryBound(to: CFolio.folio.self)
+  }
+
+  /// Makes the run one folio (`prep_compound_page`). R is not touched.
+  ///
+  /// - Throws: `invalidOrder` for order 0; `busy` when a page is referenced, mapped or already part
+  ///   of a folio.
+  public func form() throws(PageMapError) {
+    guard order > 0 else { throw PageMapError(.invalidOrder, frame: frame) }
+    for tail in frame..<(frame + UInt(1) << UInt(order)) {
+      let page = unsafe map.page(tail)
+      guard unsafe page_ref_count(page) == 0, unsafe !PageHead(page), unsafe !PageTail(page),
+        unsafe folio_mapcount(page_folio(page)) == 0
+      else { throw PageMapError(.busy, frame: tail) }
+    }
+    unsafe prep_compound_page(map.page(frame), UInt32(order))
+  }
+
+  /// Takes the folio apart again. Every page gets its map back, no mapping, share 0.
+  ///
+  /// - Throws: `invalidOrder` when the run is not one folio of its order; `busy` when it is
+  ///   referenced, mapped or pinned.
+  public func split() throws(PageMapError) {
+    guard order > 0, unsafe folio_order(folio) == UInt32(order) else {
+      throw PageMapError(.invalidOrder, frame: frame)
+    }
+    guard unsafe folio_ref_count(folio) == 0, unsafe folio_mapcount(folio) == 0,
+      unsafe !folio_maybe_dma_pinned(folio)
+    else { throw PageMapError(.busy, frame: frame) }
+    unsafe folio_split_to_order_0(folio)
+  }
+
+  /// One more reference to the owned folio, from 0 if need be (`folio_ref_inc` under the owner's
+  /// lock, or `zone_device_page_init` for types whose pages the driver hands out). RLX.
+  ///
+  /// - Throws: `dead` when the map is going; `unowned` when the first page of the run is a tail;
+  ///   `busy` when a page that is to be handed out is already out.
+  public func raise() throws(PageMapError) -> FolioReference {
+    guard unsafe !percpu_ref_is_dying(&map.pgmap.pointee.ref) else {
+      throw PageMapError(.dead, frame: frame)
+    }
+    guard unsafe !PageTail(map.page(frame)) else { throw PageMapError(.unowned, frame: frame) }
+    if map.kind.isAllocated {
+      guard unsafe folio_ref_count(folio) == pgmap_idle_count(map.pgmap) else {
+        throw PageMapError(.busy, frame: frame)
+      }
+      unsafe zone_device_page_init(map.page(frame))
+      unsafe folio_unlock(folio)
+    } else {
+      unsafe folio_ref_inc(folio)
+    }
+    return unsafe FolioReference(adopting: folio)
+  }
+
+  /// Associations of a shared extent, plain storage (`folio->share`). Written by the owner only.
+  public var shareCount: UInt {
+    get { unsafe folio_share(folio) }
+    nonmutating set { unsafe folio_set_share(folio, newValue) }
+  }
+}
+
+extension PageMap {
+  /// Claims 2^order pages from `frame`.
+  ///
+  /// - Throws: `invalidOrder`, `misaligned`, `outOfRange`, `dead`, or `busy` when somebody owns a
+  ///   page of the run.
+  public func claim(frame: UInt, order: Int = 0) throws(PageMapError) -> PageOwner {
+    guard 0...Int(MAX_FOLIO_ORDER) ~= order else {
+      throw PageMapError(.invalidOrder, frame: frame)
+    }
+    let count = UInt(1) << UInt(order)
+    guard frame % count == 0 else { throw PageMapError(.misaligned, frame: frame) }
+    let (end, overflow) = frame.addingReportingOverflow(count)
+    guard !overflow, frame >= frames.lowerBound, end <= frames.upperBound else {
+      throw PageMapError(.outOfRange, frame: frame)
+    }
+    try state.withLock { (state) throws(PageMapError) in
+      guard state.isLive else { throw PageMapError(.dead, frame: frame) }
+      guard !state.claims.contains(where: { $0.overlaps(frame..<end) }) else {
+        throw PageMapError(.busy, frame: frame)
+      }
+      state.claims.append(frame..<end)
+    }
+    return PageOwner(frame: frame, order: order, map: self)
+  }
+}
