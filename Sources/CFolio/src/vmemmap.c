@@ -9,8 +9,14 @@
 #include <pthread.h>
 
 struct page *vmemmap;
-struct page *cfolio_zero_page;
-struct folio *cfolio_huge_zero_folio;
+shared_t cfolio_zero_page;
+shared_t cfolio_huge_zero_folio;
+
+void cfolio_set_zero_folios(struct page *zero, struct folio *huge)
+{
+	WRITE_ONCE(cfolio_zero_page, zero);
+	WRITE_ONCE(cfolio_huge_zero_folio, huge);
+}
 
 static pthread_once_t reserved = PTHREAD_ONCE_INIT;
 

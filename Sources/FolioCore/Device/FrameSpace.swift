@@ -20,7 +20,7 @@ enum FrameSpace {
   }
 
   /// The retired ranges. Its lock also serialises choosing a range with registering it.
-  static let retired = Guarded<[Retired]>("retired frames", [])
+  static let retired = Guarded<[Retired]>(.retiredFrames, [])
 
   /// Frees retired ranges whose last reference has gone. Context: `retired` is locked.
   static func sweep(_ retired: inout [Retired]) {

@@ -4,6 +4,25 @@
 
 import CFolio
 
+/// One kind of lock, as the order checker knows it. Lives for ever.
+@safe
+struct LockClass: @unchecked Sendable {
+  // @unchecked: the C structure holds a constant name and an atomic number.
+  fileprivate let pointer: UnsafeMutablePointer<lock_class>
+
+  init(_ name: StaticString) {
+    unsafe pointer = .allocate(capacity: 1)
+    unsafe UnsafeMutableRawPointer(pointer).initializeMemory(
+      as: UInt8.self, repeating: 0, count: MemoryLayout<lock_class>.size)
+    unsafe pointer.pointee.name = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(
+      to: CChar.self)
+  }
+
+  static let pageMap = LockClass("page map")
+  static let retiredFrames = LockClass("retired frames")
+  static let systemMemory = LockClass("system memory")
+}
+
 /// A value that is only reached under its lock.
 ///
 /// Context: may block; never inside an RCU read scope that the lock's holder waits for.
@@ -12,22 +31,14 @@ final class Guarded<Value>: @unchecked Sendable {
   // @unchecked: `value` is touched only between lock and unlock of `mutex`.
   private var value: Value
   private let mutex: UnsafeMutablePointer<mutex>
-  private let lockClass: UnsafeMutablePointer<lock_class>
 
-  /// - Parameter name: the class for the order checker; one class per call site of `init`.
-  init(_ name: StaticString, _ value: Value) {
+  init(_ lockClass: LockClass, _ value: Value) {
     self.value = value
     unsafe mutex = .allocate(capacity: 1)
-    unsafe lockClass = .allocate(capacity: 1)
-    unsafe UnsafeMutableRawPointer(lockClass).initializeMemory(
-      as: UInt8.self, repeating: 0, count: MemoryLayout<lock_class>.size)
-    unsafe lockClass.pointee.name = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(
-      to: CChar.self)
-    unsafe mutex_init(mutex, lockClass)
+    unsafe mutex_init(mutex, lockClass.pointer)
   }
 
   deinit {
-    // The class number stays known to the order checker, so its storage is never reused.
     unsafe mutex.deallocate()
   }
 

@@ -102,7 +102,7 @@ public final class PageMap: Sendable {
   /// The C structure. Valid as long as the map object, or a page of it that is in use.
   @unsafe public nonisolated(unsafe) let pgmap: UnsafeMutablePointer<dev_pagemap>
 
-  let state = Guarded<State>("page map", State())
+  let state = Guarded<State>(.pageMap, State())
 
   /// What the owner knows of the map's life; under its lock.
   struct State {

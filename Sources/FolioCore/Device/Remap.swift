@@ -37,6 +37,7 @@ enum Remap {
         throw error
       }
     }
+    if unsafe map.hasPutHook { cfolio_events_enable(Int32(FOLIO_EVENT_MANAGED.rawValue)) }
   }
 
   private static func checkConfiguration(_ map: Map) throws(PageMapError) {
@@ -170,6 +171,12 @@ extension UnsafeMutablePointer where Pointee == dev_pagemap {
     unsafe self = UnsafeMutableRawPointer(ref)
       .advanced(by: -MemoryLayout<dev_pagemap>.offset(of: \.ref)!)
       .assumingMemoryBound(to: dev_pagemap.self)
+  }
+
+  /// Puts on the map's pages may run the 2->1 hook (the kernel's devmap_managed_key is then on).
+  var hasPutHook: Bool {
+    let (type, rules) = unsafe (pointee.type, pointee.rules)
+    return type == MEMORY_DEVICE_FS_DAX && rules == FOLIO_RULES_LEGACY
   }
 
   /// PRIVATE and COHERENT maps hold one reference per allocated page instead of one per range unit.

@@ -32,7 +32,7 @@ public final class SystemMemory: Sendable {
       lists.blocks[maxOrder] = Set(stride(from: 0, to: UInt(pages), by: 1 << maxOrder))
       lists.freePages = pages
     }
-    free = Guarded("system memory", lists)
+    free = Guarded(.systemMemory, lists)
     unsafe cfolio_ram_set_free { folio in unsafe SystemMemory.shared.release(folio) }
   }
 

@@ -26,6 +26,7 @@ enum Teardown {
     unsafe cfolio_ledger_stop(map)
     unsafe Remap.removeRanges(map)
     unsafe percpu_ref_exit(&map.pointee.ref)
+    if unsafe map.hasPutHook { cfolio_events_disable(Int32(FOLIO_EVENT_MANAGED.rawValue)) }
     if unsafe map.pointee.altmap.alloc != 0 {
       unsafe cfolio_warn_text("altmap memory not returned at the end of a device map")
     }

@@ -18,7 +18,8 @@
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
-enum {
+/** Switches in the event word. */
+enum folio_event {
 	FOLIO_EVENT_TRACE = 1,	 /**< refcount events go to the rings */
 	FOLIO_EVENT_LEDGER = 2,	 /**< some map is audited */
 	FOLIO_EVENT_MANAGED = 4, /**< some legacy map lives (the kernel's devmap_managed_key) */

@@ -213,18 +213,22 @@ void free_pages_and_swap_cache(struct encoded_page *_Nonnull *_Nonnull pages, in
 
 /* ---- permanent pages -------------------------------------------------------------------------- */
 
-/** The zero page and the huge zero folio, or NULL while no RAM exists. Counters never change. */
-extern struct page *_Null_unspecified cfolio_zero_page;
-extern struct folio *_Null_unspecified cfolio_huge_zero_folio;
+/* The zero page and the huge zero folio, or 0. Written by cfolio_set_zero_folios(); RLX. */
+extern shared_t cfolio_zero_page;
+extern shared_t cfolio_huge_zero_folio;
 
+/** Names the permanent pages. Context: nothing is mapped or pinned yet. */
+void cfolio_set_zero_folios(struct page *_Nullable zero, struct folio *_Nullable huge);
+
+/** The folio whose counters never change: not counted by map, unmap, pin or unpin. */
 static inline bool is_zero_folio(const struct folio *folio)
 {
-	return unlikely(&folio->page == cfolio_zero_page) && cfolio_zero_page;
+	return unlikely((unsigned long)folio == READ_ONCE(cfolio_zero_page));
 }
 
 static inline bool is_huge_zero_folio(const struct folio *folio)
 {
-	return unlikely(folio == cfolio_huge_zero_folio) && cfolio_huge_zero_folio;
+	return unlikely((unsigned long)folio == READ_ONCE(cfolio_huge_zero_folio));
 }
 
 /* ---- questions -------------------------------------------------------------------------------- */
