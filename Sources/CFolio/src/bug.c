@@ -102,17 +102,21 @@ void cfolio_bug_text(const char *invariant, const struct page *page, const char 
 	cfolio_bug(invariant, page, "%s", text);
 }
 
-int cfolio_take_violations(struct folio_violation *out, int capacity)
+int cfolio_take_violations(struct folio_violation *out, int capacity, unsigned long first,
+			   unsigned long last)
 {
+	int taken = 0, left = 0;
 	spin_lock(&violations_lock);
-	int n = violations_kept < capacity ? violations_kept : capacity;
-	for (int i = 0; i < n; i++)
-		out[i] = violations[i];
-	for (int i = n; i < violations_kept; i++)
-		violations[i - n] = violations[i];
-	violations_kept -= n;
+	for (int i = 0; i < violations_kept; i++) {
+		bool wanted = violations[i].pfn >= first && violations[i].pfn <= last;
+		if (wanted && taken < capacity)
+			out[taken++] = violations[i];
+		else
+			violations[left++] = violations[i];
+	}
+	violations_kept = left;
 	spin_unlock(&violations_lock);
-	return n;
+	return taken;
 }
 
 long cfolio_violation_count(void)

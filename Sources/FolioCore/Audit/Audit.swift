@@ -44,7 +44,7 @@ extension PageMap {
     audit.checkRegistry()
     audit.checkPages()
     audit.checkMapReferences(openLookups: openLookups)
-    return audit.violations
+    return Violation.takeRecorded(in: frames) + audit.violations
   }
 }
 

@@ -24,13 +24,17 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
     return "\(invariant) at frame \(frame): \(message)"
   }
 
-  /// Violations that steps recorded since the last call, oldest first. Any thread.
-  public static func takeRecorded() -> [Violation] {
+  /// Takes the violations that steps recorded, oldest first. Any thread.
+  ///
+  /// - Parameter frames: only those of these frames; nil: all, also those without a frame.
+  public static func takeRecorded(in frames: Range<UInt>? = nil) -> [Violation] {
+    let (first, last) = (frames?.lowerBound ?? 0, frames.map { $0.upperBound - 1 } ?? UInt.max)
     var taken: [Violation] = []
     unsafe withUnsafeTemporaryAllocation(
       of: folio_violation.self, capacity: Int(FOLIO_VIOLATIONS_MAX)
     ) { buffer in
-      let count = unsafe cfolio_take_violations(buffer.baseAddress!, Int32(buffer.count))
+      let count = unsafe cfolio_take_violations(
+        buffer.baseAddress!, Int32(buffer.count), first, last)
       for index in 0..<Int(count) { unsafe taken.append(Violation(buffer[index])) }
     }
     return taken

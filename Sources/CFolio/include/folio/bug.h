@@ -76,8 +76,12 @@ void cfolio_violation_text(const char *invariant, unsigned long pfn, const char 
 void cfolio_bug_text(const char *invariant, const struct page *_Nullable page, const char *text)
 	__cold __noreturn;
 
-/** Moves up to capacity recorded violations to out, oldest first; returns how many. */
-int cfolio_take_violations(struct folio_violation *out, int capacity);
+/**
+ * Moves up to capacity recorded violations of frames in [first, last] to out, oldest first; returns
+ * how many. 0 and FOLIO_NO_PFN take all, those without a page included.
+ */
+int cfolio_take_violations(struct folio_violation *out, int capacity, unsigned long first,
+			   unsigned long last);
 /** Violations recorded since the process began. */
 long cfolio_violation_count(void);
 
