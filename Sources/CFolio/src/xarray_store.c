@@ -146,7 +146,8 @@ static struct xa_node *build(struct xa_state *xas, unsigned int top, unsigned lo
 		unsigned int offset = slot_of(xas->xa_index, shift);
 		unsigned int above = shift + XA_CHUNK_SHIFT;
 		node->shift = (unsigned char)shift;
-		node->offset = shift < XA_TOP_SHIFT ? (unsigned char)slot_of(xas->xa_index, above) : 0;
+		if (shift < XA_TOP_SHIFT)
+			node->offset = (unsigned char)slot_of(xas->xa_index, above);
 		node->count = (unsigned char)slots;
 		for (unsigned int i = 0; i < slots; i++)
 			WRITE_ONCE(node->slots[offset + i], i ? sibling_to_word(offset) : word);
@@ -247,6 +248,8 @@ static void prune(struct xa_state *xas)
 		/* The slot just emptied was not 0: all that is left lies before the cursor. */
 		if (xas->xa_node == top)
 			xas->xa_node = XAS_BOUNDS;
+		/* The child lives on: only its old parent dies. */
+		rcu_assign_pointer(top->slots[0], XA_RETRY_WORD);
 		xa_node_kill(top);
 	}
 }

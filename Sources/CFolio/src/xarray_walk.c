@@ -17,11 +17,11 @@
  *
  * R. Retry. 1. Unlinking comes before the first XA_RETRY_ENTRY, both REL-ST. 2. A reader that
  *    loads XA_RETRY_ENTRY (ACQ-LD) sees the word that took the node's place, or a later one, and a
- *    walk from the top does not come to the dead node by that way again. 3. One retry stands for one
- *    removal: readers are lock-free. 4. What a reader took from a dead node before the slot became
- *    XA_RETRY_ENTRY was the index's entry when the node died, after the reader's start: a reader
- *    whose walk began later than the unlinking cannot be in that node. So a lookup's answer was true
- *    at a moment within the call.
+ *    walk from the top does not come to the dead node by that way again. 3. One retry stands for
+ *    one removal: readers are lock-free. 4. What a reader took from a dead node before the slot
+ *    became XA_RETRY_ENTRY was the index's entry when the node died, after the reader's start: a
+ *    reader whose walk began later than the unlinking cannot be in that node. So a lookup's answer
+ *    was true at a moment within the call.
  *    The top is no exception: shrinking publishes the new head first, then kills the old top node;
  *    a reader on its way through it retries and finds the index under the new head or outside.
  *
@@ -29,8 +29,8 @@
  *
  * I. Iteration. A cursor goes on in the node it is in. Entries never move between nodes. In a live
  *    node the cursor sees the current words. In a dead one it reads XA_RETRY_ENTRY and walks again
- *    from the top at the index it looks for, or it climbs (M). The slots it skips cover only indices
- *    below the one it goes to, so an entry that is there all the time is met once.
+ *    from the top at the index it looks for, or it climbs (M). The slots it skips cover only
+ *    indices below the one it goes to, so an entry that is there all the time is met once.
  */
 #include "xarray_node.h"
 
@@ -279,7 +279,9 @@ void xas_pause(struct xa_state *xas)
 	unsigned int end = xas->xa_offset + node_extent(node, xas->xa_offset);
 	if (end < next_slot(xas))
 		end = next_slot(xas);
-	unsigned long last = node_first(node, xas->xa_index) + ((unsigned long)end << node->shift) - 1;
+	/* All 16 slots of the highest node end at 0, so `last` is then the last index there is. */
+	unsigned long first = node_first(node, xas->xa_index);
+	unsigned long last = first + ((unsigned long)end << node->shift) - 1;
 	if (last == ~0UL)
 		xas->xa_node = XAS_BOUNDS;
 	else
