@@ -39,7 +39,7 @@ void cfolio_check_split(struct page *head, unsigned int order, const struct dev_
 		if (PageHead(page) || READ_ONCE(page->compound_head) != (unsigned long)pgmap ||
 		    READ_ONCE(page->mapping) != 0 || READ_ONCE(page->share) != 0 ||
 		    page_ref_count(page) != 0 || atomic_read(&page->_mapcount) != -1 ||
-		    (READ_ONCE(page->memcg_data) & 0xffffffffUL) != 0)
+		    (i == 1 && (READ_ONCE(page->memcg_data) & 0xffffffffUL) != 0))
 			cfolio_violation("CI34", page_to_pfn(page), "words of a page after a split");
 	}
 }

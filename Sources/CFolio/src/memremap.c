@@ -217,6 +217,17 @@ unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned lo
 	return FOLIO_NO_PFN;
 }
 
+bool cfolio_frees_in_progress(unsigned long start, unsigned long end)
+{
+	for (unsigned long pfn = start; pfn < end; pfn++) {
+		const struct page *page = pfn_to_page(pfn);
+		/* The word of a tail belongs to its head's counters. */
+		if (!PageTail(page) && smp_load_acquire(&page->memcg_data) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the free path ---------------------------------------------------------------------------- */
 
 const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules)
@@ -295,6 +306,9 @@ void free_zone_device_folio(struct folio *folio)
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:
 		wake_idle_waiters(folio);
+		/* The last touch of the page: see folio_raise(). */
+		if (READ_ONCE(folio->memcg_data))
+			shared_add_release(&folio->memcg_data, -1UL);
 		break;
 	case MEMORY_DEVICE_GENERIC:
 		free_generic(pgmap, folio);

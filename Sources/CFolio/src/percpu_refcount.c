@@ -57,9 +57,15 @@ int percpu_ref_init(struct percpu_ref *ref, percpu_ref_func_t release)
 	return 0;
 }
 
+static bool not_switching(void *context)
+{
+	return atomic_read_acquire(&((struct percpu_ref *)context)->switching) == 0;
+}
+
 void percpu_ref_exit(struct percpu_ref *ref)
 {
-	FOLIO_BUG_ON(atomic_read(&ref->switching), "CI30", NULL, "percpu_ref freed during a switch");
+	const struct wait_options options = {.state = TASK_UNINTERRUPTIBLE};
+	(void)wait_var_event_options(&ref->switching, not_switching, ref, &options);
 	cfolio_free(slots_of(READ_ONCE(ref->percpu_count_ptr)));
 	WRITE_ONCE(ref->percpu_count_ptr, PERCPU_REF_ATOMIC | PERCPU_REF_DEAD);
 }
@@ -140,18 +146,18 @@ static void switch_confirmed(struct rcu_head *head)
 	if (confirm)
 		confirm(ref);
 	/*
-	 * Sleepers key on &ref->switching and re-read it under no lock; the address is only a key
-	 * after the store. The reference of the switch goes last.
+	 * The switch's own reference goes before `switching` does, so that whoever sees the switch
+	 * over sees the exact count. If others hold references, the last of them may release and
+	 * then exit, which waits for `switching`; after that store only the address is used. If this
+	 * was the last one, nobody frees the ref before the release below.
 	 */
+	bool last = atomic_long_sub_and_test(1, &ref->count);
+	percpu_ref_func_t release = ref->release;
 	atomic_set_release(&ref->switching, 0);
 	smp_mb();
 	wake_up_var(&ref->switching);
-	percpu_ref_put(ref);
-}
-
-static bool not_switching(void *context)
-{
-	return atomic_read_acquire(&((struct percpu_ref *)context)->switching) == 0;
+	if (last)
+		release(ref);
 }
 
 static void wait_for_switch(struct percpu_ref *ref)

@@ -42,6 +42,11 @@ long cfolio_seam_add_long(volatile _Atomic(long) *p, long value, int order)
 	return atomic_fetch_add_explicit(p, value, order);
 }
 
+unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order)
+{
+	return atomic_fetch_add_explicit(p, value, order);
+}
+
 unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned long bits, int order)
 {
 	return atomic_fetch_or_explicit(p, bits, order);

@@ -42,8 +42,10 @@ final class Driver: Sendable {
   }
 
   private static func pageFree(_ page: UnsafeMutablePointer<page>) {
-    guard let owner = unsafe page_pgmap(page)?.pointee.owner else { return }
+    guard let map = unsafe page_pgmap(page), let owner = unsafe map.pointee.owner else { return }
     let driver = unsafe Unmanaged<Driver>.fromOpaque(owner).takeUnretainedValue()
     driver.onFree?(unsafe page_to_pfn(page))
+    // The pool's reference on the map: the other types' is dropped by the free path itself.
+    if unsafe map.pointee.type == MEMORY_DEVICE_PCI_P2PDMA { unsafe put_dev_pagemap(map) }
   }
 }

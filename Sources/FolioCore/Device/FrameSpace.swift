@@ -25,7 +25,10 @@ enum FrameSpace {
   /// Frees retired ranges whose last reference has gone. Context: `retired` is locked.
   static func sweep(_ retired: inout [Retired]) {
     retired.removeAll { range in
-      guard firstBusyFrame(in: range.frames, idleCount: range.idleCount) == nil else { return false }
+      let frames = range.frames
+      guard firstBusyFrame(in: frames, idleCount: range.idleCount) == nil,
+        !cfolio_frees_in_progress(frames.lowerBound, frames.upperBound)
+      else { return false }
       cfolio_vmemmap_depopulate(range.frames.lowerBound, UInt(range.frames.count))
       return true
     }

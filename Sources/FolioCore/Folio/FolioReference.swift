@@ -47,8 +47,17 @@ public struct FolioReference: ~Copyable, @unchecked Sendable {
   }
 
   /// Drops the reference now (`folio_put`). FULL. May free the folio; never blocks.
+  ///
+  /// Under legacy rules `folio_put` never had the 2->1 hook: it wakes nobody who waits for the page
+  /// to become idle (C42). `releasePage()` does.
   @inlinable
   public consuming func release() {}
+
+  /// Drops the reference as `put_page` does: under legacy rules with the 2->1 hook. FULL.
+  public consuming func releasePage() {
+    let folio = unsafe leak()
+    unsafe put_page(folio_page(folio, 0))
+  }
 
   /// Gives the reference to the caller, uncounted: somebody must put it.
   @inlinable

@@ -71,6 +71,8 @@ public struct PageOwner: ~Copyable, Sendable {
       }
       unsafe zone_device_page_init(map.page(frame))
       unsafe folio_unlock(folio)
+    } else if map.kind == .fsdax {
+      unsafe folio_raise(folio)
     } else {
       unsafe folio_ref_inc(folio)
     }

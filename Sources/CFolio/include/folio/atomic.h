@@ -51,6 +51,7 @@ void cfolio_seam_store_long(volatile _Atomic(long) *p, long value, int order);
 void cfolio_seam_store_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
 int cfolio_seam_add_int(volatile _Atomic(int) *p, int value, int order);
 long cfolio_seam_add_long(volatile _Atomic(long) *p, long value, int order);
+unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
 unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned long bits, int order);
 unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits, int order);
 int cfolio_seam_xchg_int(volatile _Atomic(int) *p, int value, int order);
@@ -73,6 +74,7 @@ void cfolio_seam_fence(int order);
 #define SEAM_STORE(p, v, order) SEAM_SELECT(p, store)(p, v, order)
 #define SEAM_ADD_INT(p, v, order) cfolio_seam_add_int(p, v, order)
 #define SEAM_ADD_LONG(p, v, order) cfolio_seam_add_long(p, v, order)
+#define SEAM_ADD_WORD(p, v, order) cfolio_seam_add_word(p, v, order)
 #define SEAM_OR(p, v, order) cfolio_seam_or_word(p, v, order)
 #define SEAM_AND(p, v, order) cfolio_seam_and_word(p, v, order)
 #define SEAM_XCHG_INT(p, v, order) cfolio_seam_xchg_int(p, v, order)
@@ -86,6 +88,7 @@ void cfolio_seam_fence(int order);
 #define SEAM_STORE(p, v, order) atomic_store_explicit(p, v, order)
 #define SEAM_ADD_INT(p, v, order) atomic_fetch_add_explicit(p, v, order)
 #define SEAM_ADD_LONG(p, v, order) atomic_fetch_add_explicit(p, v, order)
+#define SEAM_ADD_WORD(p, v, order) atomic_fetch_add_explicit(p, v, order)
 #define SEAM_OR(p, v, order) atomic_fetch_or_explicit(p, v, order)
 #define SEAM_AND(p, v, order) atomic_fetch_and_explicit(p, v, order)
 #define SEAM_XCHG_INT(p, v, order) atomic_exchange_explicit(p, v, order)
@@ -164,6 +167,12 @@ static inline bool shared_try_cmpxchg(shared_t *p, unsigned long *expected, unsi
 	if (done)
 		smp_mb__after_atomic();
 	return done;
+}
+
+/** REL read-modify-write: adds to the word; wraps. */
+static inline void shared_add_release(shared_t *p, unsigned long value)
+{
+	(void)SEAM_ADD_WORD(&p->word, value, memory_order_release);
 }
 
 /** RLX read-modify-write: sets bits. */

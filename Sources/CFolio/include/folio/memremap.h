@@ -153,6 +153,18 @@ void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap);
 void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn,
 			     unsigned long nr_pages);
 
+/**
+ * R += 1 on an FS_DAX folio for a holder that may see its map dropped: notes, in the memcg_data
+ * word of the head (device pages are never charged), a life whose free path has yet to end. The
+ * struct page is not given back while one is noted, so the last put may finish in peace although R
+ * is 0. Context: the owner's lock. folio_ref_inc() alone leaves that to the caller, as in the kernel.
+ */
+static inline void folio_raise(struct folio *folio)
+{
+	shared_add_release(&folio->memcg_data, 1);
+	folio_ref_inc(folio);
+}
+
 /** Runs once per transition of R to 0, in the zero winner: core.md 5.3. */
 void free_zone_device_folio(struct folio *folio);
 
@@ -161,6 +173,9 @@ void free_zone_device_folio(struct folio *folio);
  * dying), R := 1, locks it. Context: the driver's allocator owns the page.
  */
 void zone_device_page_init(struct page *page);
+
+/** True when a free path noted by folio_raise() has not ended in [start, end). ACQ-LD. */
+bool cfolio_frees_in_progress(unsigned long start, unsigned long end);
 
 /**
  * The first frame in [start, end) whose page is not idle - R other than `idle` (0 for a

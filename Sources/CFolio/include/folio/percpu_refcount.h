@@ -43,7 +43,7 @@ struct percpu_ref {
 
 /** Percpu mode, count 1. 0 or -ENOMEM. */
 int percpu_ref_init(struct percpu_ref *ref, percpu_ref_func_t release) __must_check;
-/** Frees the slots. Context: unused, no switch in progress. */
+/** Frees the slots. Context: unused; waits for the end of a switch, so it may block. */
 void percpu_ref_exit(struct percpu_ref *ref);
 
 /** +nr. Context: holds a reference, or any time between init and exit by the owner's rules. RLX. */
