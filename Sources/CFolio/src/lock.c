@@ -43,13 +43,14 @@ static unsigned long reachable_from(int number)
 	return seen;
 }
 
-static void lock_order_acquire(struct lock_class *lock_class)
+/* A lock that was only tried cannot deadlock: it is recorded as held, not as taken under others. */
+static void lock_order_acquire(struct lock_class *lock_class, bool tried)
 {
 	struct folio_thread *thread = folio_this_thread();
 	if (!lock_class)
 		return;
 	int taken = class_number(lock_class);
-	for (unsigned int i = 0; i < thread->locks_held; i++) {
+	for (unsigned int i = 0; i < thread->locks_held && !tried; i++) {
 		const struct lock_class *held = thread->locks[i];
 		int number = atomic_read(&held->number);
 		if (READ_ONCE(after[number]) & BIT(taken))
@@ -82,9 +83,10 @@ static void lock_order_release(struct lock_class *lock_class)
 
 #else
 
-static inline void lock_order_acquire(struct lock_class *lock_class)
+static inline void lock_order_acquire(struct lock_class *lock_class, bool tried)
 {
 	(void)lock_class;
+	(void)tried;
 }
 
 static inline void lock_order_release(struct lock_class *lock_class)
@@ -122,7 +124,7 @@ static void spin_lock_slow(spinlock_t *lock)
 void spin_lock(spinlock_t *lock)
 {
 	int expected = 0;
-	lock_order_acquire(lock->lock_class);
+	lock_order_acquire(lock->lock_class, false);
 	if (unlikely(!atomic_try_cmpxchg(&lock->state, &expected, 1)))
 		spin_lock_slow(lock);
 }
@@ -132,7 +134,7 @@ bool spin_trylock(spinlock_t *lock)
 	int expected = 0;
 	if (!atomic_try_cmpxchg(&lock->state, &expected, 1))
 		return false;
-	lock_order_acquire(lock->lock_class);
+	lock_order_acquire(lock->lock_class, true);
 	return true;
 }
 
