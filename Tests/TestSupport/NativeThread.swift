@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+
+// A thread of the system that a test can join: blocking calls do not belong on the task pool.
+
+import Glibc
+
+/// A native thread. `join()` must be called.
+@safe
+public final class NativeThread: @unchecked Sendable {
+  // @unchecked: the handle is written once, before anybody else has the object.
+  private var handle = pthread_t()
+
+  private final class Body {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+
+  public init(_ run: @escaping @Sendable () -> Void) {
+    let body = unsafe Unmanaged.passRetained(Body(run)).toOpaque()
+    let status = unsafe pthread_create(
+      &handle, nil,
+      { argument in
+        unsafe Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
+        return nil
+      }, body)
+    precondition(status == 0, "pthread_create failed: \(status)")
+  }
+
+  public func join() {
+    pthread_join(handle, nil)
+  }
+}
+
+/// Polls until `condition` holds; false when that took longer than 10 s.
+public func eventually(_ condition: () -> Bool) -> Bool {
+  for _ in 0..<100_000 {
+    if condition() { return true }
+    usleep(100)
+  }
+  return false
+}
