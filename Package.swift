@@ -31,16 +31,42 @@ let package = Package(
   name: "folio",
   products: [
     .library(name: "FolioCore", targets: ["FolioCore"]),
+    .executable(name: "folio-bench", targets: ["folio-bench"]),
     // One shared object for C programs: CFolio and what Swift exports with @c.
     .library(name: "folio", type: .dynamic, targets: ["FolioCore"]),
   ],
   traits: [
     .trait(name: "Lab", description: "Route every shared access through the schedule explorer's hooks.")
   ],
+  dependencies: [
+    // Tools only; no library target depends on them.
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+  ],
   targets: [
     .systemLibrary(name: "CURCU", pkgConfig: "liburcu-bp", providers: [.apt(["liburcu-dev"])]),
     .target(name: "CFolio", dependencies: ["CURCU"], cSettings: cSettings),
     .target(name: "FolioCore", dependencies: ["CFolio"], swiftSettings: swiftSettings),
+    // What the operations are measured against, in C and C++. Not part of any product.
+    .target(
+      name: "BenchmarkPeers", dependencies: ["CFolio", "CURCU"], path: "Benchmarks/Peers",
+      cSettings: cSettings,
+      cxxSettings: [
+        .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+      ]),
+    .target(
+      name: "FolioBenchmark",
+      dependencies: [
+        "BenchmarkPeers", "CFolio", "FolioCore",
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "folio-bench",
+      dependencies: [
+        "FolioBenchmark", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swiftSettings),
     .target(
       name: "TestSupport", dependencies: ["FolioCore"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
@@ -50,6 +76,8 @@ let package = Package(
     .testTarget(
       name: "FolioCoreTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
       swiftSettings: swiftSettings),
+    .testTarget(
+      name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),
   ],
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .gnucxx17

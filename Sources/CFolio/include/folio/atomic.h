@@ -199,6 +199,17 @@ static inline bool test_and_set_bits_lock(shared_t *p, unsigned long bits)
 	return (SEAM_OR(&p->word, bits, memory_order_acquire) & bits) == 0;
 }
 
+/* C11 atomics wrap, plain signed additions must not overflow: results are formed unsigned. */
+static inline int seam_wrapping_sum(int a, int b)
+{
+	return (int)((unsigned int)a + (unsigned int)b);
+}
+
+static inline long seam_wrapping_sum_long(long a, long b)
+{
+	return (long)((unsigned long)a + (unsigned long)b);
+}
+
 /* atomic_t. ---------------------------------------------------------------------------------- */
 
 /** RLX. */
@@ -252,14 +263,14 @@ static inline void atomic_dec(atomic_t *v)
 /** RELRMW: relaxed, returns the new value. */
 static inline int atomic_add_return_relaxed(int i, atomic_t *v)
 {
-	return SEAM_ADD_INT(&v->counter, i, memory_order_relaxed) + i;
+	return seam_wrapping_sum(SEAM_ADD_INT(&v->counter, i, memory_order_relaxed), i);
 }
 
 /** FULL: returns the new value. */
 static inline int atomic_add_return(int i, atomic_t *v)
 {
 	smp_mb__before_atomic();
-	int result = SEAM_ADD_INT(&v->counter, i, memory_order_acq_rel) + i;
+	int result = seam_wrapping_sum(SEAM_ADD_INT(&v->counter, i, memory_order_acq_rel), i);
 	smp_mb__after_atomic();
 	return result;
 }
@@ -330,7 +341,7 @@ static inline bool atomic_add_unless(atomic_t *v, int i, int u)
 	do {
 		if (unlikely(old == u))
 			return false;
-	} while (!atomic_try_cmpxchg(v, &old, (int)((unsigned)old + (unsigned)i)));
+	} while (!atomic_try_cmpxchg(v, &old, seam_wrapping_sum(old, i)));
 	return true;
 }
 
@@ -364,7 +375,8 @@ static inline void atomic_long_add(long i, atomic_long_t *v)
 static inline long atomic_long_add_return(long i, atomic_long_t *v)
 {
 	smp_mb__before_atomic();
-	long result = SEAM_ADD_LONG(&v->counter, i, memory_order_acq_rel) + i;
+	long result =
+		seam_wrapping_sum_long(SEAM_ADD_LONG(&v->counter, i, memory_order_acq_rel), i);
 	smp_mb__after_atomic();
 	return result;
 }
@@ -383,7 +395,8 @@ static inline bool atomic_long_add_unless(atomic_long_t *v, long i, long u)
 		if (unlikely(old == u))
 			return false;
 		smp_mb__before_atomic();
-	} while (!SEAM_CMPXCHG(&v->counter, &old, old + i, memory_order_acq_rel));
+	} while (!SEAM_CMPXCHG(&v->counter, &old, seam_wrapping_sum_long(old, i),
+			       memory_order_acq_rel));
 	smp_mb__after_atomic();
 	return true;
 }

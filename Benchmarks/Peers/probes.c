@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/* See peers/probes.h. The plain halves know the counter's place and the event word, nothing else. */
+#include <peers/probes.h>
+
+#include <stdatomic.h>
+
+void folio_bench_probe_get_put(struct folio *folio)
+{
+	folio_get(folio);
+	folio_put(folio);
+}
+
+bool folio_bench_probe_try_get(struct folio *folio)
+{
+	return folio_try_get(folio);
+}
+
+static atomic_int *counter(struct page *page)
+{
+	return &page->_refcount.counter;
+}
+
+static bool branch(void)
+{
+	return __builtin_expect(
+		atomic_load_explicit(&cfolio_events.counter, memory_order_relaxed) != 0, 0);
+}
+
+void folio_bench_probe_plain_get_put(struct page *page)
+{
+	atomic_fetch_add_explicit(counter(page), 1, memory_order_relaxed);
+	if (branch())
+		__page_ref_mod(page, 1);
+	int result = atomic_fetch_sub_explicit(counter(page), 1, memory_order_acq_rel) - 1;
+	if (branch())
+		__page_ref_mod_and_test(page, -1, result);
+	if (__builtin_expect(result <= 0, 0))
+		__folio_put_slow((struct folio *)page, result);
+}
+
+bool folio_bench_probe_plain_try_get(struct page *page)
+{
+	if (branch())
+		return __page_ref_add_unless(page, 1, 0);
+	int old = atomic_load_explicit(counter(page), memory_order_relaxed);
+	do {
+		if (__builtin_expect(old == 0, 0))
+			return false;
+	} while (!atomic_compare_exchange_strong_explicit(counter(page), &old, old + 1,
+							  memory_order_acq_rel,
+							  memory_order_relaxed));
+	return true;
+}

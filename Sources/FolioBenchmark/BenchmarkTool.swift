@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+
+// What the executable needs to know about this library besides running it.
+
+internal import BenchmarkPeers
+
+/// Facts about the tool.
+public enum BenchmarkTool {
+  /// Version of the tool, as `--version` prints it and reports carry it.
+  public static let version = "0.1.0"
+
+  /// From now on an interrupt ends a run after the round in progress.
+  public static func catchInterrupts() {
+    harness_catch_interrupts()
+  }
+
+  /// Does what an interrupt does.
+  public static func interrupt() {
+    harness_interrupt()
+  }
+
+  /// Forgets an interrupt.
+  public static func clearInterrupt() {
+    harness_clear_interrupt()
+  }
+}

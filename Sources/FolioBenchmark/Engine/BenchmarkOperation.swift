@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+
+// What can be measured: an operation, the configurations it runs in, and the sides of a trial -
+// Folio's own loop first, then its peers'. How they are timed is in Runner.swift, the operations
+// themselves are in Operations/.
+
+/// Whether the words that an operation touches are in the cache.
+public enum CacheState: String, Sendable, Hashable, Codable, CaseIterable {
+  /// The same few pages over and over.
+  case warm
+  /// Each operation on another page of a device that is larger than the last-level cache.
+  case cold
+}
+
+/// One way to run an operation.
+public struct Configuration: Sendable, Hashable {
+  public var threads: Int
+  public var state: CacheState
+  /// Pages of the device, or nil for the operation's own choice.
+  public var devicePages: Int?
+  /// Batches are short and devices small.
+  public var isQuick: Bool
+
+  public init(threads: Int, state: CacheState, devicePages: Int? = nil, isQuick: Bool = false) {
+    self.threads = threads
+    self.state = state
+    self.devicePages = devicePages
+    self.isQuick = isQuick
+  }
+}
+
+/// Why a trial or one side of it cannot run here. Never a failure.
+public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+  public let description: String
+
+  public init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// The loop of one side: runs iterations `first ..< first + count` on one thread and returns how
+/// many of them did what the model says.
+///
+/// Iterations of one thread are numbered on through all batches, so a walk over many pages goes on
+/// where it stopped.
+public struct Loop: @unchecked Sendable {
+  // @unchecked: it captures pointers to words that are shared by design, and is called by workers.
+  let body: (_ thread: Int, _ first: Int, _ count: Int) -> Int
+
+  public init(_ body: @escaping (_ thread: Int, _ first: Int, _ count: Int) -> Int) {
+    self.body = body
+  }
+}
+
+/// What a side has done when its counters are looked at: iterations per thread since it was made.
+public struct IterationCounts: Sendable {
+  public internal(set) var iterations: [Int]
+
+  public var total: Int { iterations.reduce(0, +) }
+}
+
+/// One contestant of a trial.
+public struct Side {
+  public let name: String
+  /// Iterations come in multiples of this.
+  public let granularity: Int
+  /// Compares every counter that the loop touched with the model's value. Called after each batch,
+  /// while no thread runs.
+  public let verify: (_ progress: IterationCounts, inout Verifier) -> Void
+  /// The loop, or why there is none.
+  public let loop: Result<Loop, Refusal>
+
+  public init(
+    _ name: String, granularity: Int = 1, loop: Loop,
+    verify: @escaping (_ progress: IterationCounts, inout Verifier) -> Void = { _, _ in }
+  ) {
+    self.name = name
+    self.granularity = granularity
+    self.verify = verify
+    self.loop = .success(loop)
+  }
+
+  /// A peer that cannot run here: its ratio is null, with the reason.
+  public init(_ name: String, refused: Refusal) {
+    self.name = name
+    granularity = 1
+    verify = { _, _ in }
+    loop = .failure(refused)
+  }
+}
+
+/// An operation made ready for one configuration. The memory that its loops use lives as long as
+/// the closures do.
+public struct Trial {
+  /// Pages that Folio's loop works on.
+  public let pages: Int
+  /// All threads run the same number of iterations and none runs longer than another: for loops
+  /// that wait for each other.
+  public let isCoupled: Bool
+  /// Folio's own first.
+  public let sides: [Side]
+  /// Steps through the operation once, untimed, comparing the counters after every single step.
+  public let witness: (inout Verifier) -> Void
+  /// Called when no loop will run any more.
+  public let close: (inout Verifier) -> Void
+
+  public init(
+    pages: Int, isCoupled: Bool = false, sides: [Side],
+    witness: @escaping (inout Verifier) -> Void = { _ in },
+    close: @escaping (inout Verifier) -> Void = { _ in }
+  ) {
+    self.pages = pages
+    self.isCoupled = isCoupled
+    self.sides = sides
+    self.witness = witness
+    self.close = close
+  }
+}
+
+/// A value that is not timed: bytes per page, machine instructions.
+public struct StaticValue: Sendable {
+  public var unit: String
+  public var value: Double
+  /// What it is compared with, or nil.
+  public var peer: (name: String, value: Double)?
+
+  public init(unit: String, value: Double, peer: (name: String, value: Double)? = nil) {
+    self.unit = unit
+    self.value = value
+    self.peer = peer
+  }
+}
+
+/// One line of the table.
+public struct BenchmarkOperation: Sendable {
+  public enum Kind: Sendable {
+    case timed(@Sendable (Configuration) throws(Refusal) -> Trial)
+    case measured(@Sendable (Configuration, inout Verifier) throws(Refusal) -> StaticValue)
+  }
+
+  /// A name without spaces or slashes.
+  public let name: String
+  public let summary: String
+  /// Thread counts that make sense; nil: any.
+  public let threads: Set<Int>?
+  public let states: [CacheState]
+  /// Device sizes that it is run over, or nil when it chooses its own.
+  public let isScaled: Bool
+  /// Names of the peers, for `list`.
+  public let peers: [String]
+  public let kind: Kind
+
+  public init(
+    _ name: String, _ summary: String, threads: Set<Int>? = nil, states: [CacheState] = [.warm],
+    isScaled: Bool = false, peers: [String] = [],
+    trial: @escaping @Sendable (Configuration) throws(Refusal) -> Trial
+  ) {
+    self.name = name
+    self.summary = summary
+    self.threads = threads
+    self.states = states
+    self.isScaled = isScaled
+    self.peers = peers
+    kind = .timed(trial)
+  }
+
+  public init(
+    measured name: String, _ summary: String, isScaled: Bool = false, peers: [String] = [],
+    value: @escaping @Sendable (Configuration, inout Verifier) throws(Refusal) -> StaticValue
+  ) {
+    self.name = name
+    self.summary = summary
+    threads = [1]
+    states = [.warm]
+    self.isScaled = isScaled
+    self.peers = peers
+    kind = .measured(value)
+  }
+}

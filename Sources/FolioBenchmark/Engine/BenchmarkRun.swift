@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+
+// `folio-bench run` from its options to its exit status: what to run, running it, the report. Thin
+// on purpose above (argument parsing) and below (one trial): see Runner.swift.
+
+internal import BenchmarkPeers
+import Foundation
+
+/// Options of `folio-bench run`.
+public struct RunOptions: Sendable {
+  public var isQuick = false
+  /// A regular expression that the operation's name must contain a match of.
+  public var filter: String?
+  /// Thread counts; nil: 1 and 2.
+  public var threads: [Int]?
+  /// File for the JSON report, "-" for standard output.
+  public var jsonPath: String?
+  /// Directory for charts.
+  public var plotDirectory: String?
+  /// A gate that does not hold makes the run fail.
+  public var failsOnGates = false
+  /// Orders the sides of each round.
+  public var seed: UInt64
+  /// How long to measure; nil: as `isQuick` says.
+  public var timing: Timing?
+  /// Device sizes as powers of two; nil: as `isQuick` says.
+  public var deviceOrders: [Int]?
+
+  public init(seed: UInt64 = UInt64.random(in: 1...UInt64.max)) {
+    self.seed = seed
+  }
+}
+
+/// Where a run writes to.
+public struct RunOutput {
+  /// Standard output.
+  public var results: (String) -> Void
+  /// Standard error.
+  public var messages: (String) -> Void
+  public var resultStyle: TextStyle
+  public var messageStyle: TextStyle
+  /// Draw a progress bar on standard error.
+  public var showsProgress: Bool
+
+  public init(
+    results: @escaping (String) -> Void, messages: @escaping (String) -> Void,
+    resultStyle: TextStyle = TextStyle(usesColor: false),
+    messageStyle: TextStyle = TextStyle(usesColor: false), showsProgress: Bool = false
+  ) {
+    self.results = results
+    self.messages = messages
+    self.resultStyle = resultStyle
+    self.messageStyle = messageStyle
+    self.showsProgress = showsProgress
+  }
+}
+
+/// One run.
+public struct BenchmarkRun {
+  let options: RunOptions
+  let operations: [BenchmarkOperation]
+  let output: RunOutput
+
+  /// - Parameter operations: what to run; the catalog unless a test brings its own.
+  public init(
+    _ options: RunOptions, operations: [BenchmarkOperation] = Catalog.operations, output: RunOutput
+  ) {
+    self.options = options
+    self.operations = operations
+    self.output = output
+  }
+
+  /// Measures, prints, writes the files.
+  ///
+  /// - Returns: `failed` when a counter was not as the model says (or a gate did not hold and
+  ///   `failsOnGates` is set), `interrupted` after a signal, else `pass`.
+  /// - Throws: `usage`, `cannotCreate`, `cannotRun`: nothing was measured.
+  public func execute() throws(ToolError) -> ToolStatus {
+    let selected = try Self.select(operations, filter: options.filter)
+    let plot = try options.plotDirectory.map { (path) throws(ToolError) in try Plot(into: path) }
+    if let path = options.jsonPath { try Self.checkWritable(path) }
+    let host = HostDescription.current
+    output.messages(
+      "seed \(options.seed), \(host.processor), \(host.cpus) CPUs, load \(Format.number(host.load))"
+    )
+
+    var skipped: [String] = []
+    let plan = try self.plan(selected, &skipped)
+    let measurements = measure(plan, &skipped)
+
+    let writesJSONToOutput = options.jsonPath == "-"
+    let style = writesJSONToOutput ? output.messageStyle : output.resultStyle
+    let table = ResultTable(measurements, skipped: skipped, style: style).render()
+    let report = BenchmarkReport(
+      version: BenchmarkTool.version, host: host, results: measurements.flatMap(\.results))
+    try write(report)
+    if let plot { try plot.draw(measurements) }
+    let print = writesJSONToOutput ? output.messages : output.results
+    print(table.hasSuffix("\n") ? String(table.dropLast()) : table)
+    return status(of: measurements)
+  }
+
+  private func status(of measurements: [Measurement]) -> ToolStatus {
+    if measurements.contains(where: { !$0.verified }) { return .failed }
+    if harness_interrupted() { return .interrupted }
+    if options.failsOnGates, Gate.all.contains(where: { $0.verdict(measurements)?.holds == false })
+    {
+      return .failed
+    }
+    return .pass
+  }
+
+  // MARK: What to run
+
+  /// The operations whose name contains a match.
+  ///
+  /// - Throws: `usage` for a bad expression, or one that nothing matches.
+  public static func select(_ operations: [BenchmarkOperation], filter: String?) throws(ToolError)
+    -> [BenchmarkOperation]
+  {
+    guard let filter else { return operations }
+    let expression: Regex<AnyRegexOutput>
+    do {
+      expression = try Regex(filter)
+    } catch {
+      throw ToolError(.usage, "--filter \(filter): \(error)")
+    }
+    let selected = operations.filter { $0.name.contains(expression) }
+    guard !selected.isEmpty else {
+      throw ToolError(.usage, "--filter \(filter) matches no operation; see folio-bench list")
+    }
+    return selected
+  }
+
+  private static func checkWritable(_ path: String) throws(ToolError) {
+    guard path != "-" else { return }
+    let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    var isDirectory: ObjCBool = false
+    let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+    let place = exists ? path : directory
+    guard !isDirectory.boolValue, FileManager.default.isWritableFile(atPath: place) else {
+      throw ToolError(.cannotCreate, "cannot write \(path)")
+    }
+  }
+
+  struct Step {
+    let operation: BenchmarkOperation
+    let configuration: Configuration
+  }
+
+  private func plan(_ selected: [BenchmarkOperation], _ skipped: inout [String]) throws(ToolError)
+    -> [Step]
+  {
+    let wanted = options.threads ?? [1, 2]
+    guard wanted.allSatisfy({ $0 > 0 }) else {
+      throw ToolError(.usage, "--threads takes numbers of 1 or more")
+    }
+    let cpus = allowedCPUs().count
+    for threads in wanted where threads > cpus {
+      skipped.append("\(threads) threads: only \(cpus) CPU\(cpus == 1 ? "" : "s") to pin them to")
+    }
+    let usable = wanted.filter { $0 <= cpus }
+    var steps: [Step] = []
+    for operation in selected {
+      for threads in usable where operation.threads?.contains(threads) ?? true {
+        for state in operation.states {
+          for pages in sizes(of: operation, &skipped) {
+            let configuration = Configuration(
+              threads: threads, state: state, devicePages: pages, isQuick: options.isQuick)
+            steps.append(Step(operation: operation, configuration: configuration))
+          }
+        }
+      }
+    }
+    return steps
+  }
+
+  private func sizes(of operation: BenchmarkOperation, _ skipped: inout [String]) -> [Int?] {
+    guard operation.isScaled else { return [nil] }
+    let orders = options.deviceOrders ?? (options.isQuick ? [10, 12, 14, 16, 20] : Array(10...24))
+    let available = HostDescription.availableMemory
+    return orders.compactMap { order in
+      let pages = 1 << order
+      // 64 bytes per page and as much again for everything else, within three quarters of what is
+      // free.
+      if let available, pages * 128 > available / 4 * 3 {
+        skipped.append(
+          "\(operation.name) 2^\(order) pages: \((pages * 128) >> 20) MiB wanted, "
+            + "\(available >> 20) MiB available")
+        return nil
+      }
+      return pages
+    }
+  }
+
+  // MARK: Running it
+
+  private func measure(_ plan: [Step], _ skipped: inout [String]) -> [Measurement] {
+    let threads = max(plan.map(\.configuration.threads).max() ?? 1, 1)
+    let workers = Workers(cpus: Array(allowedCPUs().prefix(threads)))
+    defer { workers.stop() }
+    let timing = options.timing ?? (options.isQuick ? .quick : .full)
+    let runner = Runner(workers: workers, timing: timing, seed: options.seed)
+    let bar = ProgressBar(isDrawn: output.showsProgress, style: output.messageStyle)
+    var measurements: [Measurement] = []
+    for (index, step) in plan.enumerated() {
+      if harness_interrupted() { break }
+      let configuration = step.configuration
+      bar.show(
+        done: Double(index), total: Double(plan.count),
+        "\(step.operation.name) \(configuration.threads)T \(configuration.state.rawValue)")
+      do throws(Refusal) {
+        if let measurement = try Self.measure(step, runner) {
+          measurements.append(measurement)
+          report(measurement, bar)
+        }
+      } catch {
+        skipped.append(
+          "\(step.operation.name) \(configuration.threads)T"
+            + (configuration.devicePages.map { " \(Format.pages($0)) pages" } ?? "") + ": \(error)")
+      }
+    }
+    bar.clear()
+    if harness_interrupted() {
+      output.messages("interrupted: \(measurements.count) of \(plan.count) measurements were made")
+    }
+    return measurements
+  }
+
+  private func report(_ measurement: Measurement, _ bar: ProgressBar) {
+    guard !measurement.verified else { return }
+    bar.clear()
+    for failure in measurement.verifier.failures {
+      output.messages("\(measurement.operation): \(failure)")
+    }
+    output.messages(
+      "replay: folio-bench run --filter '^\(NSRegularExpression.escapedPattern(for: measurement.operation))$' "
+        + "--threads \(measurement.threads) --seed \(options.seed)")
+  }
+
+  private static func measure(_ step: Step, _ runner: Runner) throws(Refusal) -> Measurement? {
+    switch step.operation.kind {
+    case .timed(let make):
+      return try runner.measure(step.operation, make(step.configuration), step.configuration)
+    case .measured(let value):
+      var verifier = Verifier()
+      let figure = try value(step.configuration, &verifier)
+      return measurement(of: step, figure, verifier)
+    }
+  }
+
+  private static func measurement(of step: Step, _ figure: StaticValue, _ verifier: Verifier)
+    -> Measurement
+  {
+    func side(_ name: String, _ value: Double) -> SideMeasurement {
+      SideMeasurement(
+        name: name, median: value, p99: value, p5: value, p95: value, perRound: [value],
+        iterations: 1)
+    }
+    return Measurement(
+      operation: step.operation.name, threads: 1, pages: step.configuration.devicePages ?? 1,
+      state: .warm, unit: figure.unit, rounds: 1, isScaled: step.operation.isScaled,
+      sides: [side("folio", figure.value)] + (figure.peer.map { [side($0.name, $0.value)] } ?? []),
+      verifier: verifier)
+  }
+
+  // MARK: The report
+
+  private func write(_ report: BenchmarkReport) throws(ToolError) {
+    guard let path = options.jsonPath else { return }
+    do {
+      let data = try report.encoded()
+      if path == "-" {
+        output.results(String(decoding: data.dropLast(), as: UTF8.self))
+      } else {
+        try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+      }
+    } catch {
+      throw ToolError(.cannotCreate, "cannot write \(path): \(error.localizedDescription)")
+    }
+  }
+}

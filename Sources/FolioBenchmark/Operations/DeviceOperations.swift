@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+
+// What is done to pages of a device: the last put, unpinning a mapped page, large folios made and
+// dissolved, mappings counted, shares, whole maps (core.md sections 5-8).
+
+import BenchmarkPeers
+import CFolio
+import FolioCore
+
+enum DeviceOperations {
+  static let all = [
+    lastPut, unpinMapped, prepSplit, rmapSmall, rmapLarge, rmapEntire, share, remap,
+  ]
+
+  private static let pmdOrder = Int(PMD_ORDER)
+  private static let pmdPages = 1 << Int(PMD_ORDER)
+
+  private static let lastPut = BenchmarkOperation(
+    Name.lastPut, "0 -> 1 by the owner, then the FS_DAX put that ends it; nobody waits",
+    threads: [1], peers: [Peer.noWakeTest, Peer.cTwin, Peer.cAtomics]
+  ) { _ throws(Refusal) in
+    let device = try Device(.fsdax, pages: 1)
+    let folio = unsafe device.folio(0)
+    let idle = FolioModel(references: 0)
+    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    return Trial(
+      pages: 1,
+      sides: [
+        Side(
+          "folio", loop: Loop { _, _, count in unsafe Loops.lastPut(folio, count) }, verify: check),
+        Side(
+          Peer.noWakeTest,
+          loop: Loop { _, _, count in
+            unsafe device_arm_put_no_wake_test(folio, count)
+            return count
+          }, verify: check),
+        Side(
+          Peer.cTwin,
+          loop: Loop { _, _, count in
+            unsafe twin_arm_put(folio, count)
+            return count
+          }, verify: check),
+        unsafe PeerSides.cAtomics(idle: 0) { counters, _, _, count in
+          unsafe c11_arm_put(counters, count)
+        },
+      ],
+      witness: { verifier in
+        unsafe folio_ref_inc(folio)
+        device.verify([0], FolioModel(references: 1), &verifier)
+        unsafe folio_put(folio)
+        device.verify([0], idle, &verifier)
+      },
+      close: { device.close(idle, &$0) })
+  }
+
+  private static let unpinMapped = BenchmarkOperation(
+    Name.unpinMapped, "a pin taken and dropped while a mapping holds the page (strict rules)",
+    threads: [1], peers: [Peer.noEventTest, Peer.cTwin]
+  ) { _ throws(Refusal) in
+    let device = try Device(.fsdax, pages: 1, .init(rules: .strict))
+    let folio = unsafe device.folio(0)
+    unsafe folio_ref_inc(folio)
+    unsafe folio_add_file_rmap_pte(folio, device.base, 1)
+    var mapped = FolioModel(references: 1)
+    mapped.map(page: 0)
+    let model = mapped
+    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], model, &$1) }
+    return Trial(
+      pages: 1,
+      sides: [
+        Side(
+          "folio", loop: Loop { _, _, count in unsafe Loops.getPut(device.base, 0, 0, count) },
+          verify: check),
+        Side(
+          Peer.noEventTest,
+          loop: Loop { _, _, count in
+            unsafe device_unpin_no_event_test(folio, count)
+            return count
+          }, verify: check),
+        Side(
+          Peer.cTwin,
+          loop: Loop { _, _, count in
+            unsafe twin_get_put(device.base, 0, 0, count)
+            return count
+          }, verify: check),
+      ],
+      witness: { device.verify([0], model, &$0) },
+      close: { verifier in
+        unsafe folio_remove_rmap_pte(folio, device.base, 1)
+        unsafe folio_put(folio)
+        device.close(FolioModel(references: 0), &verifier)
+      })
+  }
+
+  private static let prepSplit = BenchmarkOperation(
+    Name.prepSplit, "512 pages made one folio and dissolved again; per folio", threads: [1],
+    peers: [Peer.cTwin, Peer.plainStores]
+  ) { _ throws(Refusal) in
+    // The plain peer writes to the second half: what it skips must not be seen by the first.
+    let device = try Device(.fsdax, pages: 2 * pmdPages)
+    let idle = FolioModel(references: 0)
+    let head = unsafe device.base
+    let plain = unsafe head + pmdPages
+    let check: (IterationCounts, inout Verifier) -> Void = { _, verifier in
+      device.verify(0..<pmdPages, idle, &verifier)
+      for index in 0..<pmdPages {
+        let map = unsafe page_pgmap(head + index) == device.map.pgmap
+        verifier.expect(map, true, "page \(index) belongs to its map")
+      }
+    }
+    return Trial(
+      pages: pmdPages,
+      sides: [
+        Side(
+          "folio",
+          loop: Loop { _, _, count in unsafe Loops.prepSplit(head, UInt32(PMD_ORDER), count) },
+          verify: check),
+        Side(
+          Peer.cTwin,
+          loop: Loop { _, _, count in
+            unsafe twin_prep_split(head, UInt32(PMD_ORDER), count)
+            return count
+          }, verify: check),
+        Side(
+          Peer.plainStores,
+          loop: Loop { _, _, count in
+            unsafe device_plain_prep_split(plain, UInt32(PMD_ORDER), count)
+            return count
+          }),
+      ],
+      witness: { verifier in
+        unsafe prep_compound_page(head, UInt32(PMD_ORDER))
+        device.verify([0], FolioModel(references: 0, order: pmdOrder), &verifier)
+        unsafe folio_split_to_order_0(folioOf(head))
+        device.verify(0..<pmdPages, idle, &verifier)
+      },
+      close: { device.close(idle, &$0) })
+  }
+
+  private static let rmapSmall = BenchmarkOperation(
+    Name.rmapSmall, "a page mapped by a PTE and unmapped", peers: [Peer.cTwin, Peer.cAtomics]
+  ) { _ throws(Refusal) in
+    let device = try Device(.generic, pages: 1)
+    let atomics = unsafe PeerSides.cAtomics(idle: -1) { counters, _, _, count in
+      unsafe c11_map_unmap(counters, count)
+      return count
+    }
+    return pteTrial(device, order: 0, page: 0, others: [atomics])
+  }
+
+  private static let rmapLarge = BenchmarkOperation(
+    Name.rmapLarge, "a page of a 2 MiB folio mapped by a PTE and unmapped, one mm per thread",
+    peers: [Peer.cTwin]
+  ) { _ throws(Refusal) in
+    let device = try Device(.generic, pages: pmdPages, .init(compoundOrder: pmdOrder))
+    return pteTrial(device, order: pmdOrder, page: 3, others: [])
+  }
+
+  private static func pteTrial(_ device: Device, order: Int, page: Int, others: [Side]) -> Trial {
+    let idle = FolioModel(references: 1, order: order)
+    let folio = unsafe device.folio(0)
+    let target = unsafe device.base + page
+    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    return Trial(
+      pages: 1 << order,
+      sides: [
+        Side(
+          "folio",
+          loop: Loop { thread, _, count in
+            unsafe Loops.rmapPTE(folio, target, mm_id_t(thread + 1), count)
+          }, verify: check),
+        Side(
+          Peer.cTwin,
+          loop: Loop { thread, _, count in
+            unsafe twin_rmap_pte(folio, target, mm_id_t(thread + 1), count)
+            return count
+          }, verify: check),
+      ] + others,
+      witness: { verifier in
+        var model = idle
+        unsafe folio_add_file_rmap_pte(folio, target, 1)
+        model.map(page: page)
+        device.verify([0], model, &verifier)
+        unsafe folio_remove_rmap_pte(folio, target, 1)
+        model.unmap(page: page)
+        device.verify([0], model, &verifier)
+      },
+      close: { device.close(idle, &$0) })
+  }
+
+  private static let rmapEntire = BenchmarkOperation(
+    Name.rmapEntire, "a 2 MiB folio mapped by a PMD and unmapped, one mm per thread",
+    peers: [Peer.cTwin]
+  ) { _ throws(Refusal) in
+    let device = try Device(.generic, pages: pmdPages, .init(compoundOrder: pmdOrder))
+    let idle = FolioModel(references: 1, order: pmdOrder)
+    let folio = unsafe device.folio(0)
+    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    return Trial(
+      pages: pmdPages,
+      sides: [
+        Side(
+          "folio",
+          loop: Loop { thread, _, count in
+            unsafe Loops.rmapPMD(folio, mm_id_t(thread + 1), count)
+          }, verify: check),
+        Side(
+          Peer.cTwin,
+          loop: Loop { thread, _, count in
+            unsafe twin_rmap_pmd(folio, mm_id_t(thread + 1), count)
+            return count
+          }, verify: check),
+      ],
+      witness: { verifier in
+        var model = idle
+        unsafe folio_add_file_rmap_pmd(folio, 1)
+        model.entireMappings = 1
+        device.verify([0], model, &verifier)
+        unsafe folio_remove_rmap_pmd(folio, 1)
+        device.verify([0], idle, &verifier)
+      },
+      close: { device.close(idle, &$0) })
+  }
+
+  private static let share = BenchmarkOperation(
+    Name.share, "the share word of an FS_DAX page up and down, under its owner's lock",
+    threads: [1], peers: [Peer.cTwin, Peer.cAtomics]
+  ) { _ throws(Refusal) in
+    let device = try Device(.fsdax, pages: 1)
+    let folio = unsafe device.folio(0)
+    let idle = FolioModel(references: 0)
+    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    return Trial(
+      pages: 1,
+      sides: [
+        Side(
+          "folio", loop: Loop { _, _, count in unsafe Loops.shareUpDown(folio, count) },
+          verify: check),
+        Side(
+          Peer.cTwin,
+          loop: Loop { _, _, count in
+            unsafe twin_share_up_down(folio, count)
+            return count
+          }, verify: check),
+        unsafe PeerSides.cAtomics { counters, _, _, count in
+          unsafe c11_plain_up_down(counters, count)
+          return count
+        },
+      ],
+      witness: { verifier in
+        var model = idle
+        unsafe folio_set_share(folio, folio_share(folio) + 1)
+        model.share = 1
+        device.verify([0], model, &verifier)
+        unsafe folio_set_share(folio, folio_share(folio) - 1)
+        device.verify([0], idle, &verifier)
+      },
+      close: { device.close(idle, &$0) })
+  }
+
+  /// Pages of the maps that are made and taken down.
+  private static let remapPages = 4096
+
+  private static let remap = BenchmarkOperation(
+    Name.remap, "an FS_DAX map of 4096 pages made and taken down; per page", threads: [1],
+    peers: [Peer.plainMap]
+  ) { _ throws(Refusal) in
+    let ours = Loop { _, _, count in
+      var mapped = 0
+      for _ in 0..<count / remapPages {
+        do throws(PageMapError) {
+          let map = try PageMap(.fsdax, pages: remapPages)
+          try map.unmap()
+          mapped += remapPages
+        } catch {
+          return mapped
+        }
+      }
+      return mapped
+    }
+    return Trial(
+      pages: remapPages,
+      sides: [
+        Side("folio", granularity: remapPages, loop: ours),
+        Side(
+          Peer.plainMap, granularity: remapPages,
+          loop: Loop { _, _, count in
+            let failures = device_plain_map_unmap(remapPages, count / remapPages)
+            return count - Int(failures) * remapPages
+          }),
+      ],
+      witness: { verifier in
+        guard let device = try? Device(.fsdax, pages: remapPages) else {
+          verifier.expect("no map", "a map", "memremap_pages")
+          return
+        }
+        let last = device.map.frames.upperBound - 1
+        verifier.expect(
+          unsafe cfolio_pgmap_lookup(last) == device.map.pgmap, true, "last frame registered")
+        device.close(FolioModel(references: 0), &verifier)
+        verifier.expect(unsafe cfolio_pgmap_lookup(last) == nil, true, "last frame erased")
+      })
+  }
+}

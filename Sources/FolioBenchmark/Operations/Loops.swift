@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+
+// The loops that are timed for Folio, written in Swift as a user would: plain functions over C
+// inlines, in which nothing retains or releases. Each returns how many operations did what the
+// model says. Walks as in peers/atomics.h.
+
+import BenchmarkPeers
+import CFolio
+import FolioCore
+
+enum Loops {
+  @inline(never)
+  static func tryGetPutOne(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
+    var got = 0
+    var index = 0
+    while index < count {
+      if unsafe folio_try_get(folio) {
+        got &+= 1
+        unsafe folio_put(folio)
+      }
+      index &+= 1
+    }
+    return got
+  }
+
+  @inline(never)
+  static func getPutOne(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
+    var index = 0
+    while index < count {
+      unsafe folio_get(folio)
+      unsafe folio_put(folio)
+      index &+= 1
+    }
+    return count
+  }
+
+  @inline(never)
+  static func tryGetPut(
+    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ start: Int, _ count: Int
+  ) -> Int {
+    if mask == 0 { return unsafe tryGetPutOne(folioOf(pages), count) }
+    var got = 0
+    var index = start
+    while index < start &+ count {
+      let folio = unsafe folioOf(pages + walk_index(index, mask))
+      if unsafe folio_try_get(folio) {
+        got &+= 1
+        unsafe folio_put(folio)
+      }
+      index &+= 1
+    }
+    return got
+  }
+
+  @inline(never)
+  static func getPut(
+    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ start: Int, _ count: Int
+  ) -> Int {
+    if mask == 0 { return unsafe getPutOne(folioOf(pages), count) }
+    var index = start
+    while index < start &+ count {
+      let folio = unsafe folioOf(pages + walk_index(index, mask))
+      unsafe folio_get(folio)
+      unsafe folio_put(folio)
+      index &+= 1
+    }
+    return count
+  }
+
+  /// Every page of a device in turn.
+  @inline(never)
+  static func walk(
+    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ start: Int, _ count: Int
+  ) -> Int {
+    var index = start
+    while index < start &+ count {
+      let folio = unsafe folioOf(pages + (index & mask))
+      unsafe folio_get(folio)
+      unsafe folio_put(folio)
+      index &+= 1
+    }
+    return count
+  }
+
+  @inline(never)
+  static func cloneDrop(_ reference: borrowing FolioReference, _ count: Int) -> Int {
+    var index = 0
+    while index < count {
+      _ = reference.clone()
+      index &+= 1
+    }
+    return count
+  }
+
+  @inline(never)
+  static func getPage(_ page: UnsafeMutablePointer<page>, _ count: Int) -> Int {
+    var index = 0
+    while index < count {
+      unsafe get_page(page)
+      unsafe put_page(page)
+      index &+= 1
+    }
+    return count
+  }
+
+  /// Gets one by one, puts in batches of PAGEVEC_SIZE; count is a multiple of it.
+  @inline(never)
+  static func batchPut(_ pages: UnsafeMutablePointer<page>, _ count: Int) -> Int {
+    var batch = folio_batch()
+    unsafe folio_batch_init(&batch)
+    var done = 0
+    while done < count {
+      for index in 0..<Int(PAGEVEC_SIZE) {
+        let folio = unsafe folioOf(pages + index)
+        unsafe folio_get(folio)
+        _ = unsafe folio_batch_add(&batch, folio)
+      }
+      unsafe folios_put_refs(&batch, nil)
+      done &+= Int(PAGEVEC_SIZE)
+    }
+    return count
+  }
+
+  @inline(never)
+  static func freezeUnfreeze(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
+    var frozen = 0
+    for _ in 0..<count {
+      if unsafe folio_ref_freeze(folio, 1) {
+        frozen &+= 1
+        unsafe folio_ref_unfreeze(folio, 1)
+      }
+    }
+    return frozen
+  }
+
+  @inline(never)
+  static func tryGetFolioPut(_ page: UnsafeMutablePointer<page>, _ count: Int) -> Int {
+    var got = 0
+    for _ in 0..<count {
+      if let folio = unsafe try_get_folio(page, 1) {
+        got &+= 1
+        unsafe folio_put(folio)
+      }
+    }
+    return got
+  }
+
+  /// Four per turn, as the peer's loop has it; count is a multiple of it.
+  @inline(never)
+  static func readSections(_ count: Int) -> Int {
+    var index = 0
+    while index < count {
+      rcu_read_lock()
+      rcu_read_unlock()
+      rcu_read_lock()
+      rcu_read_unlock()
+      rcu_read_lock()
+      rcu_read_unlock()
+      rcu_read_lock()
+      rcu_read_unlock()
+      index &+= 4
+    }
+    return count
+  }
+
+  /// 0 -> 1 by the owner, then the put that ends it.
+  @inline(never)
+  static func lastPut(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
+    var index = 0
+    while index < count {
+      unsafe folio_ref_inc(folio)
+      unsafe folio_put(folio)
+      index &+= 1
+    }
+    return count
+  }
+
+  @inline(never)
+  static func prepSplit(_ head: UnsafeMutablePointer<page>, _ order: UInt32, _ count: Int) -> Int {
+    for _ in 0..<count {
+      unsafe prep_compound_page(head, order)
+      unsafe folio_split_to_order_0(folioOf(head))
+    }
+    return count
+  }
+
+  @inline(never)
+  static func rmapPTE(
+    _ folio: UnsafeMutablePointer<folio>, _ page: UnsafeMutablePointer<page>, _ mm: mm_id_t,
+    _ count: Int
+  ) -> Int {
+    for _ in 0..<count {
+      unsafe folio_add_file_rmap_pte(folio, page, mm)
+      unsafe folio_remove_rmap_pte(folio, page, mm)
+    }
+    return count
+  }
+
+  @inline(never)
+  static func rmapPMD(_ folio: UnsafeMutablePointer<folio>, _ mm: mm_id_t, _ count: Int) -> Int {
+    for _ in 0..<count {
+      unsafe folio_add_file_rmap_pmd(folio, mm)
+      unsafe folio_remove_rmap_pmd(folio, mm)
+    }
+    return count
+  }
+
+  @inline(never)
+  static func shareUpDown(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
+    for _ in 0..<count {
+      unsafe folio_set_share(folio, folio_share(folio) &+ 1)
+      unsafe folio_set_share(folio, folio_share(folio) &- 1)
+    }
+    return count
+  }
+
+  /// Registry, page, map of random frames of a map. A hit is a page whose own map is the registry's.
+  @inline(never)
+  static func lookUpRandom(_ first: UInt, _ pages: UInt64, _ seed: UInt64, _ count: Int) -> Int {
+    var state = seed
+    var hits = 0
+    for _ in 0..<count {
+      let frame = first &+ UInt(scale_key(unsafe next_key(&state), pages))
+      hits &+= lookUp(frame) ? 1 : 0
+    }
+    return hits
+  }
+
+  /// The same, frame after frame.
+  @inline(never)
+  static func lookUpSequential(_ first: UInt, _ pages: Int, _ start: Int, _ count: Int) -> Int {
+    var offset = start % pages
+    var hits = 0
+    for _ in 0..<count {
+      hits &+= lookUp(first &+ UInt(offset)) ? 1 : 0
+      offset &+= 1
+      if offset == pages { offset = 0 }
+    }
+    return hits
+  }
+
+  @inline(__always)
+  private static func lookUp(_ frame: UInt) -> Bool {
+    rcu_read_lock()
+    defer { rcu_read_unlock() }
+    guard let map = unsafe cfolio_pgmap_lookup(frame) else { return false }
+    return unsafe page_pgmap(pfn_to_page(frame)) == map
+  }
+
+  @inline(never)
+  static func arrayLoad(
+    _ array: UnsafeMutablePointer<xarray>, _ entries: UInt64, _ seed: UInt64, _ count: Int
+  ) -> Int {
+    var state = seed
+    var hits = 0
+    for _ in 0..<count {
+      let index = UInt(scale_key(unsafe next_key(&state), entries))
+      hits &+= unsafe xa_load(array, index) != nil ? 1 : 0
+    }
+    return hits
+  }
+
+  @inline(never)
+  static func pagemapGetPut(_ frame: UInt, _ count: Int) -> Int {
+    var got = 0
+    for _ in 0..<count {
+      if let map = unsafe get_dev_pagemap(frame) {
+        got &+= 1
+        unsafe put_dev_pagemap(map)
+      }
+    }
+    return got
+  }
+
+  @inline(never)
+  static func percpuGetPut(_ reference: UnsafeMutablePointer<percpu_ref>, _ count: Int) -> Int {
+    for _ in 0..<count {
+      unsafe percpu_ref_get(reference)
+      unsafe percpu_ref_put(reference)
+    }
+    return count
+  }
+
+  @inline(never)
+  static func wakeNobody(_ word: UnsafeRawPointer, _ count: Int) -> Int {
+    for _ in 0..<count {
+      unsafe wake_up_var(word)
+    }
+    return count
+  }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+
+// The promises about speed that a release holds (gates G1-G5 and G8-G11): limits on ratios formed
+// within one run. A run reports them; only `--gates` makes a broken one a failure, because other
+// load on the machine can break any of them.
+
+/// A limit on one figure.
+public struct Gate: Sendable {
+  public let id: String
+  public let text: String
+  public let limit: Double
+  let value: @Sendable ([Measurement]) -> Double?
+
+  /// The figure against the limit; nil when the run did not measure it.
+  public func verdict(_ measurements: [Measurement]) -> GateVerdict? {
+    value(measurements).map { GateVerdict(id: id, text: text, limit: limit, value: $0) }
+  }
+
+  private static func ratio(
+    _ id: String, _ operation: String, _ peer: String, _ limit: Double, threads: Int = 1
+  ) -> Gate {
+    Gate(id: id, text: "\(operation) \(threads)T / \(peer)", limit: limit) { measurements in
+      measurements.first {
+        $0.operation == operation && $0.threads == threads && $0.state == .warm && !$0.isScaled
+      }?.ratio(toPeer: peer)
+    }
+  }
+
+  /// Highest cost per page over lowest, sizes 2^10 to 2^22.
+  private static let flatness = Gate(
+    id: "G9", text: "\(Name.deviceWalk) cost per page, largest / smallest over sizes", limit: 1.5
+  ) { measurements in
+    let costs = measurements.filter {
+      $0.operation == Name.deviceWalk && (1 << 10)...(1 << 22) ~= $0.pages
+    }.map(\.ours.median)
+    guard costs.count > 1, let lowest = costs.min(), let highest = costs.max(), lowest > 0 else {
+      return nil
+    }
+    return highest / lowest
+  }
+
+  private static let metadata = Gate(
+    id: "G10", text: "\(Name.metadata) bytes per page, devices of 2^16 pages and more", limit: 65
+  ) { measurements in
+    measurements.filter { $0.operation == Name.metadata && $0.pages >= 1 << 16 }
+      .map(\.ours.median).max()
+  }
+
+  private static let instructions = Gate(
+    id: "G11", text: "get+put and try_get instructions / hand-written with the one branch",
+    limit: 1
+  ) { measurements in
+    let ratios = measurements.filter {
+      [Name.getPutInstructions, Name.tryGetInstructions].contains($0.operation)
+    }.compactMap { measurement in measurement.peers.first.flatMap { measurement.ratio(to: $0) } }
+    return ratios.count == 2 ? ratios.max() : nil
+  }
+
+  /// All of them, in order.
+  public static let all: [Gate] = [
+    ratio("G1", Name.tryGetPut, Peer.cTwin, 1.05),
+    ratio("G2", Name.tryGetPut, Peer.swiftARC, 0.70),
+    ratio("G2", Name.tryGetPut, Peer.sharedPointer, 0.55),
+    ratio("G2", Name.tryGetPut, Peer.swiftWeak, 0.20),
+    ratio("G3", Name.readSection, Peer.urcu, 1.05),
+    ratio("G4", Name.pageLookupRandom, Peer.dictionary, 0.35),
+    ratio("G4", Name.pageLookupRandom, Peer.dictionary, 0.15, threads: 2),
+    ratio("G4", Name.pageLookupRandom, Peer.unorderedMap, 0.25),
+    ratio("G4", Name.pageLookupRandom, Peer.unorderedMap, 0.25, threads: 2),
+    ratio("G5", Name.lastPut, Peer.noWakeTest, 1.10),
+    ratio("G5", Name.unpinMapped, Peer.noEventTest, 1.10),
+    ratio("G8", Name.deferredFree, Peer.urcuBarrier, 1.0 / 50),
+    flatness, metadata, instructions,
+  ]
+}
+
+/// What a gate says about a run.
+public struct GateVerdict: Sendable {
+  public let id: String
+  public let text: String
+  public let limit: Double
+  public let value: Double
+
+  public var holds: Bool { value <= limit }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+
+// What the system says about itself.
+
+import Foundation
+internal import Glibc
+
+extension HostDescription {
+  /// The machine this runs on.
+  public static var current: HostDescription {
+    var name = utsname()
+    _ = unsafe uname(&name)
+    func text<Field>(_ field: Field) -> String {
+      unsafe withUnsafeBytes(of: field) { bytes in
+        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+    }
+    return HostDescription(
+      system: text(name.sysname), release: text(name.release), machine: text(name.machine),
+      processor: processorName ?? text(name.machine), cpus: allowedCPUs().count,
+      memoryBytes: Int(ProcessInfo.processInfo.physicalMemory), load: loadAverage)
+  }
+
+  private static var processorName: String? {
+    let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let line = info.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
+  }
+
+  /// Runnable threads, averaged over the last minute.
+  static var loadAverage: Double {
+    var load = 0.0
+    return unsafe getloadavg(&load, 1) == 1 ? load : 0
+  }
+
+  /// Bytes that can be used without swapping, or nil when the system does not say.
+  static var availableMemory: Int? {
+    let info = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8)) ?? ""
+    let line = info.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+    return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+
+// How the tool ends: exit codes of design.md section 5, and the error that carries one.
+
+/// Exit codes.
+public enum ToolStatus: Int32, Sendable {
+  case pass = 0
+  /// A check failed, or `compare` found something slower than allowed.
+  case failed = 1
+  /// sysexits: EX_USAGE.
+  case usage = 64
+  /// sysexits: EX_DATAERR.
+  case dataError = 65
+  /// sysexits: EX_NOINPUT.
+  case noInput = 66
+  /// sysexits: EX_CANTCREAT.
+  case cannotCreate = 73
+  /// Something that the run needs is missing on this machine.
+  case cannotRun = 77
+  /// Ended by a signal; what was measured until then was printed.
+  case interrupted = 130
+}
+
+/// Why the tool stops early.
+public struct ToolError: Error, Sendable, CustomStringConvertible {
+  public let status: ToolStatus
+  public let description: String
+
+  public init(_ status: ToolStatus, _ description: String) {
+    self.status = status
+    self.description = description
+  }
+}

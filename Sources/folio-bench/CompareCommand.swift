@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+
+// `folio-bench compare` and `folio-bench list`.
+
+import ArgumentParser
+import FolioBenchmark
+
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Compares two JSON reports of run.",
+    discussion: """
+      Ratios to a peer are compared where both reports have them, medians elsewhere.
+
+      EXAMPLES
+        folio-bench compare before.json after.json --fail-over 10
+      """)
+
+  @Argument(
+    help: ArgumentHelp("The report to compare with.", valueName: "OLD.json"),
+    completion: .file(extensions: ["json"]))
+  var old: String
+
+  @Argument(
+    help: ArgumentHelp("The report to judge.", valueName: "NEW.json"),
+    completion: .file(extensions: ["json"]))
+  var new: String
+
+  @Option(
+    help: ArgumentHelp("Exit 1 when something is slower by more.", valueName: "PERCENT"))
+  var failOver: Double?
+
+  func run() throws {
+    try Console.finish { () throws(ToolError) in
+      try Comparison.run(
+        oldPath: old, newPath: new, failOver: failOver, style: Console.resultStyle,
+        print: Console.writeResult)
+    }
+  }
+}
+
+struct ListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the operations that run measures, and their peers.")
+
+  @Option(help: ArgumentHelp("Only operations whose name has a match.", valueName: "RE"))
+  var filter: String?
+
+  func run() throws {
+    try Console.finish { () throws(ToolError) in
+      let operations = try BenchmarkRun.select(Catalog.operations, filter: filter)
+      Console.writeResult(Catalog.listing(operations))
+      return .pass
+    }
+  }
+}

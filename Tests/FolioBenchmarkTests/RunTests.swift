@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+
+// The engine, end to end and in little: what a broken operation does to the exit status, what the
+// table ends with, filters, skips, interrupts.
+
+import CFolio
+import FolioBenchmark
+import FolioCore
+import Foundation
+import Testing
+
+/// Serialised: runs pin threads to CPUs and share the interrupt flag.
+@Suite(.serialized) struct RunTests {
+  /// A trial on one idle page that takes `count` references and gives `count - missing` back.
+  private static func operation(_ name: String, missing: Int) -> BenchmarkOperation {
+    BenchmarkOperation(name, "for a test", threads: [1]) { _ throws(Refusal) in
+      let map: PageMap
+      do { map = try PageMap(.generic, pages: 1) } catch { throw Refusal("\(error)") }
+      let frame = map.frames.lowerBound
+      let body = Loop { _, _, count in
+        for _ in 0..<count { unsafe folio_get(map.folio(frame)) }
+        for _ in 0..<count - missing { unsafe folio_put(map.folio(frame)) }
+        return count
+      }
+      return Trial(
+        pages: 1,
+        sides: [
+          Side(
+            "folio", loop: body,
+            verify: { _, verifier in
+              unsafe FolioModel(references: 1).verify(map.page(frame), "page 0", &verifier)
+            })
+        ],
+        close: { _ in
+          let extra = unsafe folio_ref_count(map.folio(frame)) - 1
+          if extra > 0 { unsafe folio_put_refs(map.folio(frame), extra) }
+        })
+    }
+  }
+
+  private struct Outcome {
+    var status: ToolStatus
+    var output: String
+    var messages: String
+  }
+
+  private func run(
+    _ operations: [BenchmarkOperation], _ change: (inout RunOptions) -> Void = { _ in }
+  ) throws -> Outcome {
+    var options = RunOptions(seed: 1)
+    options.timing = Timing(rounds: 8, batch: 50_000, slice: 10_000, limit: 1_000_000_000)
+    options.deviceOrders = [10]
+    options.isQuick = true
+    change(&options)
+    var outcome = Outcome(status: .pass, output: "", messages: "")
+    let output = RunOutput(
+      results: { outcome.output += $0 + "\n" }, messages: { outcome.messages += $0 + "\n" })
+    let status = try BenchmarkRun(options, operations: operations, output: output).execute()
+    outcome.status = status
+    return outcome
+  }
+
+  @Test("an operation that gives back every reference passes")
+  func sound() throws {
+    let outcome = try run([Self.operation("sound", missing: 0)])
+    #expect(outcome.status == .pass)
+    #expect(outcome.output.contains("✓"))
+  }
+
+  @Test("an operation with one put too few fails the run with exit status 1 and says which counter")
+  func broken() throws {
+    let outcome = try run([
+      Self.operation("sound", missing: 0), Self.operation("broken", missing: 1),
+    ])
+    #expect(outcome.status == .failed)
+    #expect(outcome.status.rawValue == 1)
+    #expect(outcome.output.contains("FAILED broken"))
+    #expect(outcome.output.contains("page 0: R is"))
+    #expect(outcome.output.contains("the model says 1"))
+    #expect(outcome.messages.contains("replay: folio-bench run --filter '^broken$'"))
+    #expect(outcome.messages.contains("--seed 1"))
+    let last = try #require(outcome.output.split(separator: "\n").last)
+    #expect(last.hasPrefix("2 operations x 2 pages x "))
+    #expect(last.hasSuffix("FAILED"))
+  }
+
+  @Test("a loop that does less than it was asked for is caught, though no counter is wrong")
+  func idleLoop() throws {
+    let lazy = BenchmarkOperation("lazy", "does nothing", threads: [1]) { _ throws(Refusal) in
+      Trial(pages: 1, sides: [Side("folio", loop: Loop { _, _, count in count - 1 })])
+    }
+    #expect(try run([lazy]).status == .failed)
+  }
+
+  @Test("a broken operation is marked in the JSON report")
+  func brokenJSON() throws {
+    let outcome = try run([Self.operation("broken", missing: 1)]) { $0.jsonPath = "-" }
+    let report = try BenchmarkReport(decoding: Data(outcome.output.utf8), name: "output")
+    #expect(report.results.map(\.verified) == [false])
+    #expect(outcome.messages.contains("FAILED broken"))
+  }
+
+  @Test("the last line counts operations, pages and checks")
+  func lastLine() throws {
+    let outcome = try run([Self.operation("a", missing: 0), Self.operation("b", missing: 0)])
+    let last = try #require(outcome.output.split(separator: "\n").last)
+    #expect(
+      last.wholeMatch(of: /2 operations x 2 pages x [0-9,]+ checks, all as the model says/) != nil)
+  }
+
+  @Test("a peer that cannot run here gives no ratio and its reason, and fails nothing")
+  func refusedPeer() throws {
+    let operation = BenchmarkOperation("r", "x", threads: [1]) { _ throws(Refusal) in
+      Trial(
+        pages: 1,
+        sides: [
+          Side(
+            "folio",
+            loop: Loop { _, _, count in
+              for _ in 0..<count { smp_mb() }
+              return count
+            }),
+          Side("io_uring", refused: Refusal("errno 1")),
+        ])
+    }
+    let report = try run([operation]) { $0.jsonPath = "-" }
+    #expect(report.status == .pass)
+    #expect(report.output.contains("\"reason\" : \"errno 1\""))
+    #expect(report.output.contains("\"ratio\" : null"))
+    #expect(report.messages.contains("io_uring refused (errno 1)"))
+  }
+
+  @Test("a trial that cannot be made is skipped with a line")
+  func refusedTrial() throws {
+    let refused = BenchmarkOperation("none", "x", threads: [1]) { _ throws(Refusal) in
+      throw Refusal("no such device")
+    }
+    let outcome = try run([refused, Self.operation("sound", missing: 0)])
+    #expect(outcome.status == .pass)
+    #expect(outcome.output.contains("skipped: none 1T: no such device"))
+  }
+
+  @Test("more threads than CPUs are skipped with a line")
+  func threads() throws {
+    let outcome = try run([Self.operation("sound", missing: 0)]) { $0.threads = [1, 4096] }
+    #expect(outcome.status == .pass)
+    #expect(outcome.output.contains("skipped: 4096 threads: only "))
+  }
+
+  @Test("a device that does not fit into memory is skipped with a line")
+  func memory() throws {
+    let scaled = BenchmarkOperation("scaled", "x", threads: [1], isScaled: true) {
+      configuration throws(Refusal) in
+      let pages = configuration.devicePages ?? 0
+      return Trial(
+        pages: pages,
+        sides: [
+          Side(
+            "folio",
+            loop: Loop { _, _, count in
+              for _ in 0..<count { smp_mb() }
+              return count
+            })
+        ])
+    }
+    let outcome = try run([scaled]) { $0.deviceOrders = [10, 40] }
+    #expect(outcome.status == .pass)
+    #expect(outcome.output.contains("skipped: scaled 2^40 pages: 134217728 MiB wanted"))
+    #expect(outcome.output.contains("1 operations x 1,024 pages x "))
+  }
+
+  @Test("an interrupt ends the run with what was measured and status 130")
+  func interrupt() throws {
+    defer { BenchmarkTool.clearInterrupt() }
+    let interrupting = BenchmarkOperation("last", "x", threads: [1]) { _ throws(Refusal) in
+      BenchmarkTool.interrupt()
+      throw Refusal("interrupted")
+    }
+    let outcome = try run([
+      Self.operation("first", missing: 0), interrupting, Self.operation("never", missing: 0),
+    ])
+    #expect(outcome.status == .interrupted)
+    #expect(outcome.status.rawValue == 130)
+    #expect(outcome.output.contains("first"))
+    #expect(!outcome.output.contains("never"))
+    #expect(outcome.messages.contains("interrupted: 1 of 3"))
+  }
+
+  @Test("a filter selects by a match in the name; none, or a bad one, is a usage error")
+  func filter() throws {
+    let names = try BenchmarkRun.select(Catalog.operations, filter: "^rmap-").map(\.name)
+    #expect(names == [Name.rmapSmall, Name.rmapLarge, Name.rmapEntire])
+    for bad in ["no-such-operation", "("] {
+      let error = #expect(throws: ToolError.self) {
+        try BenchmarkRun.select(Catalog.operations, filter: bad)
+      }
+      #expect(error?.status == .usage)
+    }
+  }
+
+  @Test("files that cannot be written are refused before anything is measured")
+  func unwritable() throws {
+    for change: (inout RunOptions) -> Void in [
+      { $0.jsonPath = "/nonexistent/x.json" }, { $0.plotDirectory = "/proc/nonexistent" },
+    ] {
+      let error = #expect(throws: ToolError.self) {
+        try run([Self.operation("sound", missing: 0)], change)
+      }
+      #expect(error?.status == .cannotCreate)
+    }
+  }
+
+  @Test("names of the catalog are unique and fit for files and thresholds")
+  func names() {
+    let names = Catalog.operations.map(\.name)
+    #expect(Set(names).count == names.count)
+    #expect(names.allSatisfy { $0.wholeMatch(of: /[A-Za-z0-9_.+-]+/) != nil })
+  }
+
+  @Test("the list shows every operation and its peers")
+  func list() {
+    let text = Catalog.listing()
+    for operation in Catalog.operations {
+      #expect(text.contains("\(operation.name)\n"))
+      #expect(operation.peers.allSatisfy { text.contains($0) })
+    }
+  }
+
+  @Test("each operation of the catalog has the peers that it lists and passes its own checks")
+  func catalog() throws {
+    // Large devices and slow peers are for `run`; the rest is quick even in a debug build.
+    let slow: Set = [
+      Name.pageLookupRandom, Name.pageLookupSequential, Name.arrayLoad, Name.deferredFree,
+      Name.getPutInstructions, Name.tryGetInstructions,
+    ]
+    for operation in Catalog.operations where !slow.contains(operation.name) {
+      guard case .timed(let make) = operation.kind else { continue }
+      let threads = operation.threads?.min() ?? 1
+      let trial = try make(
+        Configuration(threads: threads, state: .warm, devicePages: 1024, isQuick: true))
+      #expect(trial.sides.dropFirst().map(\.name) == operation.peers, "\(operation.name)")
+      #expect(trial.sides.first?.name == "folio")
+      var verifier = Verifier()
+      trial.witness(&verifier)
+      trial.close(&verifier)
+      #expect(verifier.failures == [], "\(operation.name)")
+    }
+  }
+}
