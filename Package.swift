@@ -47,6 +47,8 @@ let package = Package(
     .systemLibrary(name: "CURCU", pkgConfig: "liburcu-bp", providers: [.apt(["liburcu-dev"])]),
     .target(name: "CFolio", dependencies: ["CURCU"], cSettings: cSettings),
     .target(name: "FolioCore", dependencies: ["CFolio"], swiftSettings: swiftSettings),
+    .target(
+      name: "FolioWorkloads", dependencies: ["CFolio", "FolioCore"], swiftSettings: swiftSettings),
     // What the operations are measured against, in C and C++. Not part of any product.
     .target(
       name: "BenchmarkPeers", dependencies: ["CFolio", "CURCU"], path: "Benchmarks/Peers",
@@ -64,7 +66,8 @@ let package = Package(
     .executableTarget(
       name: "folio-bench",
       dependencies: [
-        "FolioBenchmark", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "FolioBenchmark", "FolioCore", "FolioWorkloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
     .target(
@@ -75,6 +78,16 @@ let package = Package(
       swiftSettings: swiftSettings),
     .testTarget(
       name: "FolioCoreTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "LitmusTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "Regressions", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "FolioWorkloadsTests",
+      dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),

@@ -18,13 +18,14 @@ struct FolioBench: ParsableCommand {
         folio-bench run --quick --json -         short, as JSON on standard output
         folio-bench run --filter '^folio_' --threads 1
         folio-bench compare old.json new.json --fail-over 10
+        folio-bench stress --rules strict --threads 4 --seconds 60
 
       EXIT CODES
         0 pass, 1 a check failed, 64 usage, 65 bad data file, 66 missing file,
         73 cannot write, 77 cannot run here, 130 interrupted
       """,
     version: "folio-bench \(BenchmarkTool.version)",
-    subcommands: [RunCommand.self, CompareCommand.self, ListCommand.self],
+    subcommands: [RunCommand.self, CompareCommand.self, ListCommand.self, Stress.self],
     defaultSubcommand: RunCommand.self)
 }
 

@@ -55,7 +55,8 @@ struct GetPutTests {
 
   @Test("get_page of slab and kmalloc pages warns and does nothing; put_page ignores them")
   func typedPages() throws {
-    let (_, page) = try unsafe map(.fsdax, count: 1)
+    let (owner, page) = try unsafe map(.fsdax, count: 1)
+    defer { withExtendedLifetime(owner) {} }
     cfolio_warnings_quiet(true)
     defer { cfolio_warnings_quiet(false) }
     for type in [PGTY_slab, PGTY_large_kmalloc] {
@@ -73,7 +74,8 @@ struct GetPutTests {
 
   @Test("try_get_page warns and fails at R <= 0")
   func tryGetPage() throws {
-    let (_, page) = try unsafe map(.fsdax, count: 0)
+    let (owner, page) = try unsafe map(.fsdax, count: 0)
+    defer { withExtendedLifetime(owner) {} }
     cfolio_warnings_quiet(true)
     defer { cfolio_warnings_quiet(false) }
     let before = cfolio_warning_count()
@@ -126,7 +128,8 @@ struct GetPutTests {
 
   @Test("the huge zero folio is skipped by batches")
   func hugeZero() throws {
-    let (_, page) = try unsafe map(.fsdax, count: 5)
+    let (owner, page) = try unsafe map(.fsdax, count: 5)
+    defer { withExtendedLifetime(owner) {} }
     let folio = unsafe page_folio(page)
     unsafe cfolio_set_zero_folios(nil, folio)
     defer { cfolio_set_zero_folios(nil, nil) }
@@ -201,7 +204,8 @@ struct GetPutTests {
 
   @Test("the hook leaves other types and other rules alone")
   func hookScope() throws {
-    let (_, modern) = try unsafe map(.fsdax, .strict, count: 2)
+    let (owner, modern) = try unsafe map(.fsdax, .strict, count: 2)
+    defer { withExtendedLifetime(owner) {} }
     let legacyMap = try PageMap(.generic, pages: 512, .init(rules: .legacy))
     #expect(unsafe !put_devmap_managed_folio_refs(page_folio(modern), 1))
     let generic = unsafe legacyMap.folio(legacyMap.frames.lowerBound)

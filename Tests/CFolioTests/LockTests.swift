@@ -6,19 +6,25 @@ import CFolio
 import FolioCore
 import Testing
 
-/// Locks of one test with a class each, never freed: the order checker knows classes for ever.
+/// A lock with a class of its own.
 @safe
-private struct TestLock: @unchecked Sendable {
+private final class TestLock: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<spinlock_t>
+  private let lockClass: UnsafeMutablePointer<lock_class>
 
   init(_ name: StaticString) {
-    let lockClass = UnsafeMutablePointer<lock_class>.allocate(capacity: 1)
+    unsafe lockClass = .allocate(capacity: 1)
     unsafe UnsafeMutableRawPointer(lockClass).initializeMemory(
       as: UInt8.self, repeating: 0, count: MemoryLayout<lock_class>.size)
     unsafe lockClass.pointee.name = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(
       to: CChar.self)
     unsafe pointer = .allocate(capacity: 1)
     unsafe spin_lock_init(pointer, lockClass)
+  }
+
+  deinit {
+    unsafe pointer.deallocate()
+    unsafe lockClass.deallocate()
   }
 }
 

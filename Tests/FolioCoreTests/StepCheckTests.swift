@@ -38,6 +38,12 @@ struct StepCheckTests {
     #expect(found == ["CI21"])
   }
 
+  @Test("CI21: a get of a folio that nobody holds")
+  func getOfNothing() throws {
+    let found = try unsafe recorded { _, folio in unsafe folio_get(folio) }
+    #expect(found == ["CI21"])
+  }
+
   @Test("CI29: a lookup that succeeds after the kill was visible everywhere")
   func ci29() throws {
     let found = try unsafe recorded { map, _ in

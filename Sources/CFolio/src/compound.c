@@ -9,6 +9,7 @@
  */
 #include <folio/compound.h>
 #include <folio/ledger.h>
+#include <folio/sys.h>
 
 #include <errno.h>
 
@@ -77,9 +78,23 @@ static void check_may_form(struct page *head, unsigned int order)
 	}
 }
 
+/*
+ * The memcg_data word of page 1 becomes _nr_pages. A put that brought that page to 0 may not have
+ * taken back the note of folio_raise() there yet: it is about to.
+ */
+static void wait_for_free_path(const struct page *page)
+{
+	if (!is_zone_device_page(page))
+		return;
+	/* A few instructions of another thread; nothing to sleep on. */
+	while (unlikely(smp_load_acquire(&page->memcg_data) != 0))
+		cfolio_yield();
+}
+
 void prep_compound_page(struct page *head, unsigned int order)
 {
 	check_may_form(head, order);
+	wait_for_free_path(head + 1);
 	set_bits(&head->flags, BIT(PG_head));
 	for (unsigned long i = 1; i < BIT(order); i++)
 		prep_compound_tail(head, i);
@@ -145,6 +160,13 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 	if (!folio_ref_freeze(folio, 1 + extra))
 		return -EAGAIN;
 
+	/* First, because page 1's low flag bits are the order and would swallow the flags it inherits. */
+	if (new_order) {
+		folio_set_order(folio, new_order);
+	} else {
+		folio_reset_order(folio);
+		clear_bits(&head->flags, BIT(PG_head));
+	}
 	for (unsigned long i = step; i < BIT(order); i += step) {
 		struct page *page = head + i;
 		set_bits(&page->flags, flags);
@@ -161,12 +183,6 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 		if (replace_slot)
 			replace_slot(context, folio, page);
 		page_ref_unfreeze(page, inherited + 1);
-	}
-	if (new_order) {
-		folio_set_order(folio, new_order);
-	} else {
-		folio_reset_order(folio);
-		clear_bits(&head->flags, BIT(PG_head));
 	}
 	/* The original last: until then nobody can take it through a slot that is about to move (C09). */
 	folio_ref_unfreeze(folio, inherited + 1);

@@ -68,17 +68,13 @@ void cfolio_ledger_mod(const struct page *page, int delta)
 	WITH_ENTRY(page, atomic_add(delta, &entry->references));
 }
 
-/* References that a count of this value means, beyond base and mappings. */
-static int references_of(const struct page *page, const struct cfolio_ledger_entry *entry, int value)
+/*
+ * Sets and freezes enter the ledger as differences too. An absolute value would wipe out the change
+ * of a put whose decrement came before the set and whose ledger step comes after it.
+ */
+void cfolio_ledger_set(const struct page *page, int before, int value)
 {
-	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup(page_to_pfn(page));
-	int mapped = pgmap->rules == FOLIO_RULES_LEGACY ? 0 : atomic_read(&entry->mappings);
-	return value - pgmap_idle_count(pgmap) - mapped;
-}
-
-void cfolio_ledger_set(const struct page *page, int value)
-{
-	WITH_ENTRY(page, atomic_set(&entry->references, references_of(page, entry, value)));
+	WITH_ENTRY(page, atomic_add(value - before, &entry->references));
 }
 
 void cfolio_ledger_zero(const struct page *page)
@@ -107,8 +103,7 @@ void cfolio_ledger_freeze(const struct page *page, bool frozen, int value)
 		if (((atomic_add_return(1, &entry->frozen) & 1) != 0) != frozen)
 			cfolio_violation("CI39", page_to_pfn(page), "%s twice",
 					 frozen ? "frozen" : "unfrozen");
-		if (!frozen)
-			atomic_set(&entry->references, references_of(page, entry, value));
+		atomic_add(frozen ? -value : value, &entry->references);
 	});
 }
 
@@ -124,7 +119,7 @@ void cfolio_ledger_map(const struct page *page, int entries)
 	WITH_ENTRY(page, {
 		atomic_add(entries, &entry->mappings);
 		/* The reference that the entry owns changes hands, in the ledger only. */
-		if (cfolio_pgmap_lookup(page_to_pfn(page))->rules != FOLIO_RULES_LEGACY)
+		if (pgmap_counts_mappings(cfolio_pgmap_lookup(page_to_pfn(page))))
 			atomic_sub(entries, &entry->references);
 	});
 }

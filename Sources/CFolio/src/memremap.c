@@ -305,10 +305,13 @@ void free_zone_device_folio(struct folio *folio)
 	}
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:
-		wake_idle_waiters(folio);
-		/* The last touch of the page: see folio_raise(). */
+		/*
+		 * The last touch of the page: see folio_raise(). Before the wake, which only uses the
+		 * address: who is woken may form a folio that has another use for this word.
+		 */
 		if (READ_ONCE(folio->memcg_data))
 			shared_add_release(&folio->memcg_data, -1UL);
+		wake_idle_waiters(folio);
 		break;
 	case MEMORY_DEVICE_GENERIC:
 		free_generic(pgmap, folio);

@@ -11,7 +11,8 @@ static void check_step(const struct page *page, int delta, int result)
 {
 	if (!cfolio_ledger_entry(page))
 		return;
-	if (PageTail(page))
+	/* After a put the page is nobody's and may be a tail of a new folio already. */
+	if (delta > 0 && PageTail(page))
 		cfolio_violation("CI7", page_to_pfn(page), "R of a tail changed by %d", delta);
 	else if (result < 0)
 		cfolio_violation("CI21", page_to_pfn(page), "R is %d after %+d", result, delta);
@@ -36,13 +37,26 @@ void __page_ref_set(struct page *page, int value)
 	if (events & FOLIO_EVENT_TRACE)
 		cfolio_trace_emit(PAGE_REF_SET, page, value, value);
 	if (events & FOLIO_EVENT_LEDGER)
-		cfolio_ledger_set(page, value);
+		cfolio_ledger_set(page, page_ref_count(page), value);
 }
 
 void __page_ref_mod(struct page *page, int delta)
 {
 	int now = page_ref_count(page);
 	record(PAGE_REF_MOD, page, delta, now, now);
+}
+
+void __page_ref_get(struct page *page)
+{
+	int now = page_ref_count(page);
+	record(PAGE_REF_MOD, page, 1, now, now);
+	/* The caller held a reference before, so with the new one R is at least 2. */
+	if (now < 2 && (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)) {
+		rcu_read_lock();
+		if (cfolio_ledger_entry(page))
+			cfolio_violation("CI21", page_to_pfn(page), "get of a folio nobody holds: R is %d", now);
+		rcu_read_unlock();
+	}
 }
 
 static void record_put(enum page_ref_event event, struct page *page, int delta, int result, int shown)

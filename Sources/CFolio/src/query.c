@@ -87,8 +87,7 @@ int folio_extra_refs(const struct folio *folio)
 	if (!folio_is_zone_device(folio))
 		return refcount - mapcount;
 	const struct dev_pagemap *pgmap = page_pgmap(&folio->page);
-	/* Under legacy rules mappings hold no references. */
-	if (pgmap->rules == FOLIO_RULES_LEGACY)
+	if (!pgmap_counts_mappings(pgmap))
 		mapcount = 0;
 	return refcount - mapcount - pgmap_idle_count(pgmap);
 }

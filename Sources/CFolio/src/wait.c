@@ -94,11 +94,15 @@ void init_sleeper(struct sleeper *sleeper, struct cancellation *token)
 
 static void watch_token(struct sleeper *sleeper, enum task_state state)
 {
-	sleeper->mode = state;
-	if (!sleeper->token || !list_empty(&sleeper->watch))
+	if (!sleeper->token) {
+		sleeper->mode = state;
 		return;
+	}
+	/* Mode and links are read by cancellation_fire() and by other watchers' additions. */
 	spin_lock(&sleeper->token->lock);
-	list_add_before(&sleeper->watch, &sleeper->token->watchers);
+	sleeper->mode = state;
+	if (list_empty(&sleeper->watch))
+		list_add_before(&sleeper->watch, &sleeper->token->watchers);
 	spin_unlock(&sleeper->token->lock);
 }
 

@@ -77,13 +77,13 @@ extension MapAudit {
     if ledger.frozen {
       require(words.references == 0, "CI39", frame, "frozen with R \(words.references)")
     } else {
-      let expected = idleCount + held + (isLegacy ? 0 : mapped)
+      let expected = idleCount + held + (countsMappings ? mapped : 0)
       let name = isLegacy ? "CI3" : words.order == 0 ? "CI1" : "CI2"
       require(
         words.references == expected, name, frame,
         "R is \(words.references): base \(idleCount), references \(held), mapped entries \(mapped)")
+      require(held >= 0, "CI1", frame, "mapped entries own \(-held) references that nobody took")
     }
-    require(held >= 0, "CI1", frame, "mapped entries own \(-held) references that nobody took")
     require(
       words.mappings == mapped, "CI4", frame, "M is \(words.mappings), mapped entries \(mapped)")
     require(

@@ -53,6 +53,8 @@ struct MapAudit {
   let map: PageMap
   let idleCount: Int
   let isLegacy: Bool
+  /// Mapped entries own references.
+  let countsMappings: Bool
   var violations: [Violation] = []
   /// Pages that the driver handed out (CI26).
   var allocated = 0
@@ -64,6 +66,7 @@ struct MapAudit {
     self.map = map
     idleCount = Int(unsafe pgmap_idle_count(map.pgmap))
     isLegacy = map.rules == .legacy
+    countsMappings = unsafe pgmap_counts_mappings(map.pgmap)
   }
 
   mutating func require(

@@ -113,7 +113,10 @@ public final class PageMap: Sendable {
 
   /// Makes a map of `pages` frames (`memremap_pages`).
   ///
-  /// - Parameter pages: at least 1; with `compoundOrder`, a multiple of 2^order.
+  /// - Parameters:
+  ///   - kind: what the pages are for.
+  ///   - pages: at least 1; with `compoundOrder`, a multiple of 2^order.
+  ///   - options: rules, place and shape.
   /// - Throws: `invalidConfiguration`, `invalidOrder`, `misaligned`, `outOfRange`, `overlap`,
   ///   `systemMemory`, `outOfMemory`. Nothing is left behind.
   public init(_ kind: Kind, pages: Int, _ options: Options = Options()) throws(PageMapError) {

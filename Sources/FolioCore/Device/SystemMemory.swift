@@ -41,7 +41,9 @@ public final class SystemMemory: Sendable {
 
   /// A block of 2^order frames with R == 1 on its first page, made one folio when `compound`.
   ///
-  /// - Parameter order: 0...9.
+  /// - Parameters:
+  ///   - order: 0...9.
+  ///   - compound: false leaves the pages single, with R == 0 on all but the first.
   /// - Throws: `invalidOrder`; `outOfMemory`.
   public func allocate(order: Int = 0, compound: Bool = true) throws(PageMapError) -> FolioReference {
     guard 0...Int(PMD_ORDER) ~= order else { throw PageMapError(.invalidOrder) }
@@ -57,8 +59,10 @@ public final class SystemMemory: Sendable {
       return frame
     }
     let page = unsafe pfn_to_page(frame)
-    unsafe init_page_count(page)
+    // Shaped while R is 0: once it is 1, walkers over frame numbers may take references.
     if compound && order > 0 { unsafe prep_compound_page(page, UInt32(order)) }
+    smp_wmb()
+    unsafe init_page_count(page)
     return unsafe FolioReference(adopting: page_folio(page))
   }
 

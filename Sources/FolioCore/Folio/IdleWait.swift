@@ -37,6 +37,8 @@ extension PageMap {
   /// A condition that holds beats a cancellation. Context: not in a read scope.
   ///
   /// - Parameters:
+  ///   - frame: any frame of the folio.
+  ///   - condition: what to wait for; nil: what the map's rules wait for.
   ///   - timeout: how long at most; nil: for ever.
   ///   - mode: what may end the wait early.
   /// - Throws: `outOfRange`; `interrupted` when the token fired; `timedOut`.

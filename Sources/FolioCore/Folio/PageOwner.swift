@@ -71,7 +71,7 @@ public struct PageOwner: ~Copyable, Sendable {
       }
       unsafe zone_device_page_init(map.page(frame))
       unsafe folio_unlock(folio)
-    } else if map.kind == .fsdax {
+    } else if map.kind == .fsdax && map.rules != .legacy {
       unsafe folio_raise(folio)
     } else {
       unsafe folio_ref_inc(folio)

@@ -39,7 +39,7 @@ struct cfolio_ledger_entry *_Nullable cfolio_ledger_entry(const struct page *pag
 
 /* Called by the event paths; do nothing for pages without a ledger. */
 void cfolio_ledger_mod(const struct page *page, int delta);
-void cfolio_ledger_set(const struct page *page, int value);
+void cfolio_ledger_set(const struct page *page, int before, int value);
 void cfolio_ledger_zero(const struct page *page);
 void cfolio_ledger_free(const struct page *page);
 void cfolio_ledger_one(const struct page *page);

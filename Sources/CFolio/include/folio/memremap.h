@@ -98,6 +98,16 @@ static inline int pgmap_idle_count(const struct dev_pagemap *pgmap)
 						      pgmap->type == MEMORY_DEVICE_PCI_P2PDMA);
 }
 
+/**
+ * Whether a mapped entry owns a reference. Under legacy rules the entries of FS_DAX and device-dax
+ * pages do not; other pages were always mapped like ordinary memory.
+ */
+static inline bool pgmap_counts_mappings(const struct dev_pagemap *pgmap)
+{
+	return pgmap->rules != FOLIO_RULES_LEGACY ||
+	       (pgmap->type != MEMORY_DEVICE_FS_DAX && pgmap->type != MEMORY_DEVICE_GENERIC);
+}
+
 /** Frames of range i. */
 static inline unsigned long pgmap_range_pages(const struct dev_pagemap *pgmap, int i)
 {
@@ -157,12 +167,15 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn,
  * R += 1 on an FS_DAX folio for a holder that may see its map dropped: notes, in the memcg_data
  * word of the head (device pages are never charged), a life whose free path has yet to end. The
  * struct page is not given back while one is noted, so the last put may finish in peace although R
- * is 0. Context: the owner's lock. folio_ref_inc() alone leaves that to the caller, as in the kernel.
+ * is 0. Context: the owner's lock; not for legacy maps, whose pages have no free path.
+ * folio_ref_inc() alone leaves that to the caller, as in the kernel.
  */
 static inline void folio_raise(struct folio *folio)
 {
 	shared_add_release(&folio->memcg_data, 1);
-	folio_ref_inc(folio);
+	/* Not from 0: the life that goes on has its note already. */
+	if (folio_ref_inc_return(folio) != 1)
+		shared_add_release(&folio->memcg_data, -1UL);
 }
 
 /** Runs once per transition of R to 0, in the zero winner: core.md 5.3. */

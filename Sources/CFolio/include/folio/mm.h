@@ -98,12 +98,14 @@ static inline bool folio_ref_zero_or_close_to_overflow(const struct folio *folio
 }
 
 /**
- * R += 1. Context: holds a reference. RLX. A folio whose R is 0 or in the overflow window stops
- * the process while auditing is on (the kernel checks it in debug builds only).
+ * R += 1. Context: holds a reference. RLX. While the map is audited, a get at R in [-127, 0] is
+ * recorded as CI21 (the kernel stops there, in debug builds only).
  */
 static inline void folio_get(struct folio *folio)
 {
-	folio_ref_inc(folio);
+	atomic_inc(&folio->page._refcount);
+	if (folio_events_pending())
+		__page_ref_get(&folio->page);
 }
 
 /** R of the page's folio += 1; warns and does nothing for slab and large kmalloc pages. RLX. */

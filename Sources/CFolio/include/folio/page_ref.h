@@ -18,6 +18,7 @@ FOLIO_ASSUME_NONNULL_BEGIN
 /* Out-of-line halves: what happens when the event word is not zero. */
 void __page_ref_set(struct page *page, int value) __cold;
 void __page_ref_mod(struct page *page, int delta) __cold;
+void __page_ref_get(struct page *page) __cold;
 void __page_ref_mod_and_test(struct page *page, int delta, int result) __cold;
 void __page_ref_mod_and_return(struct page *page, int delta, int result) __cold;
 bool __page_ref_add_unless(struct page *page, int nr, int u) __cold;
@@ -39,9 +40,10 @@ static inline int folio_ref_count(const struct folio *folio)
 /** R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init. RLX. */
 static inline void set_page_count(struct page *page, int value)
 {
-	atomic_set(&page->_refcount, value);
+	/* The ledger first: it needs the old R, and once R is published a put may reach the ledger. */
 	if (folio_events_pending())
 		__page_ref_set(page, value);
+	atomic_set(&page->_refcount, value);
 }
 
 static inline void folio_set_count(struct folio *folio, int value)

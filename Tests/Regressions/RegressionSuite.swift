@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+
+// One file per race of spec: core.md section 18 that the counters' half of the library guards. Each
+// file tells the story in numbered steps, with threads T1 and T2; where one thread can step through
+// it - callbacks, or a FaultPoint in the middle of a C function - the test is deterministic, else
+// it races until both orders were seen. Every test fails when the guard it names is taken out.
+
+import TestSupport
+import Testing
+
+/// All regressions, one at a time: fault points and races want the process to themselves.
+@Suite("Regressions", .serialized)
+struct Regressions {}
+
+/// Runs a shape and turns its report into expectations.
+func expectRace<Shape: LitmusShape>(_ name: String, _ shape: Shape) async {
+  let report = await Litmus.run("Regressions/\(name)", shape)
+  #expect(report.passed, "\(report)")
+}

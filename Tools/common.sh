@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What the scripts share: the project's root, the toolchain's place, timed steps with a summary.
+# Sourced by them, never run. Steps run commands, not shell functions, so that `set -e` means what
+# it says inside them.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The folder of the tools that belong to the Swift toolchain in use. Debian's clang may come first on
+# PATH, and the `swift` found there may be a version manager's shim.
+swift_bin() {
+  local resources
+  resources=$(swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+  (cd "$resources/../../bin" && pwd)
+}
+
+require_file() {
+  [ -e "$1" ] || { echo "error: $1 is missing" >&2; exit 1; }
+}
+
+step_names=()
+step_notes=()
+step_seconds=()
+step_results=()
+step_log=$(mktemp)
+step_total_start=$SECONDS
+
+# step NAME COMMAND...: runs the command with its output shown; ends the script when it fails. The
+# closing line of a test runner, when there is one, is repeated in the summary.
+step() {
+  local name=$1 start=$SECONDS result=0
+  shift
+  printf '\n==> %s: %s\n' "$name" "$*"
+  "$@" </dev/null 2>&1 | tee "$step_log" || result=$?
+  step_names+=("$name")
+  step_seconds+=($((SECONDS - start)))
+  step_results+=("$result")
+  step_notes+=("$(sed 's/\x1b\[[0-9;]*m//g' "$step_log" | grep -aE '^.{0,4}Test run with ' |
+    tail -n 1 | sed 's/^[^T]*//' || true)")
+  [ "$result" -eq 0 ] || exit "$result"
+}
+
+# Prints one line per step that was begun. Called on every exit, so a failure shows its times too.
+print_steps() {
+  local status=$? index verdict
+  rm -f "$step_log"
+  [ "${#step_names[@]}" -gt 0 ] || return "$status"
+  printf '\n'
+  for index in "${!step_names[@]}"; do
+    verdict=ok
+    [ "${step_results[$index]}" -eq 0 ] || verdict=FAILED
+    printf '%-7s%6d s  %-22s %s\n' "$verdict" "${step_seconds[$index]}" "${step_names[$index]}" \
+      "${step_notes[$index]}"
+  done
+  verdict=ok
+  [ "$status" -eq 0 ] || verdict=FAILED
+  printf '%-7s%6d s  %s\n' "$verdict" $((SECONDS - step_total_start)) \
+    "$(basename "$0" .sh), all steps"
+  return "$status"
+}
+trap print_steps EXIT

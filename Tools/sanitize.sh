@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# make sanitize: the debug tests, and every stress scenario for a moment, instrumented. swiftc refuses
+# `--sanitize undefined`; for the C code, inlined into Swift or not, the clang flags do the same, and
+# with traps they need no run-time library; AddressSanitizer prints where one was hit. The two share a
+# build.
+. "$(dirname "$0")/common.sh"
+
+# lld: gold prints a warning per symbol that it cannot export, and takes longer.
+# SANITIZED: tests that bound a time allow more.
+common=(-Xswiftc -use-ld=lld -Xswiftc -DSANITIZED)
+address=(--sanitize address --scratch-path .build-asan "${common[@]}"
+  -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined
+  -Xcc "-fsanitize-ignorelist=$PWD/Tools/ubsan.ignore")
+thread=(--sanitize thread --scratch-path .build-tsan "${common[@]}" -Xcc -DFOLIO_TSAN=1)
+
+# Swift's backtracer reads the stacks of a process that crashes on purpose (exit tests); that is an
+# error to AddressSanitizer, and the child then never ends.
+export SWIFT_BACKTRACE=enable=no
+export ASAN_OPTIONS=${ASAN_OPTIONS:-handle_sigill=1:detect_stack_use_after_return=1:strict_string_checks=1}
+# No suppressions: the annotations that FOLIO_TSAN turns on tell it about grace periods.
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+
+stress=(stress --scenario all --rules strict --threads 4 --seconds 1)
+
+# `swift test` builds the products too.
+step 'address+undefined' swift test --disable-xctest "${address[@]}"
+step 'stress, address' .build-asan/debug/folio-bench "${stress[@]}"
+step 'thread' swift test --disable-xctest "${thread[@]}"
+step 'stress, thread' .build-tsan/debug/folio-bench "${stress[@]}"

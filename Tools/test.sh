@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# make test: every test that needs no sanitizer. Cheap checks first; one summary line per step.
+. "$(dirname "$0")/common.sh"
+
+# Of a test that crashes, one thread's stack says enough; exit tests pay for every line.
+export SWIFT_BACKTRACE=threads=crashed,images=none,registers=none,color=no
+
+require_file Tests/Codegen/run.sh
+require_file Tests/Consumer/run.sh
+
+step 'debug tests' swift test --disable-xctest
+# Lab builds have their own folder: the trait changes what every header means.
+step 'Lab trait tests' swift test --disable-xctest --traits Lab --scratch-path .build-lab
+step 'codegen tests' Tests/Codegen/run.sh
+step 'consumer tests' Tests/Consumer/run.sh
+step 'README examples' Tools/check-readme.sh
