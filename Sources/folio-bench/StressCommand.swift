@@ -74,7 +74,8 @@ struct Stress: ParsableCommand {
     options.isTraced = trace != nil
 
     var results: [StressResult] = []
-    for scenario in StressScenario.all where self.scenario == "all" || scenario.name == self.scenario {
+    for scenario in StressScenario.all
+    where self.scenario == "all" || scenario.name == self.scenario {
       guard !interrupted.isSet else { break }
       // Printed before the run, so that a crash has its replay command too.
       Self.note(options.replayCommand(scenario: scenario.name, seed: seed))

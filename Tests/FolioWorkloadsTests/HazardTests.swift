@@ -10,8 +10,8 @@ import Testing
 
 @Suite("Hazards of kernel rules")
 struct HazardTests {
-  // C29. 1. The owner splits a folio: each page's map word is emptied, then stored again. 2. A reader
-  // that holds no reference asks for the map of such a page between the two.
+  // C29. 1. The owner splits a folio: each page's map word is emptied, then stored again. 2. A
+  // reader that holds no reference asks for the map of such a page between the two.
   @Test("a reader without a reference meets a page without a map under kernel rules (C29)")
   func emptyMapWord() async {
     await #expect(processExitsWith: .success) {

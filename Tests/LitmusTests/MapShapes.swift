@@ -33,7 +33,7 @@ final class KillAgainstTryGet: LitmusShape {
   }
 
   /// The count and, behind it, what its release callback finds by address.
-  @unsafe private struct Object {
+  @unsafe private struct Object: ~Copyable {
     var ref = unsafe percpu_ref()
     var alive = 0
     var releases = 0
@@ -46,7 +46,7 @@ final class KillAgainstTryGet: LitmusShape {
 
   init() {
     unsafe objects = .allocate(capacity: 128)
-    unsafe objects.initialize(repeating: Object(), count: 128)
+    for index in 0..<128 { unsafe objects.advanced(by: index).initialize(to: Object()) }
   }
 
   deinit {

@@ -51,7 +51,7 @@ extension Regressions {
     unsafe ref.deallocate()
   }
 
-  @unsafe private struct Counted {
+  @unsafe private struct Counted: ~Copyable {
     var ref = unsafe percpu_ref()
     var releases = 0
   }

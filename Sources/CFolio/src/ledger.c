@@ -40,16 +40,19 @@ void cfolio_ledger_stop(struct dev_pagemap *pgmap)
 	call_rcu(&ledger->rcu, free_ledger);
 }
 
-struct cfolio_ledger_entry *cfolio_ledger_entry(const struct page *page)
+static struct cfolio_ledger_entry *entry_of(const struct dev_pagemap *pgmap, const struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
-	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(pfn);
-	if (!pgmap)
-		return NULL;
 	struct cfolio_ledger *ledger = (struct cfolio_ledger *)rcu_dereference(pgmap->ledger);
 	if (!ledger || pfn - ledger->start >= ledger->pages)
 		return NULL;
 	return &ledger->entries[pfn - ledger->start];
+}
+
+struct cfolio_ledger_entry *cfolio_ledger_entry(const struct page *page)
+{
+	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup(page_to_pfn(page));
+	return pgmap ? entry_of(pgmap, page) : NULL;
 }
 
 /* Runs body with `entry` set, inside a read section, when the page has a ledger. */
@@ -116,10 +119,14 @@ int cfolio_ledger_frozen(const struct page *page)
 
 void cfolio_ledger_map(const struct page *page, int entries)
 {
-	WITH_ENTRY(page, {
+	rcu_read_lock();
+	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup(page_to_pfn(page));
+	struct cfolio_ledger_entry *entry = pgmap ? entry_of(pgmap, page) : NULL;
+	if (entry) {
 		atomic_add(entries, &entry->mappings);
 		/* The reference that the entry owns changes hands, in the ledger only. */
-		if (pgmap_counts_mappings(cfolio_pgmap_lookup(page_to_pfn(page))))
+		if (pgmap_counts_mappings(pgmap))
 			atomic_sub(entries, &entry->references);
-	});
+	}
+	rcu_read_unlock();
 }

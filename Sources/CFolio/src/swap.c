@@ -70,6 +70,13 @@ void __folio_put_slow(struct folio *folio, int result)
 	__folio_put(folio);
 }
 
+void __folio_put_event(struct folio *folio, int refs, int result)
+{
+	__page_ref_mod_and_test(&folio->page, -refs, result);
+	if (result <= 0)
+		__folio_put_slow(folio, result);
+}
+
 void put_page(struct page *page)
 {
 	struct folio *folio = page_folio(page);

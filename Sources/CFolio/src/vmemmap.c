@@ -20,9 +20,18 @@ void cfolio_set_zero_folios(struct page *zero, struct folio *huge)
 
 static pthread_once_t reserved = PTHREAD_ONCE_INIT;
 
+/* Frames that have address space. Written with vmemmap. */
+static unsigned long reserved_frames;
+
+/* Where a process gets less address space (ulimit -v, valgrind) fewer frames can exist. */
 static void reserve(void)
 {
-	vmemmap = cfolio_reserve(FOLIO_MAX_PFN * sizeof(struct page));
+	reserved_frames = FOLIO_MAX_PFN;
+	vmemmap = cfolio_reserve(reserved_frames * sizeof(struct page));
+	while (!vmemmap && reserved_frames > 1UL << 22) {
+		reserved_frames >>= 1;
+		vmemmap = cfolio_reserve(reserved_frames * sizeof(struct page));
+	}
 }
 
 bool cfolio_vmemmap_init(void)
@@ -39,6 +48,8 @@ static unsigned long subsections_end(unsigned long pfn, unsigned long nr_pages)
 bool cfolio_vmemmap_populate(unsigned long pfn, unsigned long nr_pages)
 {
 	unsigned long end = subsections_end(pfn, nr_pages);
+	if (end > reserved_frames)
+		return false;
 	if (!cfolio_commit(pfn_to_page(pfn), (end - pfn) * sizeof(struct page)))
 		return false;
 	for (unsigned long tail = pfn + nr_pages; tail < end; tail++)

@@ -168,9 +168,7 @@ enum Remap {
 
 extension UnsafeMutablePointer where Pointee == dev_pagemap {
   init(containing ref: UnsafeMutablePointer<percpu_ref>) {
-    unsafe self = UnsafeMutableRawPointer(ref)
-      .advanced(by: -MemoryLayout<dev_pagemap>.offset(of: \.ref)!)
-      .assumingMemoryBound(to: dev_pagemap.self)
+    unsafe self = pgmap_of_ref(ref)
   }
 
   /// Puts on the map's pages may run the 2->1 hook (the kernel's devmap_managed_key is then on).

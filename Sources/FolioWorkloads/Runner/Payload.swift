@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// What stands for the contents of a page in scenarios. Not shared by the seam on purpose: see below.
+// What stands for the contents of a page in scenarios. Not shared by the seam on purpose: see
+// below.
 
-/// A word array that the scenario owns, outside of the struct pages: plain memory, so that a broken
-/// protocol is a data race that ThreadSanitizer sees and, with luck, a torn pair that the check sees.
+/// A word array that the scenario owns, outside of the struct pages: plain memory, so that a
+/// broken protocol is a data race that ThreadSanitizer sees and, with luck, a torn pair that the
+/// check sees.
 @safe
 package final class Payload: @unchecked Sendable {
   // @unchecked: written only by the owner of a page, read only by holders of a reference: the very

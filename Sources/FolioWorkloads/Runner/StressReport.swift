@@ -20,7 +20,9 @@ package struct StressReport: Sendable {
 
   /// Columns for a person, one line per scenario, then the sum.
   package var table: String {
-    var rows = [["scenario", "rules", "threads", "seconds", "operations", "rounds", "faults", "result"]]
+    var rows = [
+      ["scenario", "rules", "threads", "seconds", "operations", "rounds", "faults", "result"]
+    ]
     for result in results {
       let verdict =
         result.violationCount > 0
@@ -74,7 +76,9 @@ package struct StressReport: Sendable {
         + #""replay": \#(quoted(finding.replay)), "hazard": \#(finding.isKnownHazard)}"#
     }.joined(separator: ", ")
     let perThread = result.operations.map(String.init).joined(separator: ", ")
-    return #"{"scenario": \#(quoted(result.scenario)), "rules": \#(quoted(result.options.rules.rawValue)), "#
+    return
+      #"{"scenario": \#(quoted(result.scenario)), "#
+      + #""rules": \#(quoted(result.options.rules.rawValue)), "#
       + #""threads": \#(result.options.threads), "seed": \#(result.options.seed), "#
       + #""operations": \#(result.totalOperations), "seconds": \#(seconds(result.seconds)), "#
       + #""violations": [\#(violations)], "counters": {"violations": \#(result.violationCount), "#

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // What a scenario is: a name and the making of a round. A round is a set of maps and shared words,
-// a body that every thread runs, and checks for when they have come back. The loop over rounds is in
-// StressRun.swift, the scenarios are in Scenarios/.
+// a body that every thread runs, and checks for when they have come back. The loop over rounds is
+// in StressRun.swift, the scenarios are in Scenarios/.
 
 package import FolioCore
 import CFolio

@@ -117,7 +117,8 @@ package struct StressRun {
     do throws(PageMapError) {
       try round.close()
     } catch {
-      settings.log.add("CI32", frame: error.frame, "the round's maps could not be taken down: \(error)")
+      settings.log.add(
+        "CI32", frame: error.frame, "the round's maps could not be taken down: \(error)")
     }
     settings.log.add(Violation.takeRecorded())
     if cfolio_warning_count() != warnings {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Runs a body on native threads: start barrier, time limit, stop flag, one seeded source per thread,
-// operations counted per thread. What the body does is a scenario's business (StressRound.swift).
+// Runs a body on native threads: start barrier, time limit, stop flag, one seeded source per
+// thread, operations counted per thread. What the body does is a scenario's business
+// (StressRound.swift).
 
 import CFolio
 import Glibc

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Freeze against get (spec: core.md section 3, T2, T9). A freezer takes R from what it expects to 0,
-// rewrites what holders may read and unfreezes; no reference may be taken meanwhile (CI38, CI39) and
-// everybody who gets one later sees what was written (CI40).
+// Freeze against get (spec: core.md section 3, T2, T9). A freezer takes R from what it expects to
+// 0, rewrites what holders may read and unfreezes; no reference may be taken meanwhile (CI38,
+// CI39) and everybody who gets one later sees what was written (CI40).
 
 import CFolio
 package import FolioCore

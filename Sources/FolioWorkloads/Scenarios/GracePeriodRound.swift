@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Deferred frees: objects are replaced under readers and freed by call_rcu() (spec: core.md section
-// 15, T12). A reader that meets a freed object finds its mark gone; at the end rcu_barrier() has run
-// every call.
+// Deferred frees: objects are replaced under readers and freed by call_rcu() (spec: core.md
+// section 15, T12). A reader that meets a freed object finds its mark gone; at the end
+// rcu_barrier() has run every call.
 
 import CFolio
 package import FolioCore
@@ -76,7 +76,8 @@ package final class GracePeriodRound: StressRound {
     for _ in 0..<(1 + worker.pick(4)) {
       let mark = unsafe object.pointee.mark
       settings.log.require(
-        mark == Self.mark, "CI31", "an object was freed under its reader: \(String(mark, radix: 16))")
+        mark == Self.mark, "CI31",
+        "an object was freed under its reader: \(String(mark, radix: 16))")
       if worker.pick(16) == 0 { cfolio_yield() }
     }
   }

@@ -21,7 +21,7 @@ package final class PercpuRound: StressRound {
   private final class Counter: @unchecked Sendable {
     // @unchecked: percpu_ref is made for concurrent use; `releases` is a shared counter.
     @safe
-    struct Words {
+    struct Words: ~Copyable {
       var ref = unsafe percpu_ref()
       var releases = atomic_t()
     }

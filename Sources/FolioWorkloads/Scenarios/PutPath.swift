@@ -14,7 +14,8 @@ enum PutPath: Int, CaseIterable {
   /// (C42), which only some of them do.
   static func random(_ worker: inout Worker, hooked: Bool) -> PutPath {
     let hookedPaths: [PutPath] = [.putPage, .batch, .releasePages, .swapCache, .managed]
-    return hooked ? hookedPaths[worker.pick(hookedPaths.count)] : allCases[worker.pick(allCases.count)]
+    return hooked
+      ? hookedPaths[worker.pick(hookedPaths.count)] : allCases[worker.pick(allCases.count)]
   }
 
   /// Gives `count` references to the folio back. The folio must not be touched afterwards.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // memremap and memunmap against lookups by frame number (spec: core.md 6.3-6.5, T11, T12). Mappers
-// make a map at a fixed place, use it and take it down; readers look the place up all the time, with
-// and without a reference. Every making may fail for want of memory.
+// make a map at a fixed place, use it and take it down; readers look the place up all the time,
+// with and without a reference. Every making may fail for want of memory.
 
 import CFolio
 package import FolioCore
@@ -96,7 +96,8 @@ package final class RemapRound: StressRound {
     }
   }
 
-  /// Sleeps until idle; a page of a legacy map may be followed by readers for ever, so with a limit.
+  /// Sleeps until idle; a page of a legacy map may be followed by readers for ever, so with a
+  /// limit.
   private func waitIdle(_ map: PageMap, _ frame: UInt) {
     do throws(PageMapError) {
       try map.waitUntilIdle(

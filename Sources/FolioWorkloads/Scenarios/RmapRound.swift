@@ -155,7 +155,8 @@ package final class RmapRound: StressRound {
       let references = Int(unsafe folio_ref_count(folio))
       let expected = settings.idleCount + 1 + (settings.rules == .legacy ? 0 : mapped)
       settings.log.require(
-        references == expected, settings.rules == .legacy ? "CI3" : target.order == 0 ? "CI1" : "CI2",
+        references == expected,
+        settings.rules == .legacy ? "CI3" : target.order == 0 ? "CI1" : "CI2",
         frame: target.frame, "R is \(references), expected \(expected)")
     }
   }
@@ -169,7 +170,8 @@ package final class RmapRound: StressRound {
       unsafe put_page(target.map.page(target.frame))
       guard target.order > 0 else { continue }
       settings.log.require(
-        unsafe folio_mapcount(folio) == 0, "CI16", frame: target.frame, "mapped after the last unmap")
+        unsafe folio_mapcount(folio) == 0, "CI16", frame: target.frame,
+        "mapped after the last unmap")
       unsafe folio_split_to_order_0(folio)
     }
     for map in maps { try map.unmap() }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 // Prep and split against speculative getters (spec: core.md section 7, T10, C29). Owners form runs
-// of pages into folios of order 0...9, raise them, drop them and split them; readers take references
-// through any page of the run, and look at its map without one. Splitting of RAM folios is in
-// RamSplit.swift.
+// of pages into folios of order 0...9, raise them, drop them and split them; readers take
+// references through any page of the run, and look at its map without one. Splitting of RAM folios
+// is in RamSplit.swift.
 
 import CFolio
 package import FolioCore
@@ -21,13 +21,18 @@ package final class ShapeRound: StressRound {
   /// One per 512 frames: 1 while a thread owns them.
   private let owners = [SharedCount(), SharedCount()]
   private let payload = Payload(count: 2)
+  /// Per half: first frame and, in the low byte, order of what its owner works on.
+  private let lastWork: [SharedCount]
   private let memory: RamSplit
 
   init(_ settings: RoundSettings) throws(PageMapError) {
     self.settings = settings
     // Legacy maps have no folios of device pages: there only RAM is shaped.
-    maps = settings.rules == .legacy
+    maps =
+      settings.rules == .legacy
       ? [] : [try settings.makeMap(.fsdax, pages: Int(Self.runPages))]
+    let first = maps.first.map { Int($0.frames.lowerBound) } ?? 0
+    lastWork = [SharedCount(first << 8), SharedCount((first + 512) << 8)]
     memory = RamSplit(settings)
   }
 
@@ -54,6 +59,7 @@ package final class ShapeRound: StressRound {
     let order = worker.pick(10)
     let slot = UInt(worker.pick(512 >> order)) << UInt(order)
     let frame = maps[0].frames.lowerBound + UInt(half) * 512 + slot
+    lastWork[half].set(Int(frame) << 8 | order)
     do throws(PageMapError) {
       let owner = try maps[0].claim(frame: frame, order: order)
       if order > 0 { try owner.form() }
@@ -100,10 +106,12 @@ package final class ShapeRound: StressRound {
     unsafe PutPath.random(&worker, hooked: false).put(folio, count)
   }
 
-  /// A reader without a reference: every answer may be stale, none may be wild (C29).
+  /// A reader without a reference: every answer may be stale, none may be wild (C29). It looks where
+  /// an owner is at work, because that is where the answers change.
   private func look(_ worker: inout Worker) {
-    let frame = maps[0].frames.lowerBound + UInt(worker.pick(Int(Self.runPages)))
-    for _ in 0..<16 {
+    let work = UInt(lastWork[worker.pick(2)].value)
+    for _ in 0..<64 {
+      let frame = (work >> 8) + UInt(worker.pick(1 << Int(work & 0xff)))
       let page = unsafe pfn_to_page(frame)
       let map = unsafe page_pgmap(page)
       settings.log.require(
@@ -113,7 +121,7 @@ package final class ShapeRound: StressRound {
         "a reader was told another type")
     }
     withReadScope { scope in
-      if let view = scope.folio(at: frame) { _ = view.referenceCount + view.order }
+      if let view = scope.folio(at: work >> 8) { _ = view.referenceCount + view.order }
     }
   }
 
@@ -121,7 +129,8 @@ package final class ShapeRound: StressRound {
     for map in maps {
       for frame in map.frames {
         let order = unsafe folio_order(map.folio(frame))
-        settings.log.require(order == 0, "CI34", frame: frame, "order \(order) after the last split")
+        settings.log.require(
+          order == 0, "CI34", frame: frame, "order \(order) after the last split")
       }
     }
     memory.settle()

@@ -117,7 +117,8 @@ package final class StormRound: StressRound {
         unsafe folio_ref_sub_return(folio, Int32(count)) > 0, "CI21",
         frame: held[index].frame, "a put took the last reference of a live page")
     } else {
-      unsafe PutPath.random(&worker, hooked: settings.rules == .legacy && count == all).put(folio, count)
+      unsafe PutPath.random(&worker, hooked: settings.rules == .legacy && count == all).put(
+        folio, count)
     }
     held[index].count -= count
     if held[index].count == 0 { held.remove(at: index) }

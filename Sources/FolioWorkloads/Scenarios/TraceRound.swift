@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// The event log, switched on and off and read while threads count (spec: core.md section 3): records
-// are whole, of pages that exist, in the order of their thread. The ledger runs in audited rounds
-// beside it, so both switches of the event word change under way.
+// The event log, switched on and off and read while threads count (spec: core.md section 3):
+// records are whole, of pages that exist, in the order of their thread. The ledger runs in audited
+// rounds beside it, so both switches of the event word change under way.
 
 import CFolio
 package import FolioCore
@@ -79,7 +79,8 @@ package final class TraceRound: StressRound {
         case .modAndReturn: (-2 ... -1).contains(event.delta) && event.result >= 0
         case .set, .freeze, .unfreeze: false
         }
-      settings.log.require(isWhole, "trace", frame: event.frame, "a record that nobody made: \(event)")
+      settings.log.require(
+        isWhole, "trace", frame: event.frame, "a record that nobody made: \(event)")
     }
   }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// The other side of the waits scenario: one thread that drops the pins, maps pages under the eyes of
-// their waiters, fires cancellations, and watches that nobody sleeps on although nothing keeps him.
+// The other side of the waits scenario: one thread that drops the pins, maps pages under the eyes
+// of their waiters, fires cancellations, and watches that nobody sleeps on although nothing keeps
+// him.
 //
 // What "nobody sleeps on" means. A waiter is kept when its condition does not hold or some counter
-// of its page changed lately. Otherwise it must come back: later than the limit is CI46. Under kernel
-// rules a waiter may sleep although only mappings hold the page, because its condition asks for no
-// reference at all: nothing but the end of the mapping ends that sleep. That is C41.
+// of its page changed lately. Otherwise it must come back: later than the limit is CI46. Under
+// kernel rules a waiter may sleep although only mappings hold the page, because its condition asks
+// for no reference at all: nothing but the end of the mapping ends that sleep. That is C41.
 
 import CFolio
 import FolioCore

@@ -78,8 +78,8 @@ package final class XArrayRound: StressRound {
     }
   }
 
-  /// Stores over exactly the aligned range. An entry that is larger would be replaced whole and keep
-  /// its range, so it goes first, under the same lock.
+  /// Stores over exactly the aligned range. An entry that is larger would be replaced whole and
+  /// keep its range, so it goes first, under the same lock.
   private func store(_ first: UInt, _ order: Int, _ version: UInt) {
     let tree = unsafe array.pointer
     var cursor = unsafe cfolio_xa_state(tree, first, UInt32(order))

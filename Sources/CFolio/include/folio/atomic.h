@@ -334,12 +334,14 @@ static inline int atomic_cmpxchg(atomic_t *v, int expected, int desired)
 /**
  * FULL/f: adds i unless the value is u; false when it was u. A failed exchange goes on with the
  * value it saw.
+ * No branch hint: where "false" is the function's exit, clang 21 takes a hinted exit for a cold one
+ * and compiles the whole caller for size, in the section of cold code.
  */
 static inline bool atomic_add_unless(atomic_t *v, int i, int u)
 {
 	int old = atomic_read(v);
 	do {
-		if (unlikely(old == u))
+		if (old == u)
 			return false;
 	} while (!atomic_try_cmpxchg(v, &old, seam_wrapping_sum(old, i)));
 	return true;
@@ -392,7 +394,7 @@ static inline bool atomic_long_add_unless(atomic_long_t *v, long i, long u)
 {
 	long old = atomic_long_read(v);
 	do {
-		if (unlikely(old == u))
+		if (old == u)
 			return false;
 		smp_mb__before_atomic();
 	} while (!SEAM_CMPXCHG(&v->counter, &old, seam_wrapping_sum_long(old, i),

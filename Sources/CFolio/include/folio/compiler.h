@@ -36,10 +36,13 @@
 #define FOLIO_ASSUME_NONNULL_END _Pragma("clang assume_nonnull end")
 /** A C enum that Swift may not extend: imported as a Swift enum. */
 #define FOLIO_CLOSED_ENUM __attribute__((enum_extensibility(closed)))
+/** A struct whose address is its identity: Swift may point to it, and not copy it. */
+#define FOLIO_NONCOPYABLE __attribute__((swift_attr("~Copyable")))
 #else
 #define FOLIO_ASSUME_NONNULL_BEGIN
 #define FOLIO_ASSUME_NONNULL_END
 #define FOLIO_CLOSED_ENUM
+#define FOLIO_NONCOPYABLE
 #endif
 
 #define BIT(n) (1UL << (n))

@@ -43,7 +43,7 @@ struct folio_idle_callback {
 	atomic_t begun;
 	/** 1 once cancelled; written by the canceller, read by the beginner. */
 	atomic_t cancelled;
-};
+} FOLIO_NONCOPYABLE;
 
 /**
  * Enqueues for the folio's idle key. True: done, do not wait - the condition already held or a

@@ -28,12 +28,12 @@ struct lock_class {
 typedef struct spinlock {
 	atomic_t state;
 	struct lock_class *_Nullable lock_class;
-} spinlock_t;
+} FOLIO_NONCOPYABLE spinlock_t;
 
 /** A lock under which its holder may block. */
 struct mutex {
 	spinlock_t lock;
-};
+} FOLIO_NONCOPYABLE;
 
 #define SPIN_LOCK_INIT(class_) {ATOMIC_INIT(0), class_}
 

@@ -87,7 +87,7 @@ struct dev_pagemap {
 	atomic_t releases;		/**< runs of ref's release (CI30); RLX */
 	atomic_t dead_visible; /**< 1 once a grace period has passed after the kill (CI29) */
 	struct rcu_head rcu;
-};
+} FOLIO_NONCOPYABLE;
 
 /** R that an idle page of the map has: 1 for GENERIC and for legacy pages, else 0. */
 static inline int pgmap_idle_count(const struct dev_pagemap *pgmap)
@@ -106,6 +106,12 @@ static inline bool pgmap_counts_mappings(const struct dev_pagemap *pgmap)
 {
 	return pgmap->rules != FOLIO_RULES_LEGACY ||
 	       (pgmap->type != MEMORY_DEVICE_FS_DAX && pgmap->type != MEMORY_DEVICE_GENERIC);
+}
+
+/** The map that a reference count is part of. */
+static inline struct dev_pagemap *pgmap_of_ref(struct percpu_ref *ref)
+{
+	return container_of(ref, struct dev_pagemap, ref);
 }
 
 /** Frames of range i. */

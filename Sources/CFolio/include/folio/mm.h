@@ -138,11 +138,19 @@ void __folio_put(struct folio *folio);
 /** Out of line: R is now 0 (frees) or negative (stops: CI21). */
 void __folio_put_slow(struct folio *folio, int result) __cold;
 
+/**
+ * Out of line: a put while the event word is not zero; does the rest of it too. Two calls of which
+ * either is the last thing done, so the fast path saves no register.
+ */
+void __folio_put_event(struct folio *folio, int refs, int result) __cold;
+
 /** R -= refs; frees at 0. Context: owns refs references; any thread. FULL. Never runs the 2->1 hook. */
 static inline void folio_put_refs(struct folio *folio, int refs)
 {
-	int result = page_ref_put_return(&folio->page, refs);
-	if (unlikely(result <= 0))
+	int result = atomic_sub_return(refs, &folio->page._refcount);
+	if (folio_events_pending())
+		__folio_put_event(folio, refs, result);
+	else if (unlikely(result <= 0))
 		__folio_put_slow(folio, result);
 }
 

@@ -74,7 +74,7 @@ struct page {
 	};
 	atomic_t _refcount;
 	shared_t memcg_data;
-} __attribute__((aligned(16)));
+} __attribute__((aligned(16))) FOLIO_NONCOPYABLE;
 
 /**
  * The head page and, overlaid on the next three pages, what a large folio needs. Only the first
@@ -141,7 +141,7 @@ struct folio {
 		};
 		struct page page_3;
 	};
-} __attribute__((aligned(16)));
+} __attribute__((aligned(16))) FOLIO_NONCOPYABLE;
 
 /* Offsets of core.md 1.1. */
 static_assert(sizeof(struct page) == 64, "struct page is one cache line");

@@ -142,7 +142,7 @@ static inline int folio_ref_dec_return(struct folio *folio)
 	return page_ref_dec_return(&folio->page);
 }
 
-/** R -= nr, returns the new R: the one place where puts decrement. FULL. */
+/** R -= nr, returns the new R: what puts do, folio_put_refs() in its own words. FULL. */
 static inline int page_ref_put_return(struct page *page, int nr)
 {
 	int result = atomic_sub_return(nr, &page->_refcount);

@@ -39,7 +39,7 @@ struct percpu_ref {
 	/** Switches in progress: waiters sleep on it. */
 	atomic_t switching;
 	struct rcu_head rcu;
-};
+} FOLIO_NONCOPYABLE;
 
 /** Percpu mode, count 1. 0 or -ENOMEM. */
 int percpu_ref_init(struct percpu_ref *ref, percpu_ref_func_t release) __must_check;

@@ -44,7 +44,7 @@ struct cancellation {
 	spinlock_t lock;
 	atomic_t pending; /**< 0, CANCELLATION_SIGNAL or CANCELLATION_FATAL; written under lock */
 	struct list_head watchers;
-};
+} FOLIO_NONCOPYABLE;
 
 enum { CANCELLATION_SIGNAL = 1, CANCELLATION_FATAL = 2 };
 
@@ -69,7 +69,7 @@ struct wait_queue_head {
 	spinlock_t lock;
 	atomic_t entries;      /**< written under lock, read without */
 	struct list_head head; /**< of struct wait_queue_entry; under lock */
-};
+} FOLIO_NONCOPYABLE;
 
 struct wait_queue_entry;
 /** Called under the queue lock. True: this entry was woken. */
@@ -177,7 +177,7 @@ struct wait_callback {
 	struct wait_bit_queue_entry entry;
 	void (*_Null_unspecified resume)(struct wait_callback *callback);
 	void *_Nullable context;
-};
+} FOLIO_NONCOPYABLE;
 
 /** Enqueues on var. Full barrier at the end: test the condition after it. */
 void wait_callback_begin(struct wait_callback *callback, const void *var,
@@ -190,7 +190,7 @@ bool wait_callback_cancel(struct wait_callback *callback);
 
 struct completion {
 	atomic_t done;
-};
+} FOLIO_NONCOPYABLE;
 
 static inline void init_completion(struct completion *completion)
 {

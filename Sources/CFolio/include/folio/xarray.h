@@ -109,7 +109,7 @@ struct xarray {
 	spinlock_t xa_lock; /**< protects every change */
 	shared_t xa_flags;  /**< BIT(mark): some entry has it; written under xa_lock, read RLX */
 	shared_t xa_head;   /**< 0 or the top node; written under xa_lock REL-ST, read ACQ-LD */
-};
+} FOLIO_NONCOPYABLE;
 
 extern struct lock_class cfolio_xa_lock_class;
 
