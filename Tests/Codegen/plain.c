@@ -15,7 +15,7 @@ struct plain {
 
 extern atomic_int plain_events;
 #define SLOW __attribute__((cold, noinline))
-void plain_get_event(struct plain *p, int delta) SLOW;
+void plain_get_event(struct plain *p) SLOW;
 void plain_put_event(struct plain *p, int refs, int result) SLOW;
 void plain_put_last(struct plain *p, int result) SLOW;
 bool plain_try_get_event(struct plain *p, int delta, int unless) SLOW;
@@ -34,7 +34,7 @@ void plain_get(struct plain *p)
 {
 	atomic_fetch_add_explicit(&p->count, 1, memory_order_relaxed);
 	if (events())
-		plain_get_event(p, 1);
+		plain_get_event(p);
 }
 
 void plain_put(struct plain *p)
