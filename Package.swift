@@ -36,7 +36,8 @@ let package = Package(
     .library(name: "folio", type: .dynamic, targets: ["FolioCore"]),
   ],
   traits: [
-    .trait(name: "Lab", description: "Route every shared access through the schedule explorer's hooks.")
+    .trait(
+      name: "Lab", description: "Route every shared access through the schedule explorer's hooks.")
   ],
   dependencies: [
     // Tools only; no library target depends on them.

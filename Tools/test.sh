@@ -13,5 +13,6 @@ step 'debug tests' swift test --disable-xctest
 # Lab builds have their own folder: the trait changes what every header means.
 step 'Lab trait tests' swift test --disable-xctest --traits Lab --scratch-path .build-lab
 step 'codegen tests' Tests/Codegen/run.sh
+step 'instruction counts' Benchmarks/Instructions/run.sh
 step 'consumer tests' Tests/Consumer/run.sh
 step 'README examples' Tools/check-readme.sh

@@ -50,8 +50,8 @@ static inline bool inc_not_zero(atomic_int *value)
 	do {
 		if (__builtin_expect(old == 0, 0))
 			return false;
-	} while (!atomic_compare_exchange_strong_explicit(value, &old, old + 1, memory_order_acq_rel,
-							  memory_order_relaxed));
+	} while (!atomic_compare_exchange_strong_explicit(
+		value, &old, old + 1, memory_order_acq_rel, memory_order_relaxed));
 	return true;
 }
 
@@ -125,8 +125,8 @@ size_t c11_freeze_unfreeze(struct c11_counters *counters, size_t n)
 	size_t frozen = 0;
 	for (size_t i = 0; i < n; i++) {
 		int expected = 1;
-		if (!atomic_compare_exchange_strong_explicit(value, &expected, 0, memory_order_acq_rel,
-							     memory_order_relaxed))
+		if (!atomic_compare_exchange_strong_explicit(
+			    value, &expected, 0, memory_order_acq_rel, memory_order_relaxed))
 			continue;
 		frozen++;
 		atomic_store_explicit(value, 1, memory_order_release);

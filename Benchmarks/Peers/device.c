@@ -31,7 +31,8 @@ static __attribute__((noinline)) void free_without_wake_test(struct folio *folio
 	if (folio_events_pending())
 		cfolio_ledger_free(&folio->page);
 	if (folio_test_anon(folio)) {
-		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page, "peer: large anonymous folio");
+		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page,
+			     "peer: large anonymous folio");
 		folio_clear_flag(folio, PG_anon_exclusive);
 	}
 	if (unlikely(pgmap->rules == FOLIO_RULES_LEGACY)) {
@@ -40,12 +41,16 @@ static __attribute__((noinline)) void free_without_wake_test(struct folio *folio
 	}
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:
-		/* Who waits is not asked; that the page was touched last is told as the library does. */
+		/*
+		 * Who waits is not asked; that the page was touched last is told as the library
+		 * does.
+		 */
 		if (READ_ONCE(folio->memcg_data))
 			shared_add_release(&folio->memcg_data, -1UL);
 		break;
 	case MEMORY_DEVICE_GENERIC:
-		FOLIO_BUG_ON(pgmap->strict_generic, "CI25", &folio->page, "peer: base reference dropped");
+		FOLIO_BUG_ON(pgmap->strict_generic, "CI25", &folio->page,
+			     "peer: base reference dropped");
 		folio_set_count(folio, 1);
 		break;
 	case MEMORY_DEVICE_PRIVATE:
@@ -69,7 +74,8 @@ static __attribute__((noinline)) void put_zero(struct folio *folio)
 
 static __attribute__((cold, noinline)) void put_slow(struct folio *folio, int result)
 {
-	FOLIO_BUG_ON(result < 0, "CI21", &folio->page, "peer: put of a reference that nobody holds");
+	FOLIO_BUG_ON(result < 0, "CI21", &folio->page,
+		     "peer: put of a reference that nobody holds");
 	put_zero(folio);
 }
 

@@ -25,7 +25,7 @@ int64_t harness_clock_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 struct harness_word {
 	atomic_int value;
@@ -83,7 +83,7 @@ void harness_word_spin(struct harness_word *word, int value)
 	}
 }
 
-/* ---- processors ------------------------------------------------------------------------------- */
+/* ---- processors ------------------------------------------------------------------------------ */
 
 int harness_allowed_cpus(int *cpus, int capacity)
 {
@@ -110,11 +110,11 @@ int harness_pin_to_cpu(int cpu)
 	return pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
-/* ---- interrupts ------------------------------------------------------------------------------- */
+/* ---- interrupts ------------------------------------------------------------------------------ */
 
 #define SAME_KEYSTROKE_NS 500000000
 
-static atomic_int interrupted;	  /* a signal came; written by the handler */
+static atomic_int interrupted;	    /* a signal came; written by the handler */
 static atomic_llong interrupt_time; /* when the first one came; written by the handler */
 
 /*
@@ -157,7 +157,7 @@ void harness_clear_interrupt(void)
 	atomic_store(&interrupted, 0);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 size_t harness_resident_bytes(const void *start, size_t bytes)
 {
@@ -192,7 +192,8 @@ size_t harness_cache_bytes(void)
 	for (int index = 0; index < 8; index++) {
 		char name[64];
 		unsigned long kib;
-		snprintf(name, sizeof(name), "/sys/devices/system/cpu/cpu0/cache/index%d/size", index);
+		snprintf(name, sizeof(name), "/sys/devices/system/cpu/cpu0/cache/index%d/size",
+			 index);
 		FILE *file = fopen(name, "r");
 		if (!file)
 			break;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* See peers/probes.h. The plain halves know the counter's place and the event word, nothing else. */
+/*
+ * See peers/probes.h. The plain halves know the counter's place and the event word, nothing else.
+ */
 #include <peers/probes.h>
 
 #include <stdatomic.h>
@@ -46,8 +48,7 @@ bool folio_bench_probe_plain_try_get(struct page *page)
 	do {
 		if (__builtin_expect(old == 0, 0))
 			return false;
-	} while (!atomic_compare_exchange_strong_explicit(counter(page), &old, old + 1,
-							  memory_order_acq_rel,
-							  memory_order_relaxed));
+	} while (!atomic_compare_exchange_strong_explicit(
+		counter(page), &old, old + 1, memory_order_acq_rel, memory_order_relaxed));
 	return true;
 }

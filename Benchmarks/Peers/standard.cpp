@@ -10,7 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
-namespace {
+namespace
+{
 
 struct object {
 	long words[4];

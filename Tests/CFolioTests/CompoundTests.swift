@@ -51,9 +51,15 @@ struct CompoundTests {
     }
     let owner = try map.claim(frame: first, order: 2)
     #expect(code { () throws(PageMapError) in _ = try map.claim(frame: first + 2).frame } == .busy)
-    #expect(code { () throws(PageMapError) in _ = try map.claim(frame: first + 1, order: 1).frame } == .misaligned)
-    #expect(code { () throws(PageMapError) in _ = try map.claim(frame: first + 512).frame } == .outOfRange)
-    #expect(code { () throws(PageMapError) in _ = try map.claim(frame: first, order: 19).frame } == .invalidOrder)
+    #expect(
+      code { () throws(PageMapError) in _ = try map.claim(frame: first + 1, order: 1).frame }
+        == .misaligned)
+    #expect(
+      code { () throws(PageMapError) in _ = try map.claim(frame: first + 512).frame } == .outOfRange
+    )
+    #expect(
+      code { () throws(PageMapError) in _ = try map.claim(frame: first, order: 19).frame }
+        == .invalidOrder)
     #expect(code { () throws(PageMapError) in try owner.split() } == .invalidOrder)
     unsafe set_page_count(map.page(first + 3), 1)
     #expect(code { () throws(PageMapError) in try owner.form() } == .busy)

@@ -220,7 +220,9 @@ struct GetPutTests {
       (PageMap.Kind.fsdax, false, true), (.generic, true, true), (.deviceCoherent, false, false),
       (.pciP2PDMA, true, true),
     ] {
-      for (rules, expected) in [(PageMap.Rules.strict, modern), (.kernel, modern), (.legacy, legacy)] {
+      for (rules, expected) in [
+        (PageMap.Rules.strict, modern), (.kernel, modern), (.legacy, legacy),
+      ] {
         let map = try PageMap(kind, pages: 512, .init(rules: rules))
         #expect(unsafe folio_is_longterm_pinnable(map.folio(map.frames.lowerBound)) == expected)
       }

@@ -113,7 +113,9 @@ struct PageRefTests {
 
   @Test("the overflow window is R in -127...0, read as unsigned")
   func overflowWindow() {
-    for (count, inside) in [(Int32(-128), false), (-127, true), (-1, true), (0, true), (1, false), (Int32.max, false)] {
+    for (count, inside) in [
+      (Int32(-128), false), (-127, true), (-1, true), (0, true), (1, false), (Int32.max, false),
+    ] {
       unsafe set_page_count(page, count)
       #expect(unsafe folio_ref_zero_or_close_to_overflow(folio) == inside, "R = \(count)")
     }

@@ -148,7 +148,9 @@ struct WaitQueueTests {
     let waiter = NativeThread {
       var options = unsafe wait_options()
       unsafe options.lock_context = Unmanaged.passUnretained(order).toOpaque()
-      unsafe options.drop = { unsafe Unmanaged<Counter>.fromOpaque($0!).takeUnretainedValue().add(1) }
+      unsafe options.drop = {
+        unsafe Unmanaged<Counter>.fromOpaque($0!).takeUnretainedValue().add(1)
+      }
       unsafe options.retake = {
         unsafe Unmanaged<Counter>.fromOpaque($0!).takeUnretainedValue().add(100)
       }

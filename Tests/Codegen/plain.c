@@ -39,7 +39,8 @@ void plain_get(struct plain *p)
 
 void plain_put(struct plain *p)
 {
-	unsigned int old = (unsigned int)atomic_fetch_sub_explicit(&p->count, 1, memory_order_seq_cst);
+	unsigned int old =
+		(unsigned int)atomic_fetch_sub_explicit(&p->count, 1, memory_order_seq_cst);
 	int result = (int)(old - 1);
 	if (events())
 		plain_put_event(p, 1, result);

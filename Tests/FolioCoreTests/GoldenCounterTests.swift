@@ -89,7 +89,8 @@ private struct Actor {
 @Suite("Golden counter traces")
 struct GoldenCounterTests {
   private func replay(
-    _ title: String, _ kind: PageMap.Kind, order: Int = 0, idleWakes: (modern: Int32, legacy: Int32),
+    _ title: String, _ kind: PageMap.Kind, order: Int = 0,
+    idleWakes: (modern: Int32, legacy: Int32),
     _ steps: [Step]
   ) throws {
     for rules in PageMap.Rules.allCases {

@@ -49,16 +49,33 @@ struct PageMapTests {
       return nil
     }
     #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 0) } == .outOfRange)
-    #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 8, .init(compoundOrder: 19)) } == .invalidOrder)
-    #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 8, .init(firstFrame: (1 << 20) + 1)) } == .misaligned)
-    #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 8, .init(firstFrame: 512)) } == .systemMemory)
-    #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 1024, .init(firstFrame: (1 << 30) - 512)) } == .outOfRange)
-    #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 8, .init(firstFrame: UInt.max - 3)) } == .outOfRange)
-    #expect(code { () throws(PageMapError) in try PageMap(.generic, pages: 700, .init(compoundOrder: 9)) } == .misaligned)
+    #expect(
+      code { () throws(PageMapError) in try PageMap(.fsdax, pages: 8, .init(compoundOrder: 19)) }
+        == .invalidOrder)
+    #expect(
+      code { () throws(PageMapError) in
+        try PageMap(.fsdax, pages: 8, .init(firstFrame: (1 << 20) + 1))
+      } == .misaligned)
+    #expect(
+      code { () throws(PageMapError) in try PageMap(.fsdax, pages: 8, .init(firstFrame: 512)) }
+        == .systemMemory)
+    #expect(
+      code { () throws(PageMapError) in
+        try PageMap(.fsdax, pages: 1024, .init(firstFrame: (1 << 30) - 512))
+      } == .outOfRange)
+    #expect(
+      code { () throws(PageMapError) in
+        try PageMap(.fsdax, pages: 8, .init(firstFrame: UInt.max - 3))
+      } == .outOfRange)
+    #expect(
+      code { () throws(PageMapError) in try PageMap(.generic, pages: 700, .init(compoundOrder: 9)) }
+        == .misaligned)
     let map = try PageMap(.fsdax, pages: 1024)
     let first = map.frames.lowerBound
     for start in [first, first + 512] {
-      #expect(code { () throws(PageMapError) in try PageMap(.fsdax, pages: 1024, .init(firstFrame: start)) } == .overlap)
+      #expect(
+        code { () throws(PageMapError) in try PageMap(.fsdax, pages: 1024, .init(firstFrame: start))
+        } == .overlap)
     }
     #expect(map.audit().isEmpty)
     try map.unmap()

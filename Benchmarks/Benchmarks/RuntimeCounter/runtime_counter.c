@@ -73,7 +73,8 @@ void runtime_counter_begin(void)
 	_swift_allocObject = (void *(*)(const void *, size_t, size_t))count_allocate;
 	counting = true;
 	_swift_enableSwizzlingOfAllocationAndRefCountingFunctions_forInstrumentsOnly = true;
-	/* The runtime's pointers are plain: the compiler must not move them past what is counted. */
+	/* The runtime's pointers are plain: the compiler must not move them past what is counted.
+	 */
 	__asm__ __volatile__("" ::: "memory");
 }
 

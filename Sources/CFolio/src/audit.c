@@ -25,8 +25,10 @@ void cfolio_check_prepared(struct folio *folio, unsigned int order)
 	    folio_large_mapcount(folio) != 0 || folio_entire_mapcount(folio) != 0 ||
 	    atomic_read(&folio->_nr_pages_mapped) != 0 || atomic_read(&folio->_pincount) != 0 ||
 	    atomic_read(&folio->_mm_id_mapcount[0]) != -1 ||
-	    atomic_read(&folio->_mm_id_mapcount[1]) != -1 || READ_ONCE(folio->_mm_ids) != 0 || !list)
-		cfolio_violation("CI35", folio_pfn(folio), "counters of a fresh folio of order %u", order);
+	    atomic_read(&folio->_mm_id_mapcount[1]) != -1 || READ_ONCE(folio->_mm_ids) != 0 ||
+	    !list)
+		cfolio_violation("CI35", folio_pfn(folio), "counters of a fresh folio of order %u",
+				 order);
 }
 
 void cfolio_check_split(struct page *head, unsigned int order, const struct dev_pagemap *pgmap)
@@ -40,7 +42,8 @@ void cfolio_check_split(struct page *head, unsigned int order, const struct dev_
 		    READ_ONCE(page->mapping) != 0 || READ_ONCE(page->share) != 0 ||
 		    page_ref_count(page) != 0 || atomic_read(&page->_mapcount) != -1 ||
 		    (i == 1 && (READ_ONCE(page->memcg_data) & 0xffffffffUL) != 0))
-			cfolio_violation("CI34", page_to_pfn(page), "words of a page after a split");
+			cfolio_violation("CI34", page_to_pfn(page),
+					 "words of a page after a split");
 	}
 }
 
@@ -55,7 +58,8 @@ static bool ledger_untouched(const struct cfolio_ledger *ledger, unsigned long p
 	       atomic_read(&entry->wakes) == 0;
 }
 
-unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long pfn, unsigned long end)
+unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long pfn,
+				unsigned long end)
 {
 	const struct cfolio_ledger *ledger = (const struct cfolio_ledger *)READ_ONCE(pgmap->ledger);
 	const int idle = pgmap_idle_count(pgmap);

@@ -63,7 +63,8 @@ void prep_compound_head(struct page *head, unsigned int order)
 static void check_may_form(struct page *head, unsigned int order)
 {
 	FOLIO_BUG_ON(order == 0 || order > MAX_FOLIO_ORDER, "CI8", head, "order %u", order);
-	FOLIO_BUG_ON(page_to_pfn(head) & (BIT(order) - 1), "CI9", head, "not aligned to order %u", order);
+	FOLIO_BUG_ON(page_to_pfn(head) & (BIT(order) - 1), "CI9", head, "not aligned to order %u",
+		     order);
 	/* A fresh RAM block has one reference on its first page; a device folio is formed at 0. */
 	FOLIO_BUG_ON(page_ref_count(head) > (is_zone_device_page(head) ? 0 : 1), "CI33", head,
 		     "folio formed while referenced");
@@ -130,7 +131,8 @@ void folio_split_to_order_0(struct folio *folio)
 		/* What the head's counters left in the driver's word of pages 1 and 2. */
 		if (i == 1 || i == 2)
 			WRITE_ONCE(page->zone_device_data, 0);
-		FOLIO_WARN_ON(page_ref_count(page) != 0, page, "split of a folio with a referenced page");
+		FOLIO_WARN_ON(page_ref_count(page) != 0, page,
+			      "split of a folio with a referenced page");
 	}
 	if (folio_events_pending())
 		cfolio_check_split(head, order, pgmap);
@@ -138,7 +140,8 @@ void folio_split_to_order_0(struct folio *folio)
 
 void split_page(struct page *page, unsigned int order)
 {
-	FOLIO_BUG_ON(PageHead(page) || PageTail(page), "CI33", page, "split_page of a compound page");
+	FOLIO_BUG_ON(PageHead(page) || PageTail(page), "CI33", page,
+		     "split_page of a compound page");
 	FOLIO_BUG_ON(page_ref_count(page) == 0, "CI33", page, "split_page of a free page");
 	for (unsigned long i = 1; i < BIT(order); i++)
 		set_page_count(page + i, 1);
@@ -151,16 +154,22 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 	unsigned int order = folio_order(folio);
 	unsigned long flags = READ_ONCE(folio->flags) & FOLIO_SPLIT_FLAGS;
 	unsigned long step = BIT(new_order);
-	/* The cache holds one reference per page, so each new folio inherits as many as its pages. */
+	/*
+	 * The cache holds one reference per page, so each new folio inherits as many as its pages.
+	 */
 	int inherited = extra >> (order - new_order);
 
 	FOLIO_BUG_ON(new_order >= order, "CI8", head, "split of order %u to %u", order, new_order);
-	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", head, "split without the folio lock");
+	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", head,
+		     "split without the folio lock");
 	FOLIO_BUG_ON(folio_mapped(folio), "CI33", head, "split while mapped");
 	if (!folio_ref_freeze(folio, 1 + extra))
 		return -EAGAIN;
 
-	/* First, because page 1's low flag bits are the order and would swallow the flags it inherits. */
+	/*
+	 * First, because page 1's low flag bits are the order and would swallow the flags it
+	 * inherits.
+	 */
 	if (new_order) {
 		folio_set_order(folio, new_order);
 	} else {
@@ -184,7 +193,10 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 			replace_slot(context, folio, page);
 		page_ref_unfreeze(page, inherited + 1);
 	}
-	/* The original last: until then nobody can take it through a slot that is about to move (C09). */
+	/*
+	 * The original last: until then nobody can take it through a slot that is about to move
+	 * (C09).
+	 */
 	folio_ref_unfreeze(folio, inherited + 1);
 	return 0;
 }
@@ -202,7 +214,8 @@ int free_tail_page_prepare(struct page *head, unsigned long i)
 		bad += atomic_read(&folio->_entire_mapcount) != -1;
 		bad += atomic_read(&folio->_pincount) != 0;
 	} else if (i == 2) {
-		bad += READ_ONCE(folio->_deferred_list_next) != (unsigned long)&folio->_deferred_list_next;
+		bad += READ_ONCE(folio->_deferred_list_next) !=
+		       (unsigned long)&folio->_deferred_list_next;
 	} else {
 		bad += READ_ONCE(page->mapping) != TAIL_MAPPING;
 	}

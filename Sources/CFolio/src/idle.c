@@ -6,7 +6,8 @@ bool folio_is_idle(const struct folio *folio, enum folio_idle_condition conditio
 {
 	if (condition == FOLIO_UNPINNED)
 		return folio_extra_refs(folio) == 0;
-	return atomic_read_acquire(&folio->page._refcount) == pgmap_idle_count(page_pgmap(&folio->page));
+	return atomic_read_acquire(&folio->page._refcount) ==
+	       pgmap_idle_count(page_pgmap(&folio->page));
 }
 
 struct idle_wait {

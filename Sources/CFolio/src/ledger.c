@@ -40,7 +40,8 @@ void cfolio_ledger_stop(struct dev_pagemap *pgmap)
 	call_rcu(&ledger->rcu, free_ledger);
 }
 
-static struct cfolio_ledger_entry *entry_of(const struct dev_pagemap *pgmap, const struct page *page)
+static struct cfolio_ledger_entry *entry_of(const struct dev_pagemap *pgmap,
+					    const struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
 	struct cfolio_ledger *ledger = (struct cfolio_ledger *)rcu_dereference(pgmap->ledger);
@@ -56,14 +57,14 @@ struct cfolio_ledger_entry *cfolio_ledger_entry(const struct page *page)
 }
 
 /* Runs body with `entry` set, inside a read section, when the page has a ledger. */
-#define WITH_ENTRY(page, body)                                                                    \
-	do {                                                                                      \
-		rcu_read_lock();                                                                  \
-		struct cfolio_ledger_entry *entry = cfolio_ledger_entry(page);                    \
-		if (entry) {                                                                      \
-			body;                                                                     \
-		}                                                                                 \
-		rcu_read_unlock();                                                                \
+#define WITH_ENTRY(page, body)                                                                     \
+	do {                                                                                       \
+		rcu_read_lock();                                                                   \
+		struct cfolio_ledger_entry *entry = cfolio_ledger_entry(page);                     \
+		if (entry) {                                                                       \
+			body;                                                                      \
+		}                                                                                  \
+		rcu_read_unlock();                                                                 \
 	} while (0)
 
 void cfolio_ledger_mod(const struct page *page, int delta)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Locks and their order checker. See folio/lock.h; mirrors the kernel's spinlock, mutex, lockdep. */
+/*
+ * Locks and their order checker. See folio/lock.h; mirrors the kernel's spinlock, mutex, lockdep.
+ */
 #include <folio/bug.h>
 #include <folio/lock.h>
 #include <folio/sys.h>
@@ -113,7 +115,8 @@ static void spin_lock_slow(spinlock_t *lock)
 {
 	for (int i = 0; i < SPINS; i++) {
 		int expected = 0;
-		if (atomic_read(&lock->state) == 0 && atomic_try_cmpxchg(&lock->state, &expected, 1))
+		if (atomic_read(&lock->state) == 0 &&
+		    atomic_try_cmpxchg(&lock->state, &expected, 1))
 			return;
 		cpu_relax();
 	}

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-/* ---- registry --------------------------------------------------------------------------------- */
+/* ---- registry -------------------------------------------------------------------------------- */
 
 static struct xarray pgmap_array;
 static pthread_once_t pgmap_array_once = PTHREAD_ONCE_INIT;
@@ -44,7 +44,8 @@ struct dev_pagemap *get_dev_pagemap(unsigned long pfn)
 	if (pgmap && !percpu_ref_tryget_live_rcu(&pgmap->ref))
 		pgmap = NULL;
 	if (unlikely(pgmap && dead))
-		cfolio_violation("CI29", pfn, "lookup succeeded after the kill was visible everywhere");
+		cfolio_violation("CI29", pfn,
+				 "lookup succeeded after the kill was visible everywhere");
 	rcu_read_unlock();
 	return pgmap;
 }
@@ -93,7 +94,7 @@ bool pgmap_pfn_valid(const struct dev_pagemap *pgmap, unsigned long pfn)
 	return false;
 }
 
-/* ---- which map, which type -------------------------------------------------------------------- */
+/* ---- which map, which type ------------------------------------------------------------------- */
 
 /*
  * The map as the head's word says. Without a reference the word may be caught in a re-shaping:
@@ -108,14 +109,16 @@ static struct dev_pagemap *folio_pgmap(const struct folio *folio)
 	rcu_read_lock();
 	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
 	if (pgmap && pgmap->rules == FOLIO_RULES_KERNEL && READ_ONCE(pgmap->ledger))
-		cfolio_violation("C29", folio_pfn(folio), "map read as %#lx without a reference", word);
+		cfolio_violation("C29", folio_pfn(folio), "map read as %#lx without a reference",
+				 word);
 	rcu_read_unlock();
 	return pgmap;
 }
 
 struct dev_pagemap *page_pgmap(const struct page *page)
 {
-	if (FOLIO_WARN_ON(!is_zone_device_page(page), page, "page_pgmap of a page that is no device page"))
+	if (FOLIO_WARN_ON(!is_zone_device_page(page), page,
+			  "page_pgmap of a page that is no device page"))
 		return NULL;
 	return folio_pgmap(page_folio(page));
 }
@@ -148,7 +151,7 @@ bool folio_is_pci_p2pdma(const struct folio *folio)
 	return folio_is_type(folio, MEMORY_DEVICE_PCI_P2PDMA);
 }
 
-/* ---- initialisation --------------------------------------------------------------------------- */
+/* ---- initialisation -------------------------------------------------------------------------- */
 
 static void init_page(struct page *page, unsigned long flags, int count)
 {
@@ -210,8 +213,9 @@ unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned lo
 		bool tail = PageTail(page);
 		if (page_ref_count(page) != (tail ? 0 : idle))
 			return pfn;
-		if (!tail && (folio_mapped((const struct folio *)page) ||
-			      (PageHead(page) && folio_maybe_dma_pinned((const struct folio *)page))))
+		if (!tail &&
+		    (folio_mapped((const struct folio *)page) ||
+		     (PageHead(page) && folio_maybe_dma_pinned((const struct folio *)page))))
 			return pfn;
 	}
 	return FOLIO_NO_PFN;
@@ -228,7 +232,7 @@ bool cfolio_frees_in_progress(unsigned long start, unsigned long end)
 	return false;
 }
 
-/* ---- the free path ---------------------------------------------------------------------------- */
+/* ---- the free path --------------------------------------------------------------------------- */
 
 const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules)
 {
@@ -259,7 +263,8 @@ static void wake_idle_waiters(struct folio *folio)
 
 static bool page_free(struct dev_pagemap *pgmap, struct folio *folio)
 {
-	if (FOLIO_WARN_ON(!pgmap->ops || !pgmap->ops->page_free, &folio->page, "no page_free operation"))
+	if (FOLIO_WARN_ON(!pgmap->ops || !pgmap->ops->page_free, &folio->page,
+			  "no page_free operation"))
 		return false;
 	pgmap->ops->page_free(&folio->page);
 	return true;
@@ -296,7 +301,8 @@ void free_zone_device_folio(struct folio *folio)
 	if (folio_events_pending())
 		cfolio_ledger_free(&folio->page);
 	if (folio_test_anon(folio)) {
-		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page, "large anonymous device folio");
+		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page,
+			     "large anonymous device folio");
 		folio_clear_flag(folio, PG_anon_exclusive);
 	}
 	if (unlikely(pgmap->rules == FOLIO_RULES_LEGACY)) {
@@ -306,8 +312,8 @@ void free_zone_device_folio(struct folio *folio)
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:
 		/*
-		 * The last touch of the page: see folio_raise(). Before the wake, which only uses the
-		 * address: who is woken may form a folio that has another use for this word.
+		 * The last touch of the page: see folio_raise(). Before the wake, which only uses
+		 * the address: who is woken may form a folio that has another use for this word.
 		 */
 		if (READ_ONCE(folio->memcg_data))
 			shared_add_release(&folio->memcg_data, -1UL);
@@ -319,7 +325,9 @@ void free_zone_device_folio(struct folio *folio)
 	case MEMORY_DEVICE_PRIVATE:
 	case MEMORY_DEVICE_COHERENT:
 		WRITE_ONCE(folio->mapping, 0);
-		/* Once handed back the page may be allocated again: only the map is touched after. */
+		/*
+		 * Once handed back the page may be allocated again: only the map is touched after.
+		 */
 		if (page_free(pgmap, folio))
 			put_dev_pagemap(pgmap);
 		break;
@@ -330,7 +338,7 @@ void free_zone_device_folio(struct folio *folio)
 	}
 }
 
-/* ---- RAM -------------------------------------------------------------------------------------- */
+/* ---- RAM ------------------------------------------------------------------------------------- */
 
 static shared_t ram_free; /* cfolio_ram_free_t; set before RAM is used */
 

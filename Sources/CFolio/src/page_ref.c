@@ -54,12 +54,14 @@ void __page_ref_get(struct page *page)
 	if (now < 2 && (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)) {
 		rcu_read_lock();
 		if (cfolio_ledger_entry(page))
-			cfolio_violation("CI21", page_to_pfn(page), "get of a folio nobody holds: R is %d", now);
+			cfolio_violation("CI21", page_to_pfn(page),
+					 "get of a folio nobody holds: R is %d", now);
 		rcu_read_unlock();
 	}
 }
 
-static void record_put(enum page_ref_event event, struct page *page, int delta, int result, int shown)
+static void record_put(enum page_ref_event event, struct page *page, int delta, int result,
+		       int shown)
 {
 	record(event, page, delta, result, shown);
 	if (delta > 0)
@@ -119,7 +121,8 @@ bool __page_ref_add_unless(struct page *page, int nr, int u)
 		rcu_read_lock();
 		/* Frozen before and, in the same freeze, still: the add went through a frozen R. */
 		if (frozen > 0 && (frozen & 1) && cfolio_ledger_frozen(page) == frozen)
-			cfolio_violation("CI38", page_to_pfn(page), "reference taken on a frozen page");
+			cfolio_violation("CI38", page_to_pfn(page),
+					 "reference taken on a frozen page");
 		check_step(page, nr, page_ref_count(page));
 		cfolio_ledger_mod(page, nr);
 		rcu_read_unlock();
@@ -147,7 +150,8 @@ void __page_ref_unfreeze(struct page *page, int count)
 
 void page_ref_unfreeze(struct page *page, int count)
 {
-	FOLIO_BUG_ON(page_ref_count(page) != 0, "CI39", page, "unfreeze of a page that is not frozen");
+	FOLIO_BUG_ON(page_ref_count(page) != 0, "CI39", page,
+		     "unfreeze of a page that is not frozen");
 	FOLIO_BUG_ON(count == 0, "CI39", page, "unfreeze to 0");
 	/* The ledger first: once R is published, a put may free the page and reach the ledger. */
 	if (folio_events_pending())

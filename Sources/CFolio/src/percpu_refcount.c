@@ -139,7 +139,8 @@ static void switch_confirmed(struct rcu_head *head)
 {
 	struct percpu_ref *ref = container_of(head, struct percpu_ref, rcu);
 	unsigned long sum = (unsigned long)slot_sum(READ_ONCE(ref->percpu_count_ptr));
-	long count = atomic_long_add_return((long)(sum - (unsigned long)PERCPU_COUNT_BIAS), &ref->count);
+	long count =
+		atomic_long_add_return((long)(sum - (unsigned long)PERCPU_COUNT_BIAS), &ref->count);
 	FOLIO_WARN_ON(count <= 0, NULL, "percpu_ref at or below 0 when switched to atomic");
 	percpu_ref_func_t confirm = ref->confirm_switch;
 	ref->confirm_switch = NULL;
@@ -148,8 +149,8 @@ static void switch_confirmed(struct rcu_head *head)
 	/*
 	 * The switch's own reference goes before `switching` does, so that whoever sees the switch
 	 * over sees the exact count. If others hold references, the last of them may release and
-	 * then exit, which waits for `switching`; after that store only the address is used. If this
-	 * was the last one, nobody frees the ref before the release below.
+	 * then exit, which waits for `switching`; after that store only the address is used. If
+	 * this was the last one, nobody frees the ref before the release below.
 	 */
 	bool last = atomic_long_sub_and_test(1, &ref->count);
 	percpu_ref_func_t release = ref->release;

@@ -16,7 +16,8 @@ int folio_mapcount(const struct folio *folio)
 
 int folio_entire_mapcount(const struct folio *folio)
 {
-	FOLIO_BUG_ON(!folio_test_large(folio), "CI8", &folio->page, "entire mapcount of a small folio");
+	FOLIO_BUG_ON(!folio_test_large(folio), "CI8", &folio->page,
+		     "entire mapcount of a small folio");
 	return atomic_read(&folio->_entire_mapcount) + 1;
 }
 
@@ -27,7 +28,8 @@ bool folio_mapped(const struct folio *folio)
 
 bool folio_needs_cow_for_dma(bool has_pinned, unsigned int sequence, const struct folio *folio)
 {
-	FOLIO_BUG_ON((sequence & 1) == 0, "CI42", &folio->page, "write_protect_seq is even in a fork");
+	FOLIO_BUG_ON((sequence & 1) == 0, "CI42", &folio->page,
+		     "write_protect_seq is even in a fork");
 	return has_pinned && folio_maybe_dma_pinned(folio);
 }
 
@@ -47,7 +49,8 @@ bool folio_is_longterm_pinnable(struct folio *folio)
 
 int folio_expected_ref_count(const struct folio *folio)
 {
-	if (FOLIO_WARN_ON(folio_has_type(folio), &folio->page, "expected references of a typed page"))
+	if (FOLIO_WARN_ON(folio_has_type(folio), &folio->page,
+			  "expected references of a typed page"))
 		return 0;
 	int expected = folio_mapcount(folio);
 	if (!folio_test_anon(folio)) {

@@ -47,7 +47,7 @@ void synchronize_rcu(void)
 #endif
 }
 
-static shared_t queue;	     /* struct rcu_head *, newest first; pushed by any thread */
+static shared_t queue;	      /* struct rcu_head *, newest first; pushed by any thread */
 static atomic_long_t pending; /* pushed and not yet run; any thread */
 static atomic_t reclaim_wake; /* futex word of the reclaim thread: 1 when there is work */
 static struct lock_class drain_class = LOCK_CLASS("rcu drain");

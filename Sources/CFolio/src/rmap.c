@@ -41,7 +41,7 @@ static void mapping_removed(struct folio *folio, int entries)
 		cfolio_ledger_map(&folio->page, -entries);
 }
 
-/* ---- L and the MM-id slots -------------------------------------------------------------------- */
+/* ---- L and the MM-id slots ------------------------------------------------------------------- */
 
 /*
  * Under the bit lock: two slots say which mms map the folio and how often. Reads and writes of L
@@ -137,7 +137,7 @@ int folio_sub_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 	return after;
 }
 
-/* ---- file mappings ---------------------------------------------------------------------------- */
+/* ---- file mappings --------------------------------------------------------------------------- */
 
 static bool refuse(struct folio *folio, const struct page *page, long nr, long needed)
 {
@@ -273,7 +273,7 @@ void folio_dup_file_rmap_pmd(struct folio *folio, mm_id_t child)
 	mapping_added(folio, 1);
 }
 
-/* ---- anonymous mappings ----------------------------------------------------------------------- */
+/* ---- anonymous mappings ---------------------------------------------------------------------- */
 
 static bool page_anon_exclusive(const struct page *page)
 {
@@ -332,6 +332,7 @@ void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive)
 
 void folio_move_anon_rmap(struct folio *folio, unsigned long anon_mapping)
 {
-	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", &folio->page, "move without the lock");
+	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", &folio->page,
+		     "move without the lock");
 	WRITE_ONCE(folio->mapping, anon_mapping | FOLIO_MAPPING_ANON);
 }

@@ -11,20 +11,20 @@
 #include <urcu/static/urcu-bp.h>
 #undef _LGPL_SOURCE
 
-#define DEFINE_ACCESS(type, name)                                                                 \
-	type cfolio_seam_load_##name(const volatile _Atomic(type) *p, int order)                  \
-	{                                                                                         \
-		return atomic_load_explicit(p, order);                                            \
-	}                                                                                         \
-	void cfolio_seam_store_##name(volatile _Atomic(type) *p, type value, int order)           \
-	{                                                                                         \
-		atomic_store_explicit(p, value, order);                                           \
-	}                                                                                         \
-	bool cfolio_seam_cmpxchg_##name(volatile _Atomic(type) *p, type *expected, type desired,  \
-					int order)                                                \
-	{                                                                                         \
-		return atomic_compare_exchange_strong_explicit(p, expected, desired, order,       \
-							       memory_order_relaxed);             \
+#define DEFINE_ACCESS(type, name)                                                                  \
+	type cfolio_seam_load_##name(const volatile _Atomic(type) *p, int order)                   \
+	{                                                                                          \
+		return atomic_load_explicit(p, order);                                             \
+	}                                                                                          \
+	void cfolio_seam_store_##name(volatile _Atomic(type) *p, type value, int order)            \
+	{                                                                                          \
+		atomic_store_explicit(p, value, order);                                            \
+	}                                                                                          \
+	bool cfolio_seam_cmpxchg_##name(volatile _Atomic(type) *p, type *expected, type desired,   \
+					int order)                                                 \
+	{                                                                                          \
+		return atomic_compare_exchange_strong_explicit(p, expected, desired, order,        \
+							       memory_order_relaxed);              \
 	}
 
 typedef unsigned long word_type;
@@ -42,7 +42,8 @@ long cfolio_seam_add_long(volatile _Atomic(long) *p, long value, int order)
 	return atomic_fetch_add_explicit(p, value, order);
 }
 
-unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order)
+unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value,
+				   int order)
 {
 	return atomic_fetch_add_explicit(p, value, order);
 }
@@ -52,7 +53,8 @@ unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned l
 	return atomic_fetch_or_explicit(p, bits, order);
 }
 
-unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits, int order)
+unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
+				   int order)
 {
 	return atomic_fetch_and_explicit(p, bits, order);
 }
@@ -62,7 +64,8 @@ int cfolio_seam_xchg_int(volatile _Atomic(int) *p, int value, int order)
 	return atomic_exchange_explicit(p, value, order);
 }
 
-unsigned long cfolio_seam_xchg_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order)
+unsigned long cfolio_seam_xchg_word(volatile _Atomic(unsigned long) *p, unsigned long value,
+				    int order)
 {
 	return atomic_exchange_explicit(p, value, order);
 }

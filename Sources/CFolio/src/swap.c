@@ -47,7 +47,8 @@ struct folio *try_get_folio(struct page *page, int refs)
 			return NULL;
 		if (likely(page_folio(page) == folio)) {
 			if (folio_events_pending() && page_folio(page) != folio)
-				cfolio_violation("CI37", page_to_pfn(page), "left its folio while held");
+				cfolio_violation("CI37", page_to_pfn(page),
+						 "left its folio while held");
 			return folio;
 		}
 		if (!put_devmap_managed_folio_refs(folio, refs))
@@ -65,8 +66,8 @@ void __folio_put(struct folio *folio)
 
 void __folio_put_slow(struct folio *folio, int result)
 {
-	FOLIO_BUG_ON(result < 0, "CI21", &folio->page, "put of a reference that nobody holds: R is %d",
-		     result);
+	FOLIO_BUG_ON(result < 0, "CI21", &folio->page,
+		     "put of a reference that nobody holds: R is %d", result);
 	__folio_put(folio);
 }
 
@@ -109,7 +110,8 @@ bool put_devmap_managed_folio_refs(struct folio *folio, int refs)
 	if (pgmap->rules != FOLIO_RULES_LEGACY || pgmap->type != MEMORY_DEVICE_FS_DAX)
 		return false;
 	int result = folio_ref_sub_return(folio, refs);
-	FOLIO_BUG_ON(result < 1, "CI21", &folio->page, "put below the base reference: R is %d", result);
+	FOLIO_BUG_ON(result < 1, "CI21", &folio->page, "put below the base reference: R is %d",
+		     result);
 	if (result == 1) {
 		if (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)
 			cfolio_ledger_wake(&folio->page);

@@ -87,7 +87,8 @@ void cfolio_free(void *memory)
 
 void *cfolio_reserve(size_t size)
 {
-	void *start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *start =
+		mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return start == MAP_FAILED ? NULL : start;
 }
 

@@ -21,9 +21,9 @@ struct trace_slot {
 };
 
 struct trace_ring {
-	atomic_long_t count; /* records ever written; the owning thread */
-	atomic_long_t first; /* records forgotten; cfolio_trace_clear() */
-	atomic_t owned;	     /* 1 while a live thread writes */
+	atomic_long_t count;	 /* records ever written; the owning thread */
+	atomic_long_t first;	 /* records forgotten; cfolio_trace_clear() */
+	atomic_t owned;		 /* 1 while a live thread writes */
 	struct trace_ring *next; /* set before publication */
 	struct trace_slot slots[TRACE_RING_RECORDS];
 };

@@ -39,7 +39,7 @@ static void list_del_init(struct list_head *node)
 	list_init(node);
 }
 
-/* ---- sleeping and cancellation ---------------------------------------------------------------- */
+/* ---- sleeping and cancellation --------------------------------------------------------------- */
 
 static struct lock_class cancellation_class = LOCK_CLASS("cancellation");
 
@@ -53,7 +53,8 @@ void cancellation_init(struct cancellation *token)
 void cancellation_reset(struct cancellation *token)
 {
 	spin_lock(&token->lock);
-	FOLIO_BUG_ON(!list_empty(&token->watchers), "CI47", NULL, "token reset while it is watched");
+	FOLIO_BUG_ON(!list_empty(&token->watchers), "CI47", NULL,
+		     "token reset while it is watched");
 	atomic_set(&token->pending, 0);
 	spin_unlock(&token->lock);
 }
@@ -76,7 +77,8 @@ void cancellation_fire(struct cancellation *token, bool fatal)
 	atomic_set(&token->pending, atomic_read(&token->pending) | CANCELLATION_SIGNAL |
 					    (fatal ? CANCELLATION_FATAL : 0));
 	smp_mb();
-	for (struct list_head *node = token->watchers.next; node != &token->watchers; node = node->next) {
+	for (struct list_head *node = token->watchers.next; node != &token->watchers;
+	     node = node->next) {
 		struct sleeper *sleeper = container_of(node, struct sleeper, watch);
 		if (signal_pending_state(sleeper->mode, token))
 			wake_up_sleeper(sleeper);
@@ -141,7 +143,7 @@ bool schedule_timeout(struct sleeper *sleeper, int64_t deadline_ns)
 	}
 }
 
-/* ---- queues ----------------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 void init_waitqueue_head(struct wait_queue_head *queue, struct lock_class *lock_class)
 {
@@ -158,8 +160,7 @@ bool waitqueue_active(const struct wait_queue_head *queue)
 void cfolio_enqueue(struct wait_queue_head *queue, struct wait_queue_entry *entry)
 {
 	/* Non-exclusive entries come first, so that a wake reaches them before it stops. */
-	struct list_head *next =
-		entry->flags & WQ_FLAG_EXCLUSIVE ? &queue->head : queue->head.next;
+	struct list_head *next = entry->flags & WQ_FLAG_EXCLUSIVE ? &queue->head : queue->head.next;
 	list_add_before(&entry->entry, next);
 	entry->queue = queue;
 	atomic_set(&queue->entries, atomic_read(&queue->entries) + 1);

@@ -87,7 +87,9 @@ void wake_up_var(const void *var)
 
 void wake_up_var_locked(const void *var)
 {
-	/* The lock of the condition orders the store before the test of the queue only with this. */
+	/*
+	 * The lock of the condition orders the store before the test of the queue only with this.
+	 */
 	smp_mb();
 	wake_up_key(var, -1);
 }
@@ -112,7 +114,7 @@ void wake_up_bit(const shared_t *word, int bit)
 	wake_up_key(word, bit);
 }
 
-/* ---- the wait loop ---------------------------------------------------------------------------- */
+/* ---- the wait loop --------------------------------------------------------------------------- */
 
 static atomic_t io_waiters;
 
@@ -121,7 +123,8 @@ int cfolio_io_waiters(void)
 	return atomic_read(&io_waiters);
 }
 
-static bool sleep_unlocked(struct sleeper *sleeper, const struct wait_options *options, int64_t deadline)
+static bool sleep_unlocked(struct sleeper *sleeper, const struct wait_options *options,
+			   int64_t deadline)
 {
 	if (options->spinlock)
 		spin_unlock(options->spinlock);
@@ -185,7 +188,8 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 	}
 	finish_keyed(&entry);
 	if (unlikely(result < 0 && state == TASK_UNINTERRUPTIBLE))
-		cfolio_violation("CI48", FOLIO_NO_PFN, "uninterruptible wait returned %ld", (long)result);
+		cfolio_violation("CI48", FOLIO_NO_PFN, "uninterruptible wait returned %ld",
+				 (long)result);
 	if (unlikely(result == 0 && !deadline && !met))
 		cfolio_violation("CI47", FOLIO_NO_PFN, "wait returned with its condition false");
 	return result;

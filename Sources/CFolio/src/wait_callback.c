@@ -15,7 +15,8 @@ static bool callback_wake_function(struct wait_queue_entry *entry, const void *k
 {
 	if (!cfolio_key_matches(entry, key))
 		return false;
-	struct wait_bit_queue_entry *keyed = container_of(entry, struct wait_bit_queue_entry, wq_entry);
+	struct wait_bit_queue_entry *keyed =
+		container_of(entry, struct wait_bit_queue_entry, wq_entry);
 	struct wait_callback *callback = container_of(keyed, struct wait_callback, entry);
 	cfolio_dequeue(entry);
 	(void)atomic_sub_return(FOLIO_EVENT_WAITER, &cfolio_events);
@@ -67,6 +68,7 @@ void wait_for_completion(struct completion *completion)
 
 bool wait_for_completion_timeout(struct completion *completion, int64_t timeout_ns)
 {
-	const struct wait_options options = {.state = TASK_UNINTERRUPTIBLE, .timeout_ns = timeout_ns};
+	const struct wait_options options = {.state = TASK_UNINTERRUPTIBLE,
+					     .timeout_ns = timeout_ns};
 	return wait_var_event_options(&completion->done, is_done, completion, &options) != 0;
 }

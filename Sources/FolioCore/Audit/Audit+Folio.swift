@@ -40,7 +40,8 @@ extension MapAudit {
       return frame + 1
     }
     let end = frame + UInt(1) << UInt(words.order)
-    require(end <= map.frames.upperBound, "CI9", frame, "folio of order \(words.order) leaves its map")
+    require(
+      end <= map.frames.upperBound, "CI9", frame, "folio of order \(words.order) leaves its map")
     checkLarge(words, end: min(end, map.frames.upperBound))
     return min(end, map.frames.upperBound)
   }
@@ -113,7 +114,8 @@ extension MapAudit {
     require(
       frame % (UInt(1) << UInt(words.order)) == 0, "CI9", frame, "not aligned to its order")
     let pins = unsafe Int(atomic_read(&folio.pointee._pincount))
-    require(0...max(words.references, 0) ~= pins, "CI6", frame, "pins \(pins), R \(words.references)")
+    require(
+      0...max(words.references, 0) ~= pins, "CI6", frame, "pins \(pins), R \(words.references)")
     checkTails(words, end: end)
     checkMapcounts(words, end: end)
     checkOwners(words)

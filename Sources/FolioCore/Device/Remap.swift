@@ -185,7 +185,8 @@ extension UnsafeMutablePointer where Pointee == dev_pagemap {
 
   /// References that a range costs: its frames in compound pages (`pfn_len`).
   func units(of frames: Range<UInt>) -> UInt {
-    let reserve = unsafe pointee.flags & UInt32(PGMAP_ALTMAP_VALID) != 0
+    let reserve =
+      unsafe pointee.flags & UInt32(PGMAP_ALTMAP_VALID) != 0
       ? unsafe pointee.altmap.reserve + pointee.altmap.free : 0
     return (UInt(frames.count) - reserve) >> (unsafe pointee.vmemmap_shift)
   }

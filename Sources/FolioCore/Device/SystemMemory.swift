@@ -45,7 +45,8 @@ public final class SystemMemory: Sendable {
   ///   - order: 0...9.
   ///   - compound: false leaves the pages single, with R == 0 on all but the first.
   /// - Throws: `invalidOrder`; `outOfMemory`.
-  public func allocate(order: Int = 0, compound: Bool = true) throws(PageMapError) -> FolioReference {
+  public func allocate(order: Int = 0, compound: Bool = true) throws(PageMapError) -> FolioReference
+  {
     guard 0...Int(PMD_ORDER) ~= order else { throw PageMapError(.invalidOrder) }
     let frame = try free.withLock { (lists) throws(PageMapError) in
       guard let found = (order..<lists.blocks.count).first(where: { !lists.blocks[$0].isEmpty })
@@ -73,7 +74,9 @@ public final class SystemMemory: Sendable {
     let frame = unsafe folio_pfn(folio)
     for tail in 1..<max(UInt(1) << UInt(order), 2) where order > 0 {
       let bad = unsafe free_tail_page_prepare(head, tail)
-      if bad != 0 { unsafe cfolio_violation_text("CI34", frame + tail, "bad words in a freed tail") }
+      if bad != 0 {
+        unsafe cfolio_violation_text("CI34", frame + tail, "bad words in a freed tail")
+      }
     }
     // The order goes after the checks that need it, and with it what else the head kept.
     cfolio_ram_init_pages(frame, UInt(1) << UInt(order))

@@ -19,7 +19,8 @@ enum Teardown {
       for frames in unsafe map.frameRanges {
         let idleCount = unsafe pgmap_idle_count(map)
         if let frame = FrameSpace.firstBusyFrame(in: frames, idleCount: idleCount) {
-          unsafe cfolio_bug_text("CI32", pfn_to_page(frame), "device map torn down with a page in use")
+          unsafe cfolio_bug_text(
+            "CI32", pfn_to_page(frame), "device map torn down with a page in use")
         }
       }
     }

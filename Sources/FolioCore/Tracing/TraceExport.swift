@@ -12,7 +12,8 @@ extension ReferenceTrace {
     var lines: [String] = []
     for thread in Set(events.map(\.thread)).sorted() {
       lines.append(
-        #"{"name":"thread_name","ph":"M","pid":1,"tid":\#(thread),"args":{"name":"folio \#(thread)"}}"#)
+        #"{"name":"thread_name","ph":"M","pid":1,"tid":\#(thread),"args":{"name":"folio \#(thread)"}}"#
+      )
     }
     for event in events {
       let time = microseconds(event.time - origin)

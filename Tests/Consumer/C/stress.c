@@ -27,12 +27,12 @@ struct worker {
 
 static int failures;
 
-#define CHECK(condition, format, ...)                                                             \
-	do {                                                                                      \
-		if (!(condition)) {                                                               \
-			failures++;                                                               \
-			fprintf(stderr, "stress: line %d: " format "\n", __LINE__, __VA_ARGS__);  \
-		}                                                                                 \
+#define CHECK(condition, format, ...)                                                              \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			failures++;                                                                \
+			fprintf(stderr, "stress: line %d: " format "\n", __LINE__, __VA_ARGS__);   \
+		}                                                                                  \
 	} while (0)
 
 static unsigned long next_random(unsigned long *state)
@@ -97,13 +97,16 @@ static void own(struct dev_pagemap *map, unsigned long first, pthread_barrier_t 
 			if (map->type != MEMORY_DEVICE_FS_DAX)
 				continue;
 			const struct wait_options options = {0};
-			int64_t result = folio_wait_idle(folio, pgmap_idle_condition(map), &options);
-			CHECK(result == 0, "wait for idle of frame %lu gave %ld", pfn, (long)result);
+			int64_t result =
+				folio_wait_idle(folio, pgmap_idle_condition(map), &options);
+			CHECK(result == 0, "wait for idle of frame %lu gave %ld", pfn,
+			      (long)result);
 			CHECK(folio_ref_count(folio) == 0, "frame %lu revived", pfn);
 		}
 		pthread_barrier_wait(barrier);
 		for (unsigned long pfn = first; pfn < first + PAGES; pfn++)
-			CHECK(page_ref_count(pfn_to_page(pfn)) == 0, "frame %lu kept a reference", pfn);
+			CHECK(page_ref_count(pfn_to_page(pfn)) == 0, "frame %lu kept a reference",
+			      pfn);
 	}
 }
 
@@ -124,8 +127,8 @@ static unsigned int migrate_to_ram(void *fault)
 	abort(); /* this program has no CPU faults */
 }
 
-static const struct dev_pagemap_ops operations = {
-	.page_free = page_free, .migrate_to_ram = migrate_to_ram};
+static const struct dev_pagemap_ops operations = {.page_free = page_free,
+						  .migrate_to_ram = migrate_to_ram};
 
 /* One life of a map, memremap to memunmap. */
 static void live(struct dev_pagemap *map, enum memory_type type)
@@ -182,9 +185,9 @@ static void live(struct dev_pagemap *map, enum memory_type type)
 
 int main(void)
 {
-	static const enum memory_type types[] = {
-		MEMORY_DEVICE_FS_DAX, MEMORY_DEVICE_PRIVATE, MEMORY_DEVICE_COHERENT,
-		MEMORY_DEVICE_PCI_P2PDMA, MEMORY_DEVICE_FS_DAX};
+	static const enum memory_type types[] = {MEMORY_DEVICE_FS_DAX, MEMORY_DEVICE_PRIVATE,
+						 MEMORY_DEVICE_COHERENT, MEMORY_DEVICE_PCI_P2PDMA,
+						 MEMORY_DEVICE_FS_DAX};
 	static struct dev_pagemap map;
 	int error = memremap_pages(&(struct dev_pagemap){.type = MEMORY_DEVICE_FS_DAX}, -1);
 	CHECK(error == -22, "a map without a range gave %d", error);

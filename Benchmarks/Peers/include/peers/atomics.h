@@ -53,9 +53,14 @@ size_t c11_try_get_put(struct c11_counters *counters, size_t mask, size_t start,
 void c11_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n);
 /** cmpxchg 1 -> 0, then a store release of 1. Returns the successes. */
 size_t c11_freeze_unfreeze(struct c11_counters *counters, size_t n);
-/** What two mapping counters cost: inc_and_test, then add_negative, on a counter that idles at -1. */
+/**
+ * What two mapping counters cost: inc_and_test, then add_negative, on a counter that idles at -1.
+ */
 void c11_map_unmap(struct c11_counters *counters, size_t n);
-/** The 0 -> 1 store of an owner, then dec_and_test with its branch. Returns how often 0 was reached. */
+/**
+ * The 0 -> 1 store of an owner, then dec_and_test with its branch. Returns how often 0 was
+ * reached.
+ */
 size_t c11_arm_put(struct c11_counters *counters, size_t n);
 /** A relaxed load, plus one, relaxed store; then the same with minus one. */
 void c11_plain_up_down(struct c11_counters *counters, size_t n);

@@ -51,25 +51,30 @@ void cfolio_seam_store_long(volatile _Atomic(long) *p, long value, int order);
 void cfolio_seam_store_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
 int cfolio_seam_add_int(volatile _Atomic(int) *p, int value, int order);
 long cfolio_seam_add_long(volatile _Atomic(long) *p, long value, int order);
-unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
-unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned long bits, int order);
-unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits, int order);
+unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value,
+				   int order);
+unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
+				  int order);
+unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
+				   int order);
 int cfolio_seam_xchg_int(volatile _Atomic(int) *p, int value, int order);
-unsigned long cfolio_seam_xchg_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
+unsigned long cfolio_seam_xchg_word(volatile _Atomic(unsigned long) *p, unsigned long value,
+				    int order);
 bool cfolio_seam_cmpxchg_int(volatile _Atomic(int) *p, int *expected, int desired, int order);
 bool cfolio_seam_cmpxchg_long(volatile _Atomic(long) *p, long *expected, long desired, int order);
 bool cfolio_seam_cmpxchg_word(volatile _Atomic(unsigned long) *p, unsigned long *expected,
 			      unsigned long desired, int order);
 void cfolio_seam_fence(int order);
 
-#define SEAM_SELECT(p, name)                                                                      \
-	_Generic((p), volatile _Atomic(int) *: cfolio_seam_##name##_int,                          \
-		 _Atomic(int) *: cfolio_seam_##name##_int,                                        \
-		 const _Atomic(int) *: cfolio_seam_##name##_int,                                  \
-		 _Atomic(long) *: cfolio_seam_##name##_long,                                      \
-		 const _Atomic(long) *: cfolio_seam_##name##_long,                                \
-		 _Atomic(unsigned long) *: cfolio_seam_##name##_word,                             \
-		 const _Atomic(unsigned long) *: cfolio_seam_##name##_word)
+#define SEAM_SELECT(p, name)                                                                       \
+	_Generic((p),                                                                              \
+		volatile _Atomic(int) *: cfolio_seam_##name##_int,                                 \
+		_Atomic(int) *: cfolio_seam_##name##_int,                                          \
+		const _Atomic(int) *: cfolio_seam_##name##_int,                                    \
+		_Atomic(long) *: cfolio_seam_##name##_long,                                        \
+		const _Atomic(long) *: cfolio_seam_##name##_long,                                  \
+		_Atomic(unsigned long) *: cfolio_seam_##name##_word,                               \
+		const _Atomic(unsigned long) *: cfolio_seam_##name##_word)
 #define SEAM_LOAD(p, order) SEAM_SELECT(p, load)(p, order)
 #define SEAM_STORE(p, v, order) SEAM_SELECT(p, store)(p, v, order)
 #define SEAM_ADD_INT(p, v, order) cfolio_seam_add_int(p, v, order)
@@ -79,7 +84,8 @@ void cfolio_seam_fence(int order);
 #define SEAM_AND(p, v, order) cfolio_seam_and_word(p, v, order)
 #define SEAM_XCHG_INT(p, v, order) cfolio_seam_xchg_int(p, v, order)
 #define SEAM_XCHG_WORD(p, v, order) cfolio_seam_xchg_word(p, v, order)
-#define SEAM_CMPXCHG(p, expected, desired, order) SEAM_SELECT(p, cmpxchg)(p, expected, desired, order)
+#define SEAM_CMPXCHG(p, expected, desired, order)                                                  \
+	SEAM_SELECT(p, cmpxchg)(p, expected, desired, order)
 #define SEAM_FENCE(order) cfolio_seam_fence(order)
 
 #else
@@ -93,7 +99,7 @@ void cfolio_seam_fence(int order);
 #define SEAM_AND(p, v, order) atomic_fetch_and_explicit(p, v, order)
 #define SEAM_XCHG_INT(p, v, order) atomic_exchange_explicit(p, v, order)
 #define SEAM_XCHG_WORD(p, v, order) atomic_exchange_explicit(p, v, order)
-#define SEAM_CMPXCHG(p, expected, desired, order)                                                 \
+#define SEAM_CMPXCHG(p, expected, desired, order)                                                  \
 	atomic_compare_exchange_strong_explicit(p, expected, desired, order, memory_order_relaxed)
 #define SEAM_FENCE(order) atomic_thread_fence(order)
 
@@ -148,7 +154,8 @@ static inline void smp_wmb(void)
 /** ACQ-LD of a shared_t. */
 #define smp_load_acquire(p) SEAM_LOAD(&(p)->word, memory_order_acquire)
 /** REL-ST to a shared_t. */
-#define smp_store_release(p, value) SEAM_STORE(&(p)->word, (unsigned long)(value), memory_order_release)
+#define smp_store_release(p, value)                                                                \
+	SEAM_STORE(&(p)->word, (unsigned long)(value), memory_order_release)
 
 /** FULL: swaps in value, returns the old word. */
 static inline unsigned long shared_xchg(shared_t *p, unsigned long value)

@@ -17,14 +17,14 @@ FOLIO_ASSUME_NONNULL_BEGIN
 struct page;
 
 /** Stops the process: "folio: BUG <invariant>: <text> [page ...]". page may be NULL. */
-void cfolio_bug(const char *invariant, const struct page *_Nullable page,
-		const char *format, ...) __cold __noreturn __printf(3, 4);
+void cfolio_bug(const char *invariant, const struct page *_Nullable page, const char *format, ...)
+	__cold __noreturn __printf(3, 4);
 
 /** Stops the process when the condition holds. In every build. */
-#define FOLIO_BUG_ON(condition, invariant, page, ...)                                             \
-	do {                                                                                      \
-		if (unlikely(condition))                                                          \
-			cfolio_bug(invariant, page, __VA_ARGS__);                                 \
+#define FOLIO_BUG_ON(condition, invariant, page, ...)                                              \
+	do {                                                                                       \
+		if (unlikely(condition))                                                           \
+			cfolio_bug(invariant, page, __VA_ARGS__);                                  \
 	} while (0)
 
 /** One place that can warn; static storage at the site. */
@@ -36,14 +36,14 @@ struct folio_warning {
 void cfolio_warn(struct folio_warning *site, const struct page *_Nullable page) __cold;
 
 /** Counts and, the first time, prints. Evaluates to the condition. */
-#define FOLIO_WARN_ON(condition, page, text)                                                      \
-	({                                                                                        \
-		bool warn_ = (condition);                                                         \
-		if (unlikely(warn_)) {                                                            \
-			static struct folio_warning site_ = {text, ATOMIC_INIT(0)};               \
-			cfolio_warn(&site_, page);                                                \
-		}                                                                                 \
-		warn_;                                                                            \
+#define FOLIO_WARN_ON(condition, page, text)                                                       \
+	({                                                                                         \
+		bool warn_ = (condition);                                                          \
+		if (unlikely(warn_)) {                                                             \
+			static struct folio_warning site_ = {text, ATOMIC_INIT(0)};                \
+			cfolio_warn(&site_, page);                                                 \
+		}                                                                                  \
+		warn_;                                                                             \
 	})
 
 /** Warns with a text chosen at run time (a string that lives for ever); printed each time. */
@@ -66,8 +66,8 @@ struct folio_violation {
 #define FOLIO_NO_PFN (~0UL)
 
 /** Records a violation; the first FOLIO_VIOLATIONS_MAX are kept, all are counted. Any context. */
-void cfolio_violation(const char *invariant, unsigned long pfn, const char *format,
-		      ...) __cold __printf(3, 4);
+void cfolio_violation(const char *invariant, unsigned long pfn, const char *format, ...)
+	__cold __printf(3, 4);
 
 #define FOLIO_VIOLATIONS_MAX 256
 

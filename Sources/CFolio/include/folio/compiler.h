@@ -46,7 +46,7 @@
 #endif
 
 #define BIT(n) (1UL << (n))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /** Bytes that two threads must not share when they write different words. */
 #define FOLIO_CACHE_LINE 64

@@ -42,7 +42,8 @@ void folio_split_to_order_0(struct folio *folio);
 void split_page(struct page *page, unsigned int order);
 
 /** What replaces the folio's slots in its cache; runs while the folio is frozen. */
-typedef void (*folio_split_slots_t)(void *_Nullable context, struct folio *folio, struct page *new_head);
+typedef void (*folio_split_slots_t)(void *_Nullable context, struct folio *folio,
+				    struct page *new_head);
 
 /**
  * Splits a frozen-able RAM folio into folios of new_order (0 or 2...order-1). extra: references

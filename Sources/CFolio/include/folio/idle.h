@@ -52,7 +52,8 @@ struct folio_idle_callback {
  */
 bool folio_idle_callback_begin(struct folio_idle_callback *wait, struct folio *folio,
 			       enum folio_idle_condition condition,
-			       void (*resume)(struct wait_callback *callback), void *_Nullable context);
+			       void (*resume)(struct wait_callback *callback),
+			       void *_Nullable context);
 /** Any thread, any time before the memory goes. Calls resume if the wait was still queued. */
 void folio_idle_callback_cancel(struct folio_idle_callback *wait);
 /** Whether it was cancelled. */

@@ -59,7 +59,8 @@ void cfolio_check_split(struct page *head, unsigned int order, const struct dev_
  * The first frame in [pfn, end) that is not an idle order-0 page whose words and ledger are as
  * after memremap, or end: what an audit need not look at more closely. Context: quiescent.
  */
-unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long pfn, unsigned long end);
+unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long pfn,
+				unsigned long end);
 
 /** The ledger's numbers of a page, for audits. kept is false when it has none. */
 struct cfolio_ledger_numbers {

@@ -49,7 +49,10 @@ void mutex_lock(struct mutex *mutex);
 bool mutex_trylock(struct mutex *mutex) __must_check;
 void mutex_unlock(struct mutex *mutex);
 
-/** Spins until the bit of the word is set by the caller. ACQUIRE. For words that a lock must fit in. */
+/**
+ * Spins until the bit of the word is set by the caller. ACQUIRE. For words that a lock must fit
+ * in.
+ */
 void bit_spin_lock(int bit, shared_t *word);
 /** RELEASE; a read-modify-write, so FULL on x86-64. */
 void bit_spin_unlock(int bit, shared_t *word);

@@ -67,9 +67,9 @@ struct cfolio_ledger;
  */
 struct dev_pagemap {
 	struct percpu_ref ref;
-	struct completion done;	    /**< completed by ref's release */
-	enum memory_type type;	    /**< fixed before memremap */
-	unsigned int flags;	    /**< PGMAP_*, fixed before memremap */
+	struct completion done;	     /**< completed by ref's release */
+	enum memory_type type;	     /**< fixed before memremap */
+	unsigned int flags;	     /**< PGMAP_*, fixed before memremap */
 	unsigned long vmemmap_shift; /**< order of the compound pages made at memremap; 0: none */
 	const struct dev_pagemap_ops *_Nullable ops;
 	void *_Nullable owner;
@@ -77,14 +77,12 @@ struct dev_pagemap {
 	int nr_range; /**< ranges in use */
 	struct pfn_range ranges[FOLIO_PGMAP_RANGES_MAX];
 
-	enum folio_rules rules;		/**< fixed before memremap */
+	enum folio_rules rules;		  /**< fixed before memremap */
 	struct folio_rmap_mode rmap_mode; /**< fixed before memremap */
-	bool strict_teardown;		/**< CI32: memunmap demands idle pages */
-	bool strict_generic;		/**< CI25: a GENERIC page at 0 is a violation */
-	shared_t ledger; /**< struct cfolio_ledger *, or 0; RCU */
-	atomic_long_t frees;		/**< free events, all pages; any putter, RLX */
-	atomic_long_t wakes;		/**< idle wakes sent; any putter, RLX */
-	atomic_t releases;		/**< runs of ref's release (CI30); RLX */
+	bool strict_teardown;		  /**< CI32: memunmap demands idle pages */
+	bool strict_generic;		  /**< CI25: a GENERIC page at 0 is a violation */
+	shared_t ledger;		  /**< struct cfolio_ledger *, or 0; RCU */
+	atomic_t releases;		  /**< runs of ref's release (CI30); RLX */
 	atomic_t dead_visible; /**< 1 once a grace period has passed after the kill (CI29) */
 	struct rcu_head rcu;
 } FOLIO_NONCOPYABLE;
@@ -94,8 +92,8 @@ static inline int pgmap_idle_count(const struct dev_pagemap *pgmap)
 {
 	if (pgmap->type == MEMORY_DEVICE_GENERIC)
 		return 1;
-	return pgmap->rules == FOLIO_RULES_LEGACY && (pgmap->type == MEMORY_DEVICE_FS_DAX ||
-						      pgmap->type == MEMORY_DEVICE_PCI_P2PDMA);
+	return pgmap->rules == FOLIO_RULES_LEGACY &&
+	       (pgmap->type == MEMORY_DEVICE_FS_DAX || pgmap->type == MEMORY_DEVICE_PCI_P2PDMA);
 }
 
 /**
@@ -135,7 +133,7 @@ static inline struct vmem_altmap *_Nullable pgmap_altmap(struct dev_pagemap *pgm
 	return pgmap->flags & PGMAP_ALTMAP_VALID ? &pgmap->altmap : NULL;
 }
 
-/* ---- registry --------------------------------------------------------------------------------- */
+/* ---- registry -------------------------------------------------------------------------------- */
 
 /**
  * The live map of a frame with one more reference, or NULL. Lock-free; may succeed until a grace
@@ -146,14 +144,18 @@ struct dev_pagemap *_Nullable get_dev_pagemap(unsigned long pfn);
 void put_dev_pagemap(struct dev_pagemap *_Nullable pgmap);
 /** The map of a frame without a reference. Context: a read section, or a reference elsewhere. */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup(unsigned long pfn);
-/** Registers the range. 0, -EBUSY when it meets a registered range, -ENOMEM. One writer at a time. */
+/**
+ * Registers the range. 0, -EBUSY when it meets a registered range, -ENOMEM. One writer at a time.
+ */
 int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range);
-/** Moves *pfn to the first registered frame in [*pfn, last]; false when there is none. Lock-free. */
+/**
+ * Moves *pfn to the first registered frame in [*pfn, last]; false when there is none. Lock-free.
+ */
 bool cfolio_pgmap_next(unsigned long *pfn, unsigned long last);
 /** Erases the range. The caller waits for a grace period before it reuses the map. */
 void cfolio_pgmap_unregister(struct pfn_range range);
 
-/* ---- pages ------------------------------------------------------------------------------------ */
+/* ---- pages ----------------------------------------------------------------------------------- */
 
 /** The map of a device page or tail, by the page's own words. Context: see C29 in the spec. */
 struct dev_pagemap *_Nullable page_pgmap(const struct page *page);
@@ -166,8 +168,7 @@ bool folio_is_pci_p2pdma(const struct folio *folio);
 /** Initialises one page of the map: core.md 5.2. Context: nobody may look at it yet. */
 void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap);
 /** Initialises the frames [pfn, pfn + nr_pages), compound when vmemmap_shift says so. */
-void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn,
-			     unsigned long nr_pages);
+void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr_pages);
 
 /**
  * R += 1 on an FS_DAX folio for a holder that may see its map dropped: notes, in the memcg_data

@@ -14,7 +14,7 @@
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
-/* ---- vmemmap: one flat, reserved array of struct page, indexed by page frame number. ---------- */
+/* ---- vmemmap: one flat, reserved array of struct page, indexed by page frame number. --------- */
 
 /** Page frames that can exist: 4 TiB of 4 KiB pages, 64 GiB of reserved address space. */
 #define FOLIO_PFN_BITS 30
@@ -39,7 +39,7 @@ static inline unsigned long page_to_pfn(const struct page *page)
 	return (unsigned long)(page - vmemmap);
 }
 
-/* ---- head and tail ---------------------------------------------------------------------------- */
+/* ---- head and tail --------------------------------------------------------------------------- */
 
 /** The head of the page's folio now; stale at once unless a reference is held. RLX. */
 static inline struct page *compound_head(const struct page *page)
@@ -83,7 +83,7 @@ static inline long folio_nr_pages(const struct folio *folio)
 	return atomic_read(&folio->_nr_pages);
 }
 
-/* ---- get -------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------- */
 
 /** R of the page's folio. RLX snapshot; the head may be stale. */
 static inline int page_count(const struct page *page)
@@ -130,7 +130,7 @@ struct folio *_Nullable folio_get_nontail_page(struct page *page);
  */
 struct folio *_Nullable try_get_folio(struct page *page, int refs);
 
-/* ---- put -------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------- */
 
 /** Frees a folio whose R this caller brought to 0. Dispatches on the kind of page; never blocks. */
 void __folio_put(struct folio *folio);
@@ -144,7 +144,10 @@ void __folio_put_slow(struct folio *folio, int result) __cold;
  */
 void __folio_put_event(struct folio *folio, int refs, int result) __cold;
 
-/** R -= refs; frees at 0. Context: owns refs references; any thread. FULL. Never runs the 2->1 hook. */
+/**
+ * R -= refs; frees at 0. Context: owns refs references; any thread. FULL. Never runs the 2->1
+ * hook.
+ */
 static inline void folio_put_refs(struct folio *folio, int refs)
 {
 	int result = atomic_sub_return(refs, &folio->page._refcount);
@@ -216,12 +219,14 @@ static inline struct encoded_page *encode_nr_pages(unsigned long nr)
 	return (struct encoded_page *)(nr << 2);
 }
 
-/** Puts the pages of an encoded array, a counted entry by its count. nr: words in the array. FULL. */
+/**
+ * Puts the pages of an encoded array, a counted entry by its count. nr: words in the array. FULL.
+ */
 void release_pages(struct encoded_page *_Nonnull *_Nonnull pages, int nr);
 /** As release_pages(): Folio has no swap cache to free. */
 void free_pages_and_swap_cache(struct encoded_page *_Nonnull *_Nonnull pages, int nr);
 
-/* ---- permanent pages -------------------------------------------------------------------------- */
+/* ---- permanent pages ------------------------------------------------------------------------- */
 
 /* The zero page and the huge zero folio, or 0. Written by cfolio_set_zero_folios(); RLX. */
 extern shared_t cfolio_zero_page;
@@ -241,7 +246,7 @@ static inline bool is_huge_zero_folio(const struct folio *folio)
 	return unlikely((unsigned long)folio == READ_ONCE(cfolio_huge_zero_folio));
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 /** Mappings of a large folio (L). RLX. */
 static inline int folio_large_mapcount(const struct folio *folio)

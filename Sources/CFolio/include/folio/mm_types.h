@@ -110,12 +110,12 @@ struct folio {
 		struct {
 			shared_t _flags_1; /**< low 8 bits: order */
 			shared_t _head_1;
-			atomic_t _large_mapcount;   /**< L - 1 */
-			atomic_t _nr_pages_mapped;  /**< NM */
-			atomic_t _entire_mapcount;  /**< EM - 1 */
-			atomic_t _pincount;	    /**< PC */
+			atomic_t _large_mapcount;    /**< L - 1 */
+			atomic_t _nr_pages_mapped;   /**< NM */
+			atomic_t _entire_mapcount;   /**< EM - 1 */
+			atomic_t _pincount;	     /**< PC */
 			atomic_t _mm_id_mapcount[2]; /**< mappings by the mm in the slot - 1 */
-			shared_t _mm_ids; /**< both slots, lock bit, SHARED bit */
+			shared_t _mm_ids;	     /**< both slots, lock bit, SHARED bit */
 			atomic_t _mapcount_1;
 			atomic_t _refcount_1;
 			atomic_t _nr_pages;
@@ -161,9 +161,9 @@ static_assert(offsetof(struct page, _refcount) == 52, "1.1");
 static_assert(offsetof(struct page, memcg_data) == 56, "1.1");
 
 /* Offsets of core.md 1.2. */
-#define FOLIO_MATCH(page_field, folio_field, base)                                                \
-	static_assert(offsetof(struct page, page_field) + (base) ==                               \
-			      offsetof(struct folio, folio_field),                                \
+#define FOLIO_MATCH(page_field, folio_field, base)                                                 \
+	static_assert(offsetof(struct page, page_field) + (base) ==                                \
+			      offsetof(struct folio, folio_field),                                 \
 		      "1.2: " #folio_field " overlays " #page_field)
 static_assert(sizeof(struct folio) == 256, "four pages");
 static_assert(_Alignof(struct folio) == 16, "importable into Swift");

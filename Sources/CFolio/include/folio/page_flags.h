@@ -29,8 +29,9 @@ enum pageflags {
 };
 
 /** Page flags that a split hands down to the new folios. */
-#define FOLIO_SPLIT_FLAGS                                                                         \
-	(BIT(PG_referenced) | BIT(PG_uptodate) | BIT(PG_dirty) | BIT(PG_active) | BIT(PG_swapbacked))
+#define FOLIO_SPLIT_FLAGS                                                                          \
+	(BIT(PG_referenced) | BIT(PG_uptodate) | BIT(PG_dirty) | BIT(PG_active) |                  \
+	 BIT(PG_swapbacked))
 
 /* The zone lives in the top bits of flags. */
 #define ZONES_PGSHIFT 60

@@ -37,10 +37,15 @@ static inline int folio_ref_count(const struct folio *folio)
 	return page_ref_count(&folio->page);
 }
 
-/** R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init. RLX. */
+/**
+ * R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init. RLX.
+ */
 static inline void set_page_count(struct page *page, int value)
 {
-	/* The ledger first: it needs the old R, and once R is published a put may reach the ledger. */
+	/*
+	 * The ledger first: it needs the old R, and once R is published a put may reach the
+	 * ledger.
+	 */
 	if (folio_events_pending())
 		__page_ref_set(page, value);
 	atomic_set(&page->_refcount, value);

@@ -28,7 +28,10 @@ struct percpu_slot {
 };
 
 struct percpu_ref {
-	/** Slots pointer with the mode bits. Written under the switch lock of percpu_refcount.c; read in RCU. */
+	/**
+	 * Slots pointer with the mode bits. Written under the switch lock of percpu_refcount.c;
+	 * read in RCU.
+	 */
 	shared_t percpu_count_ptr;
 	/** Atomic count; in percpu mode PERCPU_COUNT_BIAS + 1. */
 	atomic_long_t count;

@@ -34,7 +34,9 @@ static inline void rcu_read_lock(void)
 	_urcu_bp_read_lock();
 }
 
-/** Ends the innermost read section. Everything in the section is done before a grace period ends. */
+/**
+ * Ends the innermost read section. Everything in the section is done before a grace period ends.
+ */
 static inline void rcu_read_unlock(void)
 {
 #if defined(FOLIO_TSAN)
@@ -55,7 +57,8 @@ FOLIO_ASSUME_NONNULL_BEGIN
 /** ACQ-LD of an RCU-protected pointer in a shared_t. Context: a read section or the update lock. */
 #define rcu_dereference(x) SEAM_LOAD(&(x).word, memory_order_acquire)
 /** REL-ST: publishes an initialised object. Context: the update lock of the structure. */
-#define rcu_assign_pointer(x, value) SEAM_STORE(&(x).word, (unsigned long)(value), memory_order_release)
+#define rcu_assign_pointer(x, value)                                                               \
+	SEAM_STORE(&(x).word, (unsigned long)(value), memory_order_release)
 
 /** One deferred call. Lives inside the object that it frees. */
 struct rcu_head {

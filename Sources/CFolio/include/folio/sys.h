@@ -19,7 +19,10 @@ void cfolio_yield(void);
 /** Nanoseconds of the monotonic clock. */
 int64_t cfolio_clock_ns(void);
 
-/** Sleeps while *word == value, at most until the absolute deadline (0: for ever). May return early. */
+/**
+ * Sleeps while *word == value, at most until the absolute deadline (0: for ever). May return
+ * early.
+ */
 void cfolio_futex_wait(atomic_t *word, int value, int64_t deadline_ns);
 /** Wakes up to n sleepers of the word; the word's memory need not exist any more. */
 void cfolio_futex_wake(atomic_t *word, int n);

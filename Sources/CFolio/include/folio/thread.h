@@ -16,10 +16,11 @@ FOLIO_ASSUME_NONNULL_BEGIN
 struct trace_ring;
 
 struct folio_thread {
-	unsigned int id;		     /**< 1, 2, ... in order of first use; owner only. */
-	unsigned int locks_held;	     /**< owner only. */
-	const void *_Null_unspecified locks[FOLIO_LOCKS_HELD_MAX]; /**< lock classes, outermost first; owner only. */
-	struct trace_ring *_Nullable ring;	     /**< NULL until the first traced event; owner only. */
+	unsigned int id;	 /**< 1, 2, ... in order of first use; owner only. */
+	unsigned int locks_held; /**< owner only. */
+	const void *_Null_unspecified locks[FOLIO_LOCKS_HELD_MAX]; /**< lock classes, outermost
+								      first; owner only. */
+	struct trace_ring *_Nullable ring; /**< NULL until the first traced event; owner only. */
 };
 
 /** The calling thread's record. Never NULL; valid until the thread ends. */

@@ -88,7 +88,9 @@ struct wait_queue_entry {
 void init_waitqueue_head(struct wait_queue_head *queue, struct lock_class *_Nullable lock_class);
 /** Unlocked test; ordered only by the caller's barrier. */
 bool waitqueue_active(const struct wait_queue_head *queue);
-/** Wakes every non-exclusive entry that key admits and up to nr_exclusive exclusive ones (0: all). */
+/**
+ * Wakes every non-exclusive entry that key admits and up to nr_exclusive exclusive ones (0: all).
+ */
 void __wake_up(struct wait_queue_head *queue, int nr_exclusive, const void *_Nullable key);
 
 /** Readies an entry for the calling thread: autoremove, wakes the sleeper. */
@@ -105,16 +107,18 @@ int prepare_to_wait_event(struct wait_queue_head *queue, struct wait_queue_entry
 			  enum task_state state);
 /** State RUNNING, dequeued, no longer watched. */
 void finish_wait(struct wait_queue_head *queue, struct wait_queue_entry *entry);
-/** Sleeps until the state is RUNNING or the absolute deadline (0: none) has passed. False: passed. */
+/**
+ * Sleeps until the state is RUNNING or the absolute deadline (0: none) has passed. False: passed.
+ */
 bool schedule_timeout(struct sleeper *sleeper, int64_t deadline_ns);
 
-/* ---- keyed waits ------------------------------------------------------------------------------ */
+/* ---- keyed waits ----------------------------------------------------------------------------- */
 
 #define WAIT_TABLE_BITS 8
 
 struct wait_bit_key {
 	const void *flags; /**< the address waited on */
-	int bit_nr;		    /**< -1 for a variable */
+	int bit_nr;	   /**< -1 for a variable */
 };
 
 struct wait_bit_queue_entry {
@@ -129,7 +133,9 @@ void init_wait_var_entry(struct wait_bit_queue_entry *entry, const void *var,
 			 struct sleeper *sleeper, unsigned int flags);
 void finish_wait_var(struct wait_bit_queue_entry *entry);
 
-/** Wakes waiters on var: all non-exclusive, at most 1 exclusive. Context: FULL before; any thread. */
+/**
+ * Wakes waiters on var: all non-exclusive, at most 1 exclusive. Context: FULL before; any thread.
+ */
 void wake_up_var(const void *var);
 /** wake_up_var() under the bucket's lock held by the caller's own lock protocol: same effect. */
 void wake_up_var_locked(const void *var);
@@ -144,11 +150,11 @@ void wake_up_bit(const shared_t *word, int bit);
 struct wait_options {
 	enum task_state state; /**< TASK_RUNNING counts as TASK_UNINTERRUPTIBLE */
 	bool exclusive;
-	bool io; /**< counted as waiting for a device, nothing else */
+	bool io;	    /**< counted as waiting for a device, nothing else */
 	int64_t timeout_ns; /**< 0: none */
 	struct cancellation *_Nullable token;
 	spinlock_t *_Nullable spinlock; /**< dropped while asleep */
-	struct mutex *_Nullable mutex;  /**< dropped while asleep */
+	struct mutex *_Nullable mutex;	/**< dropped while asleep */
 	/** Dropped while asleep by functions of the caller; both or none. */
 	void (*_Nullable drop)(void *_Nullable context);
 	void (*_Nullable retake)(void *_Nullable context);
@@ -163,8 +169,8 @@ typedef bool (*wait_condition_t)(void *_Nullable context);
  * (a true condition beats the cancellation); with a timeout: the nanoseconds left, at least 1, or
  * 0 when time ran out with the condition false. Context: may block; not in a read section.
  */
-int64_t wait_var_event_options(const void *var, wait_condition_t condition,
-			       void *_Nullable context, const struct wait_options *options);
+int64_t wait_var_event_options(const void *var, wait_condition_t condition, void *_Nullable context,
+			       const struct wait_options *options);
 
 /** Waits without interruption until the bit of the word is clear. */
 void wait_on_bit(const shared_t *word, int bit);
@@ -181,12 +187,11 @@ struct wait_callback {
 
 /** Enqueues on var. Full barrier at the end: test the condition after it. */
 void wait_callback_begin(struct wait_callback *callback, const void *var,
-			 void (*resume)(struct wait_callback *callback),
-			 void *_Nullable context);
+			 void (*resume)(struct wait_callback *callback), void *_Nullable context);
 /** Dequeues. True: it was still queued, resume was not and will not be called. */
 bool wait_callback_cancel(struct wait_callback *callback);
 
-/* ---- completion ------------------------------------------------------------------------------- */
+/* ---- completion ------------------------------------------------------------------------------ */
 
 struct completion {
 	atomic_t done;

@@ -25,8 +25,8 @@ struct xa_node;
 /** All fields belong to the cursor's thread. */
 struct xa_state {
 	struct xarray *xa;
-	unsigned long xa_index; /**< the index looked at; xas_find() moves it */
-	unsigned char xa_order;	/**< a store covers 2^xa_order aligned indices around xa_index */
+	unsigned long xa_index;	 /**< the index looked at; xas_find() moves it */
+	unsigned char xa_order;	 /**< a store covers 2^xa_order aligned indices around xa_index */
 	unsigned char xa_offset; /**< slot of the entry in xa_node, the first when it has several */
 	unsigned char xa_needed; /**< nodes that the store which set -ENOMEM needs */
 	unsigned char xa_spares; /**< nodes in the list xa_alloc */
@@ -40,7 +40,7 @@ struct xa_state {
 /** Not placed: the next call walks from the top. */
 #define XAS_RESTART ((struct xa_node *)3UL)
 
-#define XA_STATE_ORDER(name, array, index, order)                                                 \
+#define XA_STATE_ORDER(name, array, index, order)                                                  \
 	struct xa_state name = cfolio_xa_state(array, index, order)
 #define XA_STATE(name, array, index) XA_STATE_ORDER(name, array, index, 0)
 
@@ -175,10 +175,10 @@ void xas_clear_mark(struct xa_state *xas, xa_mark_t mark);
 /** Context: as xas_load(). */
 bool xas_get_mark(const struct xa_state *xas, xa_mark_t mark);
 
-#define xas_for_each(xas, entry, max)                                                             \
+#define xas_for_each(xas, entry, max)                                                              \
 	for (entry = xas_find(xas, max); entry; entry = xas_next_entry(xas, max))
-#define xas_for_each_marked(xas, entry, max, mark)                                                \
-	for (entry = xas_find_marked(xas, max, mark); entry;                                      \
+#define xas_for_each_marked(xas, entry, max, mark)                                                 \
+	for (entry = xas_find_marked(xas, max, mark); entry;                                       \
 	     entry = xas_find_marked(xas, max, mark))
 #define xas_for_each_conflict(xas, entry) while ((entry = xas_find_conflict(xas)))
 

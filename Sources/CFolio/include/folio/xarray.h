@@ -195,8 +195,8 @@ void *_Nullable xa_find_after(struct xarray *xa, unsigned long *index, unsigned 
 			      xa_mark_t filter);
 
 /** Visits every entry in [start, last] once. C only. */
-#define xa_for_each_range(xa, index, entry, start, last)                                          \
-	for (index = (start), entry = xa_find(xa, &index, last, XA_PRESENT); entry;               \
+#define xa_for_each_range(xa, index, entry, start, last)                                           \
+	for (index = (start), entry = xa_find(xa, &index, last, XA_PRESENT); entry;                \
 	     entry = xa_find_after(xa, &index, last, XA_PRESENT))
 #define xa_for_each(xa, index, entry) xa_for_each_range(xa, index, entry, 0, ~0UL)
 
