@@ -53,9 +53,19 @@ public enum SingleStep {
     unsafe sigaction(SIGTRAP, &previous, nil)
   }
 
-  /// Runs body again and again, with `step` after its first instruction, its second, and so on,
-  /// until a run ends before its step; at most `limit` times. `prepare` comes before each run,
-  /// `check` after it.
+  /// Instructions between two places where `interleave` acts. Instrumented code has many for each
+  /// of the program's own, and each run costs a trap per instruction.
+  private static var stride: Int {
+    #if SANITIZED
+      24
+    #else
+      1
+    #endif
+  }
+
+  /// Runs body again and again, with `step` after its first instruction, its second, and so on
+  /// (under a sanitizer: every 24th), until a run ends before its step; at most `limit` times.
+  /// `prepare` comes before each run, `check` after it.
   ///
   /// `mayStep` false puts the step off by an instruction. Returns the number of runs; a step that
   /// no instruction of the body is left for runs after it.
@@ -63,10 +73,11 @@ public enum SingleStep {
     limit: Int = 5000, mayStep: @escaping () -> Bool = { true }, prepare: () -> Void,
     step: @escaping () -> Void, check: (_ instruction: Int) -> Void, body: () -> Void
   ) -> Int {
-    for count in 1...limit {
+    for run in 1...limit {
+      let count = 1 + (run - 1) * stride
       prepare()
       var stepped = false
-      run(
+      Self.run(
         visit: { instruction in
           guard instruction >= count, mayStep() else { return true }
           stepped = true
@@ -76,7 +87,7 @@ public enum SingleStep {
       let inside = stepped
       if !stepped { step() }
       check(count)
-      if !inside { return count }
+      if !inside { return run }
     }
     return limit
   }
