@@ -32,45 +32,53 @@ final class KillAgainstTryGet: LitmusShape {
     }
   }
 
-  /// The count and, behind it, what its release callback finds by address.
-  @unsafe private struct Object: ~Copyable {
-    var ref = unsafe percpu_ref()
-    var alive = 0
-    var releases = 0
-  }
+  /// Bytes of a count and, behind it, what its release callback finds by address.
+  private static let stride = unsafe MemoryLayout<percpu_ref>.size + 2 * MemoryLayout<Int>.size
 
   let count = 128
-  private nonisolated(unsafe) let objects: UnsafeMutablePointer<Object>
+  private nonisolated(unsafe) let memory: UnsafeMutableRawPointer
   private let seen = PlainWords(128)
   private static let refused = -1
 
   init() {
-    unsafe objects = .allocate(capacity: 128)
-    for index in 0..<128 { unsafe objects.advanced(by: index).initialize(to: Object()) }
+    unsafe memory = .allocate(byteCount: 128 * Self.stride, alignment: 64)
   }
 
   deinit {
-    unsafe objects.deallocate()
+    unsafe memory.deallocate()
+  }
+
+  private func ref(_ index: Int) -> UnsafeMutablePointer<percpu_ref> {
+    unsafe (memory + index * Self.stride).assumingMemoryBound(to: percpu_ref.self)
+  }
+
+  /// Plain words behind the count: 0 alive, 1 releases.
+  private static func words(
+    _ ref: UnsafeMutablePointer<percpu_ref>
+  ) -> UnsafeMutablePointer<Int> {
+    unsafe (UnsafeMutableRawPointer(ref) + MemoryLayout<percpu_ref>.size)
+      .assumingMemoryBound(to: Int.self)
   }
 
   func prepare(_ index: Int) {
-    unsafe objects[index] = Object()
-    unsafe objects[index].alive = 1
-    let status = unsafe percpu_ref_init(&objects[index].ref) { ref in
-      let object = unsafe UnsafeMutableRawPointer(ref).assumingMemoryBound(to: Object.self)
-      unsafe object.pointee.alive = 0
-      unsafe object.pointee.releases += 1
+    unsafe (memory + index * Self.stride).initializeMemory(
+      as: UInt8.self, repeating: 0, count: Self.stride)
+    unsafe Self.words(ref(index))[0] = 1
+    let status = unsafe percpu_ref_init(ref(index)) { ref in
+      let words = unsafe KillAgainstTryGet.words(ref)
+      unsafe words[0] = 0
+      unsafe words[1] += 1
     }
     precondition(status == 0, "no memory for a percpu_ref")
   }
 
   func first(_ index: Int) {
-    unsafe percpu_ref_kill(&objects[index].ref)
+    unsafe percpu_ref_kill(ref(index))
   }
 
   func second(_ index: Int) {
     rcu_read_lock()
-    let got = unsafe percpu_ref_tryget_live_rcu(&objects[index].ref)
+    let got = unsafe percpu_ref_tryget_live_rcu(ref(index))
     rcu_read_unlock()
     guard got else {
       seen[index] = Self.refused
@@ -78,8 +86,8 @@ final class KillAgainstTryGet: LitmusShape {
     }
     // Held outside the section: only the count protects it now.
     for _ in 0..<16 { cpu_relax() }
-    seen[index] = unsafe objects[index].alive
-    unsafe percpu_ref_put(&objects[index].ref)
+    seen[index] = unsafe Self.words(ref(index))[0]
+    unsafe percpu_ref_put(ref(index))
   }
 
   func settle() {
@@ -87,8 +95,8 @@ final class KillAgainstTryGet: LitmusShape {
   }
 
   func outcome(_ index: Int) -> Outcome {
-    let releases = unsafe objects[index].releases
-    unsafe percpu_ref_exit(&objects[index].ref)
+    let releases = unsafe Self.words(ref(index))[1]
+    unsafe percpu_ref_exit(ref(index))
     if releases != 1 { return .releases }
     switch seen[index] {
     case Self.refused: return .refused

@@ -78,8 +78,9 @@ private final class SplitAgainstReader: LitmusShape {
     case neither = "B sees a word that is neither head nor map"
     var verdict: LitmusVerdict {
       switch self {
-      case .before, .after: .required
-      case .during: .allowed
+      // Which of the two wins is the machine's choice: on a busy one B may never come late. The
+      // stepped test above proves each place; this one looks for words nobody thought of.
+      case .before, .after, .during: .allowed
       case .neither: .forbidden
       }
     }

@@ -29,8 +29,10 @@ extension Regressions {
     var sawIdle = false
     var outcomes = (0, 0)
     let runs = SingleStep.interleave(
-      // T2 needs the bucket's lock: where T1 holds it T2 would have to wait.
-      mayStep: { unsafe !spin_is_locked(&queue.pointee.lock) },
+      // T2 needs the bucket's lock: where T1 holds it, or is noted to be taking it, T2 would wait.
+      mayStep: {
+        unsafe !spin_is_locked(&queue.pointee.lock) && folio_this_thread().pointee.locks_held == 0
+      },
       prepare: {
         waiter = IdleWaiter()
         unsafe folio_ref_inc(folio)
