@@ -49,6 +49,8 @@ public final class TwoPutters: LitmusShape {
 
   public func prepare(_ index: Int) {
     (frees.count[index], frees.thread[index]) = (0, 0)
+    // As the driver hands a page out: the free path gives the map's reference back.
+    unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
     unsafe set_page_count(pages.page(index), 2)
   }
 
