@@ -12,7 +12,8 @@ common=(-Xswiftc -use-ld=lld -Xswiftc -DSANITIZED)
 address=(--sanitize address --scratch-path .build-asan "${common[@]}"
   -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined
   -Xcc "-fsanitize-ignorelist=$PWD/Tools/ubsan.ignore")
-thread=(--sanitize thread --scratch-path .build-tsan "${common[@]}" -Xcc -DFOLIO_TSAN=1)
+thread=(--sanitize thread --scratch-path .build-tsan "${common[@]}" -Xswiftc -DSANITIZED_THREAD
+  -Xcc -DFOLIO_TSAN=1)
 
 # Swift's backtracer reads the stacks of a process that crashes on purpose (exit tests); that is an
 # error to AddressSanitizer, and the child then never ends.
