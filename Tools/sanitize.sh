@@ -28,5 +28,8 @@ stress=(stress --scenario all --rules strict --threads 4 --seconds 1)
 # `swift test` builds the products too.
 step 'address+undefined' swift test --disable-xctest "${address[@]}"
 step 'stress, address' .build-asan/debug/folio-bench "${stress[@]}"
-step 'thread' swift test --disable-xctest "${thread[@]}"
+# Not the regressions: they stop a thread by a signal in the middle of instrumented code and run the
+# other one there, which waits for locks that the stopped one holds in the sanitizer's runtime. Their
+# races run as such in LitmusTests and in the stress scenarios.
+step 'thread' swift test --disable-xctest "${thread[@]}" --skip '^Regressions\.'
 step 'stress, thread' .build-tsan/debug/folio-bench "${stress[@]}"
