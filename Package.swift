@@ -72,7 +72,7 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
     .target(
-      name: "TestSupport", dependencies: ["FolioCore"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["CFolio", "FolioCore"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     .testTarget(
       name: "CFolioTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],

@@ -32,53 +32,36 @@ final class KillAgainstTryGet: LitmusShape {
     }
   }
 
-  /// Bytes of a count and, behind it, what its release callback finds by address.
-  private static let stride = unsafe MemoryLayout<percpu_ref>.size + 2 * MemoryLayout<Int>.size
-
   let count = 128
   private nonisolated(unsafe) let memory: UnsafeMutableRawPointer
   private let seen = PlainWords(128)
   private static let refused = -1
 
   init() {
-    unsafe memory = .allocate(byteCount: 128 * Self.stride, alignment: 64)
+    unsafe memory = .allocate(byteCount: 128 * KilledCount.size, alignment: 16)
   }
 
   deinit {
     unsafe memory.deallocate()
   }
 
-  private func ref(_ index: Int) -> UnsafeMutablePointer<percpu_ref> {
-    unsafe (memory + index * Self.stride).assumingMemoryBound(to: percpu_ref.self)
-  }
-
-  /// Plain words behind the count: 0 alive, 1 releases.
-  private static func words(
-    _ ref: UnsafeMutablePointer<percpu_ref>
-  ) -> UnsafeMutablePointer<Int> {
-    unsafe (UnsafeMutableRawPointer(ref) + MemoryLayout<percpu_ref>.size)
-      .assumingMemoryBound(to: Int.self)
+  private func object(_ index: Int) -> KilledCount {
+    let start = unsafe memory.advanced(by: index * KilledCount.size)
+    return unsafe KilledCount(at: start)
   }
 
   func prepare(_ index: Int) {
-    unsafe (memory + index * Self.stride).initializeMemory(
-      as: UInt8.self, repeating: 0, count: Self.stride)
-    unsafe Self.words(ref(index))[0] = 1
-    let status = unsafe percpu_ref_init(ref(index)) { ref in
-      let words = unsafe KillAgainstTryGet.words(ref)
-      unsafe words[0] = 0
-      unsafe words[1] += 1
-    }
-    precondition(status == 0, "no memory for a percpu_ref")
+    unsafe object(index).start()
   }
 
   func first(_ index: Int) {
-    unsafe percpu_ref_kill(ref(index))
+    unsafe percpu_ref_kill(object(index).ref)
   }
 
   func second(_ index: Int) {
+    let object = unsafe object(index)
     rcu_read_lock()
-    let got = unsafe percpu_ref_tryget_live_rcu(ref(index))
+    let got = unsafe percpu_ref_tryget_live_rcu(object.ref)
     rcu_read_unlock()
     guard got else {
       seen[index] = Self.refused
@@ -86,8 +69,8 @@ final class KillAgainstTryGet: LitmusShape {
     }
     // Held outside the section: only the count protects it now.
     for _ in 0..<16 { cpu_relax() }
-    seen[index] = unsafe Self.words(ref(index))[0]
-    unsafe percpu_ref_put(ref(index))
+    seen[index] = unsafe object.alive
+    unsafe percpu_ref_put(object.ref)
   }
 
   func settle() {
@@ -95,8 +78,8 @@ final class KillAgainstTryGet: LitmusShape {
   }
 
   func outcome(_ index: Int) -> Outcome {
-    let releases = unsafe Self.words(ref(index))[1]
-    unsafe percpu_ref_exit(ref(index))
+    let releases = unsafe object(index).releases
+    unsafe percpu_ref_exit(object(index).ref)
     if releases != 1 { return .releases }
     switch seen[index] {
     case Self.refused: return .refused
@@ -133,8 +116,10 @@ final class EraseAgainstLookup: LitmusShape {
   private let freed = PlainWords(8)
 
   func prepare(_ index: Int) {
-    // The options are sound and 8 small maps always fit; anything else is a broken test.
-    unsafe maps[index] = try! PageMap(.fsdax, pages: 512)
+    // Frames that no other test gets by itself: a late lookup must not find a stranger's map. They
+    // are free and the options are sound; anything else is a broken test.
+    let frame = UInt(1 << 30) - UInt(64 + index) * 512
+    unsafe maps[index] = try! PageMap(.fsdax, pages: 512, .init(firstFrame: frame))
     (alive[index], found[index], held[index], freed[index]) = (1, 0, 0, 0)
   }
 
@@ -145,7 +130,6 @@ final class EraseAgainstLookup: LitmusShape {
   }
 
   func second(_ index: Int) {
-    // By address: an erased frame may belong to another test's map by now.
     let frame = unsafe maps[index]!.frames.lowerBound
     let mine = unsafe maps[index]!.pgmap
     // Taking a map down takes a while: every other lookup comes late.

@@ -71,7 +71,10 @@ final class WakeAgainstCallback: LitmusShape {
   }
 
   func outcome(_ index: Int) -> WakeOutcome {
-    let left = unsafe wait_callback_cancel(&waits[index].callback)
+    // The wait begins with its callback.
+    let callback = unsafe UnsafeMutableRawPointer(waits + index)
+      .assumingMemoryBound(to: wait_callback.self)
+    let left = unsafe wait_callback_cancel(callback)
     switch (waiting[index] == 1, resumed[index]) {
     case (false, 0): return left ? .lost : .sawIdle
     case (true, 1): return .woken
@@ -86,24 +89,22 @@ final class WakeAgainstCallback: LitmusShape {
 final class WakeAgainstSleeper: LitmusShape {
   typealias Outcome = WakeOutcome
 
-  @unsafe private struct Waiter {
-    var sleeper = unsafe CFolio.sleeper()
-    var entry = unsafe wait_bit_queue_entry()
-  }
-
   let count = 256
   private let pages: RacePages
-  private nonisolated(unsafe) let waiters: UnsafeMutablePointer<Waiter>
+  // Two arrays of C structures: only C touches what is in them.
+  private nonisolated(unsafe) let sleepers: UnsafeMutablePointer<sleeper>
+  private nonisolated(unsafe) let entries: UnsafeMutablePointer<wait_bit_queue_entry>
   private let waiting = PlainWords(256)
 
   init() throws {
-    unsafe waiters = .allocate(capacity: 256)
-    unsafe waiters.initialize(repeating: Waiter(), count: 256)
+    unsafe sleepers = .allocate(capacity: 256)
+    unsafe entries = .allocate(capacity: 256)
     pages = try RacePages(runs: 256)
   }
 
   deinit {
-    unsafe waiters.deallocate()
+    unsafe sleepers.deallocate()
+    unsafe entries.deallocate()
   }
 
   func prepare(_ index: Int) {
@@ -116,20 +117,31 @@ final class WakeAgainstSleeper: LitmusShape {
   }
 
   func second(_ index: Int) {
-    let waiter = unsafe waiters + index
-    unsafe init_sleeper(&waiter.pointee.sleeper, nil)
-    unsafe init_wait_var_entry(
-      &waiter.pointee.entry, pages.page(index), &waiter.pointee.sleeper, 0)
+    let entry = unsafe entries + index
+    unsafe init_sleeper(sleepers + index, nil)
+    unsafe init_wait_var_entry(entry, pages.page(index), sleepers + index, 0)
+    let queued = unsafe queued(entry)
     unsafe _ = prepare_to_wait_event(
-      __var_waitqueue(pages.page(index)), &waiter.pointee.entry.wq_entry, TASK_UNINTERRUPTIBLE)
+      __var_waitqueue(pages.page(index)), queued, TASK_UNINTERRUPTIBLE)
     if unsafe folio_ref_count(pages.folio(index)) != 0 { waiting[index] = 1 }
   }
 
   func outcome(_ index: Int) -> WakeOutcome {
-    let running =
-      unsafe atomic_read(&waiters[index].sleeper.state) == Int32(TASK_RUNNING.rawValue)
-    unsafe finish_wait_var(&waiters[index].entry)
+    // The sleeper begins with its state.
+    let state = unsafe UnsafeMutableRawPointer(sleepers + index)
+      .assumingMemoryBound(to: atomic_t.self)
+    let running = unsafe atomic_read(state) == Int32(TASK_RUNNING.rawValue)
+    unsafe finish_wait_var(entries + index)
     if waiting[index] == 0 { return .sawIdle }
     return running ? .woken : .lost
+  }
+
+  /// The queue's part of an entry.
+  private func queued(
+    _ entry: UnsafeMutablePointer<wait_bit_queue_entry>
+  ) -> UnsafeMutablePointer<wait_queue_entry> {
+    let offset = unsafe MemoryLayout<wait_bit_queue_entry>.offset(of: \.wq_entry)!
+    return unsafe UnsafeMutableRawPointer(entry).advanced(by: offset)
+      .assumingMemoryBound(to: wait_queue_entry.self)
   }
 }

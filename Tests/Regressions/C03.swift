@@ -16,7 +16,9 @@ import TestSupport
 import Testing
 
 extension Regressions {
-  @Test("C03: what a failed attempt took from a stranger it gives back entirely")
+  @Test(
+    "C03: what a failed attempt took from a stranger it gives back entirely",
+    .enabled(if: FaultPoint.isSupported))
   func c03() throws {
     for count in [Int32(2), 5, Int32(GUP_PIN_COUNTING_BIAS)] {
       let map = try PageMap(.fsdax, pages: 512)

@@ -19,7 +19,9 @@ import TestSupport
 import Testing
 
 extension Regressions {
-  @Test("C04: a page that became a false head before R was read gets no reference")
+  @Test(
+    "C04: a page that became a false head before R was read gets no reference",
+    .enabled(if: FaultPoint.isSupported))
   func c04() throws {
     let map = try PageMap(.fsdax, pages: 512)
     // Only a struct page that begins 4 KiB of the array can be remapped.

@@ -58,6 +58,8 @@ private final class PayloadBeforePut: LitmusShape {
 
   func prepare(_ index: Int) {
     (words.x[index], words.y[index], words.seen[index]) = (0, 0, 0)
+    // As the driver hands a page out: the free path gives the map's reference back.
+    unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
     unsafe set_page_count(pages.page(index), 2)
   }
 

@@ -25,6 +25,15 @@ extension Regressions {
       #expect(unsafe !page_ref_freeze(page, expected))
       #expect(unsafe page_ref_count(page) == count)
     }
+    unsafe set_page_count(page, 0)
+  }
+
+  @Test(
+    "C10: a freeze that a get comes before fails, however late it comes",
+    .enabled(if: FaultPoint.isSupported))
+  func c10Late() throws {
+    let map = try PageMap(.fsdax, pages: 512)
+    let page = unsafe map.page(map.frames.lowerBound)
     for trigger in [FaultPoint.Trigger.access, .write] {
       unsafe set_page_count(page, 1)
       var frozen = true

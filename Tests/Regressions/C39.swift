@@ -18,7 +18,9 @@ import TestSupport
 import Testing
 
 extension Regressions {
-  @Test("C39: a waiter that came just before the decrement is woken by it")
+  @Test(
+    "C39: a waiter that came just before the decrement is woken by it",
+    .enabled(if: FaultPoint.isSupported))
   func c39() async {
     await #expect(processExitsWith: .success) {
       for rules in [PageMap.Rules.strict, .kernel] {
@@ -28,7 +30,9 @@ extension Regressions {
     }
   }
 
-  @Test("C39: under strict rules also the put that leaves only mappings wakes such a waiter")
+  @Test(
+    "C39: under strict rules also the put that leaves only mappings wakes such a waiter",
+    .enabled(if: FaultPoint.isSupported))
   func c39Unpinned() async {
     await #expect(processExitsWith: .success) {
       let map = try PageMap(.fsdax, pages: 512)

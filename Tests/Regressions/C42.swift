@@ -51,7 +51,9 @@ extension Regressions {
     }
   }
 
-  @Test("C42: what try_get_folio gives back under legacy rules goes through the hook")
+  @Test(
+    "C42: what try_get_folio gives back under legacy rules goes through the hook",
+    .enabled(if: FaultPoint.isSupported))
   func c42Undo() throws {
     let map = try PageMap(.fsdax, pages: 512, .init(rules: .legacy))
     let head = unsafe map.page(map.frames.lowerBound)

@@ -21,8 +21,8 @@ extension Regressions {
     let map = try PageMap(.fsdax, pages: 512, .init(compoundOrder: 9))
     let frame = map.frames.lowerBound
     let folio = unsafe map.folio(frame)
-    // The word itself, 40 bytes into page 1 (core.md 1.2): Swift's view of a field in a union is a copy.
-    let ids = unsafe UnsafeMutableRawPointer(folio_page(folio, 1)).advanced(by: 40)
+    // The word itself, byte 104 of the folio (core.md 1.2): Swift sees a copy of union fields.
+    let ids = unsafe UnsafeMutableRawPointer(folio).advanced(by: 104)
       .assumingMemoryBound(to: shared_t.self)
     let steps: [(String, Int32, @Sendable () -> Void)] = [
       ("add", 1, { unsafe folio_add_file_rmap_pte(map.folio(frame), map.page(frame), 11) }),

@@ -17,7 +17,9 @@ import TestSupport
 import Testing
 
 extension Regressions {
-  @Test("C54: L falls before the count of a page, and rises after it")
+  @Test(
+    "C54: L falls before the count of a page, and rises after it",
+    .enabled(if: FaultPoint.isSupported))
   func c54() throws {
     for slots in [true, false] {
       let map = try PageMap(.fsdax, pages: 512, .init(compoundOrder: 9, ownerTracking: slots))

@@ -17,7 +17,9 @@ import TestSupport
 import Testing
 
 extension Regressions {
-  @Test("C64: a lookup touches the map only inside a read section")
+  @Test(
+    "C64: a lookup touches the map only inside a read section",
+    .enabled(if: FaultPoint.isSupported))
   func c64() throws {
     let memory = unsafe mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
     defer { unsafe munmap(memory, 4096) }

@@ -7,6 +7,7 @@
 
 import CFolio
 import Glibc
+import Synchronization
 
 /// What an outcome means for the run.
 public enum LitmusVerdict: Sendable {
@@ -116,6 +117,8 @@ struct LitmusWalk {
   var delay = 0
   /// Wait at each instance for the other thread to arrive.
   var lockstep = false
+  /// Begin when the other thread has come that far; 0: at once. Only one of the two may wait.
+  var handicap = 0
 }
 
 /// One run: the two threads, their meetings, the counts.
@@ -131,7 +134,9 @@ private final class Race<Shape: LitmusShape>: @unchecked Sendable {
   private var done = false
   private var elapsed = 0.0
   private var counts: [Shape.Outcome: Int] = [:]
-  /// On cache lines of their own: arrivals, then the instance each thread has reached.
+  /// Arrivals at meetings. Not a word of the library: what is tested must not decide who meets.
+  private let arrivals = Atomic<Int>(0)
+  /// On cache lines of their own: the instance each thread has reached. RLX, see `walk`.
   private let words: UnsafeMutablePointer<atomic_t>
   private static var line: Int { 128 / MemoryLayout<atomic_t>.stride }
   /// Looks at the other thread's position before it is taken to be off its CPU; about 50 us.
@@ -144,9 +149,9 @@ private final class Race<Shape: LitmusShape>: @unchecked Sendable {
     self.seconds = seconds
     self.limit = limit
     random = LitmusRandom(state: seed)
-    unsafe words = .allocate(capacity: 3 * Self.line)
+    unsafe words = .allocate(capacity: 2 * Self.line)
     unsafe UnsafeMutableRawPointer(words).initializeMemory(
-      as: UInt8.self, repeating: 0, count: 3 * 128)
+      as: UInt8.self, repeating: 0, count: 2 * 128)
   }
 
   deinit {
@@ -154,11 +159,11 @@ private final class Race<Shape: LitmusShape>: @unchecked Sendable {
   }
 
   /// Returns when both threads have come as often. Orders everything before and after.
-  private func meet(_ meetings: inout Int32) {
+  private func meet(_ meetings: inout Int) {
     meetings += 2
-    unsafe _ = atomic_add_return(1, words)
+    arrivals.add(1, ordering: .acquiringAndReleasing)
     var spins = 0
-    while unsafe atomic_read_acquire(words) - meetings < 0 {
+    while arrivals.load(ordering: .acquiring) < meetings {
       spins += 1
       if spins % 256 == 0 { cfolio_yield() } else { cpu_relax() }
     }
@@ -166,11 +171,12 @@ private final class Race<Shape: LitmusShape>: @unchecked Sendable {
 
   /// Goes through the batch. The positions are relaxed: they must not order what is tested.
   private func walk(_ walk: LitmusWalk, thread: Int, _ half: (Int) -> Void) {
-    let mine = unsafe words + (1 + thread) * Self.line
-    let other = unsafe words + (2 - thread) * Self.line
+    let mine = unsafe words + thread * Self.line
+    let other = unsafe words + (1 - thread) * Self.line
     let mask = shape.count - 1
     var index = walk.offset
     var lockstep = walk.lockstep
+    while walk.handicap > 0, unsafe atomic_read(other) < walk.handicap { cfolio_yield() }
     for position in 0..<Int32(shape.count) {
       unsafe atomic_set(mine, position)
       var spins = 0
@@ -187,33 +193,37 @@ private final class Race<Shape: LitmusShape>: @unchecked Sendable {
     unsafe atomic_set(mine, Int32.max)
   }
 
-  /// Half of the batches in lockstep with a delay on one side, a quarter in the same order at
-  /// full speed, a quarter each thread on its own way.
+  /// Of eight batches four go in lockstep with a delay on one side, two in the same order at full
+  /// speed, one with each thread on its own way, and one in which a thread lets the other go ahead,
+  /// so that both orders come up even when the threads never have a CPU each.
   private func chooseWalks() {
     let common = LitmusWalk(
       offset: random.next(below: shape.count), stride: random.next(below: shape.count) | 1)
     walks = (common, common)
-    switch random.next(below: 4) {
-    case 0, 1:
+    switch random.next(below: 8) {
+    case 0...3:
       (walks.0.lockstep, walks.1.lockstep) = (true, true)
       let delay = random.next(below: 12)
       if random.next(below: 2) == 0 { walks.0.delay = delay } else { walks.1.delay = delay }
-    case 2:
+    case 4, 5:
       walks.1.offset = (common.offset + random.next(below: 8)) & (shape.count - 1)
-    default:
+    case 6:
       walks.1.offset = random.next(below: shape.count)
       walks.1.stride = random.next(below: shape.count) | 1
+    default:
+      let ahead = random.next(below: shape.count)
+      if random.next(below: 2) == 0 { walks.0.handicap = ahead } else { walks.1.handicap = ahead }
     }
   }
 
   func runFirst() {
     let start = cfolio_clock_ns()
-    var meetings: Int32 = 0
+    var meetings = 0
     while true {
       for index in 0..<shape.count { shape.prepare(index) }
       chooseWalks()
+      unsafe atomic_set(words, -1)
       unsafe atomic_set(words + Self.line, -1)
-      unsafe atomic_set(words + 2 * Self.line, -1)
       meet(&meetings)
       walk(walks.0, thread: 0, shape.first)
       meet(&meetings)
@@ -227,7 +237,7 @@ private final class Race<Shape: LitmusShape>: @unchecked Sendable {
   }
 
   func runSecond() {
-    var meetings: Int32 = 0
+    var meetings = 0
     while true {
       meet(&meetings)
       if done { return }

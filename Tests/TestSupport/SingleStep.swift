@@ -12,10 +12,9 @@ import Glibc
 /// One use at a time; tests that use it are serialised. T2's step must not need a lock that T1
 /// holds at that point.
 public enum SingleStep {
-  /// Not under ThreadSanitizer: a step would enter its runtime while T1 is stopped inside it, with
-  /// its locks held. What it looks for, races between threads, is not what is stepped here.
+  /// Whether the machine can. Not under a sanitizer: its own code would be stepped through as well.
   public static var isSupported: Bool {
-    #if arch(x86_64) && !SANITIZED_THREAD
+    #if arch(x86_64) && !SANITIZED
       true
     #else
       false
@@ -55,43 +54,34 @@ public enum SingleStep {
     unsafe sigaction(SIGTRAP, &previous, nil)
   }
 
-  /// Instructions between two places where `interleave` acts. Instrumented code has many for each
-  /// of the program's own, and each run costs a trap per instruction.
-  private static var stride: Int {
-    #if SANITIZED
-      24
-    #else
-      1
-    #endif
-  }
-
-  /// Runs body again and again, with `step` after its first instruction, its second, and so on
-  /// (under a sanitizer: every 24th), until a run ends before its step; at most `limit` times.
-  /// `prepare` comes before each run, `check` after it.
+  /// Runs body again and again, with `step` at its first place, its second, and so on, until a run
+  /// ends before its step comes; at most `places` times. A place is every `stride`th instruction
+  /// at which `mayStep` holds. `prepare` comes before each run, `check` after it.
   ///
-  /// `mayStep` false puts the step off by an instruction. Returns the number of runs; a step that
-  /// no instruction of the body is left for runs after it.
+  /// A step for which no place was left runs after the body. Returns the number of runs. Their cost
+  /// grows with the square of the instructions: some microseconds for each.
   public static func interleave(
-    limit: Int = 5000, mayStep: @escaping () -> Bool = { true }, prepare: () -> Void,
-    step: @escaping () -> Void, check: (_ instruction: Int) -> Void, body: () -> Void
+    places: Int, stride: Int = 1, mayStep: @escaping () -> Bool = { true }, prepare: () -> Void,
+    step: @escaping () -> Void, check: (_ place: Int) -> Void, body: () -> Void
   ) -> Int {
-    for run in 1...limit {
-      let count = 1 + (run - 1) * stride
+    for place in 1...places {
       prepare()
-      var stepped = false
-      Self.run(
-        visit: { instruction in
-          guard instruction >= count, mayStep() else { return true }
+      var (waited, stepped) = (0, false)
+      run(
+        visit: { _ in
+          guard mayStep() else { return true }
+          waited += 1
+          guard waited > (place - 1) * stride else { return true }
           stepped = true
           step()
           return false
         }, body: body)
       let inside = stepped
-      if !stepped { step() }
-      check(count)
-      if !inside { return run }
+      if !inside { step() }
+      check(place)
+      if !inside { return place }
     }
-    return limit
+    return places
   }
 
   private static func handle(_ context: UnsafeMutableRawPointer) {
