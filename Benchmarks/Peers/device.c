@@ -14,6 +14,13 @@ static __attribute__((noinline)) struct dev_pagemap *pgmap_of(const struct folio
 	return word & 1 ? NULL : (struct dev_pagemap *)word;
 }
 
+static __attribute__((noinline)) void end_life(struct folio *folio)
+{
+	unsigned long notes = READ_ONCE(folio->memcg_data);
+	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, notes - 1))
+		continue;
+}
+
 static bool call_page_free(struct dev_pagemap *pgmap, struct folio *folio)
 {
 	if (FOLIO_WARN_ON(!pgmap->ops || !pgmap->ops->page_free, &folio->page,
@@ -28,7 +35,8 @@ static __attribute__((noinline)) void free_without_wake_test(struct folio *folio
 	struct dev_pagemap *pgmap = pgmap_of(folio);
 	if (FOLIO_WARN_ON(!pgmap, &folio->page, "peer: device folio without a map freed"))
 		return;
-	if (folio_events_pending())
+	int events = atomic_read(&cfolio_events);
+	if (unlikely(events))
 		cfolio_ledger_free(&folio->page);
 	if (folio_test_anon(folio)) {
 		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page,
@@ -46,7 +54,7 @@ static __attribute__((noinline)) void free_without_wake_test(struct folio *folio
 		 * does.
 		 */
 		if (READ_ONCE(folio->memcg_data))
-			shared_add_release(&folio->memcg_data, -1UL);
+			end_life(folio);
 		break;
 	case MEMORY_DEVICE_GENERIC:
 		FOLIO_BUG_ON(pgmap->strict_generic, "CI25", &folio->page,

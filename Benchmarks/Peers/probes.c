@@ -32,7 +32,7 @@ void folio_bench_probe_plain_get_put(struct page *page)
 {
 	atomic_fetch_add_explicit(counter(page), 1, memory_order_relaxed);
 	if (branch())
-		__page_ref_mod(page, 1);
+		__page_ref_get(page);
 	int result = atomic_fetch_sub_explicit(counter(page), 1, memory_order_acq_rel) - 1;
 	if (branch())
 		__page_ref_mod_and_test(page, -1, result);

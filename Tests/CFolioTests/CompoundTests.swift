@@ -14,7 +14,7 @@ struct CompoundTests {
     let map = try PageMap(.fsdax, pages: 1024)
     try map.startAuditing()
     let first = map.frames.lowerBound + 512
-    let owner = try map.claim(frame: first, order: order)
+    var owner = try map.claim(frame: first, order: order)
     try owner.form()
     let folio = unsafe map.folio(first)
     #expect(unsafe folio_test_large(folio))
@@ -49,7 +49,7 @@ struct CompoundTests {
       do throws(PageMapError) { try body() } catch { return error.code }
       return nil
     }
-    let owner = try map.claim(frame: first, order: 2)
+    var owner = try map.claim(frame: first, order: 2)
     #expect(code { () throws(PageMapError) in _ = try map.claim(frame: first + 2).frame } == .busy)
     #expect(
       code { () throws(PageMapError) in _ = try map.claim(frame: first + 1, order: 1).frame }

@@ -15,7 +15,7 @@ struct ReadmeExampleTests {
     let device = try PageMap(.fsdax, pages: 1 << 16)  // memremap_pages(), strict rules
     try device.startAuditing()
     let frame = device.frames.lowerBound
-    let owner = try device.claim(frame: frame, order: 9)
+    var owner = try device.claim(frame: frame, order: 9)
     try owner.form()  // prep_compound_page(): 512 pages, one folio
 
     let first = try owner.raise()  // R: 0 -> 1

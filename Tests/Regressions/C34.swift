@@ -64,7 +64,7 @@ extension Regressions {
   @Test("C34: an owner is refused while the folio is referenced or mapped")
   func c34Owner() throws {
     let map = try PageMap(.fsdax, pages: 512)
-    let owner = try map.claim(frame: map.frames.lowerBound, order: 3)
+    var owner = try map.claim(frame: map.frames.lowerBound, order: 3)
     try owner.form()
     let held = try owner.raise()
     let folio = unsafe held.folio

@@ -35,7 +35,7 @@ extension Regressions {
   func c37Tail() throws {
     let map = try PageMap(.pciP2PDMA, pages: 512)
     do {
-      let owner = try map.claim(frame: map.frames.lowerBound, order: 9)
+      var owner = try map.claim(frame: map.frames.lowerBound, order: 9)
       try owner.form()
     }
     let part = try map.claim(frame: map.frames.lowerBound + 1)

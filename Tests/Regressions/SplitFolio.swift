@@ -12,7 +12,7 @@ func mapAfterSplit(
 ) throws -> PageMap {
   let map = try PageMap(kind, pages: 1024, .init(rules: rules))
   try map.startAuditing()
-  let owner = try map.claim(frame: map.frames.lowerBound, order: order)
+  var owner = try map.claim(frame: map.frames.lowerBound, order: order)
   try owner.form()
   let held = try owner.raise()
   let folio = unsafe held.folio

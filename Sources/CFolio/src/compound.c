@@ -25,6 +25,9 @@ static void write_order(struct folio *folio, unsigned int order)
 {
 	WRITE_ONCE(folio->_flags_1, (READ_ONCE(folio->_flags_1) & ~0xffUL) | order);
 	atomic_set(&folio->_nr_pages, order ? 1 << order : 0);
+	/* With _nr_pages the memcg_data word of page 1: 0 again when the folio is no more. */
+	if (order == 0)
+		atomic_set(&folio->_unmaps, 0);
 }
 
 void folio_set_order(struct folio *folio, unsigned int order)
@@ -52,6 +55,7 @@ void prep_compound_head(struct page *head, unsigned int order)
 	atomic_set(&folio->_mm_id_mapcount[0], -1);
 	atomic_set(&folio->_mm_id_mapcount[1], -1);
 	atomic_set(&folio->_pincount, 0);
+	atomic_set(&folio->_unmaps, 0);
 	atomic_set(&folio->_entire_mapcount, -1);
 	if (order > 1) {
 		unsigned long list = (unsigned long)&folio->_deferred_list_next;
@@ -79,23 +83,32 @@ static void check_may_form(struct page *head, unsigned int order)
 	}
 }
 
-/*
- * The memcg_data word of page 1 becomes _nr_pages. A put that brought that page to 0 may not have
- * taken back the note of folio_raise() there yet: it is about to.
- */
-static void wait_for_free_path(const struct page *page)
+static bool free_path_ended(void *context)
 {
-	if (!is_zone_device_page(page))
+	return smp_load_acquire(&((struct page *)context)->memcg_data) == 0;
+}
+
+/*
+ * A put that brought one of the pages to 0 may not have taken back the note of folio_raise() yet:
+ * its free path still uses the page as one of its own. It takes the note back and then wakes the
+ * page's key (end_life in memremap.c), both before and after a full barrier, so this cannot sleep
+ * past it (T4).
+ */
+static void wait_for_free_paths(struct page *head, unsigned int order)
+{
+	if (!is_zone_device_page(head))
 		return;
-	/* A few instructions of another thread; nothing to sleep on. */
-	while (unlikely(smp_load_acquire(&page->memcg_data) != 0))
-		cfolio_yield();
+	const struct wait_options options = {.state = TASK_UNINTERRUPTIBLE};
+	for (unsigned long i = 0; i < BIT(order); i++) {
+		if (unlikely(!free_path_ended(head + i)))
+			(void)wait_var_event_options(head + i, free_path_ended, head + i, &options);
+	}
 }
 
 void prep_compound_page(struct page *head, unsigned int order)
 {
 	check_may_form(head, order);
-	wait_for_free_path(head + 1);
+	wait_for_free_paths(head, order);
 	set_bits(&head->flags, BIT(PG_head));
 	for (unsigned long i = 1; i < BIT(order); i++)
 		prep_compound_tail(head, i);
@@ -153,18 +166,21 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 	struct page *head = &folio->page;
 	unsigned int order = folio_order(folio);
 	unsigned long flags = READ_ONCE(folio->flags) & FOLIO_SPLIT_FLAGS;
+
+	FOLIO_BUG_ON(new_order >= order, "CI8", head, "split of order %u to %u", order, new_order);
+	FOLIO_BUG_ON(folio_is_zone_device(folio), "CI11", head, "cache split of a device folio");
 	unsigned long step = BIT(new_order);
 	/*
 	 * The cache holds one reference per page, so each new folio inherits as many as its pages.
 	 */
 	int inherited = extra >> (order - new_order);
-
-	FOLIO_BUG_ON(new_order >= order, "CI8", head, "split of order %u to %u", order, new_order);
 	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", head,
 		     "split without the folio lock");
 	FOLIO_BUG_ON(folio_mapped(folio), "CI33", head, "split while mapped");
 	if (!folio_ref_freeze(folio, 1 + extra))
 		return -EAGAIN;
+	FOLIO_BUG_ON(inherited << (order - new_order) != extra, "CI1", head,
+		     "%d references do not divide among the pieces", extra);
 
 	/*
 	 * First, because page 1's low flag bits are the order and would swallow the flags it
@@ -184,6 +200,8 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 		for (unsigned long j = 0; j < step; j++) {
 			WRITE_ONCE(page[j].mapping, READ_ONCE(folio->mapping));
 			WRITE_ONCE(page[j].compound_head, 0);
+			/* What the head's counters and list left in pages 1 and 2. */
+			WRITE_ONCE(page[j].lru_prev, 0);
 			WRITE_ONCE(page[j].private, 0);
 			WRITE_ONCE(page[j].__folio_index, READ_ONCE(folio->index) + i + j);
 		}

@@ -2,12 +2,24 @@
 /* Waiting for idleness. See folio/idle.h. */
 #include <folio/idle.h>
 
+static const struct dev_pagemap *waited_map(const struct folio *folio)
+{
+	const struct dev_pagemap *pgmap =
+		folio_is_zone_device(folio) ? page_pgmap(&folio->page) : NULL;
+	FOLIO_BUG_ON(!pgmap, "CI11", &folio->page, "idleness asked of a page of no device map");
+	return pgmap;
+}
+
+static const void *idle_key(const struct folio *folio)
+{
+	return cfolio_idle_key(folio, waited_map(folio)->rules);
+}
+
 bool folio_is_idle(const struct folio *folio, enum folio_idle_condition condition)
 {
 	if (condition == FOLIO_UNPINNED)
 		return folio_extra_refs(folio) == 0;
-	return atomic_read_acquire(&folio->page._refcount) ==
-	       pgmap_idle_count(page_pgmap(&folio->page));
+	return atomic_read_acquire(&folio->page._refcount) == pgmap_idle_count(waited_map(folio));
 }
 
 struct idle_wait {
@@ -25,8 +37,7 @@ int64_t folio_wait_idle(struct folio *folio, enum folio_idle_condition condition
 			const struct wait_options *options)
 {
 	struct idle_wait wait = {folio, condition};
-	const void *key = cfolio_idle_key(folio, page_pgmap(&folio->page)->rules);
-	return wait_var_event_options(key, idle_condition, &wait, options);
+	return wait_var_event_options(idle_key(folio), idle_condition, &wait, options);
 }
 
 /*
@@ -38,8 +49,7 @@ bool folio_idle_callback_begin(struct folio_idle_callback *wait, struct folio *f
 			       enum folio_idle_condition condition,
 			       void (*resume)(struct wait_callback *callback), void *context)
 {
-	const void *key = cfolio_idle_key(folio, page_pgmap(&folio->page)->rules);
-	wait_callback_begin(&wait->callback, key, resume, context);
+	wait_callback_begin(&wait->callback, idle_key(folio), resume, context);
 	atomic_set_release(&wait->begun, 1);
 	smp_mb();
 	if (folio_is_idle(folio, condition) || folio_idle_callback_cancelled(wait))

@@ -30,6 +30,12 @@ struct dev_pagemap *cfolio_pgmap_lookup(unsigned long pfn)
 	return xa_load(&pgmap_array, pfn);
 }
 
+struct dev_pagemap *cfolio_pgmap_lookup_live(unsigned long pfn)
+{
+	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(pfn);
+	return pgmap && likely(!percpu_ref_is_dying(&pgmap->ref)) ? pgmap : NULL;
+}
+
 /*
  * Safety (T11, T12). The map's memory and its pages live until a grace period after the erase, so
  * what xa_load() returns inside the section may be looked at. Whether it may be used is decided by
@@ -153,7 +159,8 @@ bool folio_is_pci_p2pdma(const struct folio *folio)
 
 /* ---- initialisation -------------------------------------------------------------------------- */
 
-static void init_page(struct page *page, unsigned long flags, int count)
+/* R is 0 until everything else is there: a lookup may see the page before (get_dev_pagemap). */
+static void init_page(struct page *page, unsigned long flags)
 {
 	WRITE_ONCE(page->flags, flags);
 	WRITE_ONCE(page->lru_next, 0);
@@ -162,24 +169,36 @@ static void init_page(struct page *page, unsigned long flags, int count)
 	WRITE_ONCE(page->__folio_index, 0);
 	WRITE_ONCE(page->private, 0);
 	atomic_set(&page->_mapcount, -1);
-	atomic_set(&page->_refcount, count);
+	atomic_set(&page->_refcount, 0);
 	WRITE_ONCE(page->memcg_data, 0);
+}
+
+static void init_device_page(struct page *page, struct dev_pagemap *pgmap)
+{
+	init_page(page, (unsigned long)ZONE_DEVICE << ZONES_PGSHIFT | BIT(PG_reserved));
+	WRITE_ONCE(page->compound_head, pgmap);
+}
+
+/* REL: whoever takes a reference from here on sees the whole page, and its tails. */
+static void publish_idle_count(struct page *head, const struct dev_pagemap *pgmap)
+{
+	int idle = pgmap_idle_count(pgmap);
+	if (idle)
+		atomic_set_release(&head->_refcount, idle);
 }
 
 void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap)
 {
-	init_page(page, (unsigned long)ZONE_DEVICE << ZONES_PGSHIFT | BIT(PG_reserved),
-		  pgmap_idle_count(pgmap));
-	WRITE_ONCE(page->compound_head, pgmap);
+	init_device_page(page, pgmap);
+	publish_idle_count(page, pgmap);
 }
 
 static void memmap_init_compound(struct page *head, struct dev_pagemap *pgmap)
 {
 	set_bits(&head->flags, BIT(PG_head));
 	for (unsigned long i = 1; i < pgmap_vmemmap_nr(pgmap); i++) {
-		__init_zone_device_page(head + i, pgmap);
+		init_device_page(head + i, pgmap);
 		prep_compound_tail(head, i);
-		set_page_count(head + i, 0);
 	}
 	/* Last: page 2's own initialisation would overwrite the head's list. */
 	prep_compound_head(head, (unsigned int)pgmap->vmemmap_shift);
@@ -190,20 +209,26 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsig
 	unsigned long step = pgmap_vmemmap_nr(pgmap);
 	for (unsigned long i = 0; i < nr_pages; i += step) {
 		struct page *page = pfn_to_page(pfn + i);
-		__init_zone_device_page(page, pgmap);
+		init_device_page(page, pgmap);
 		if (step > 1)
 			memmap_init_compound(page, pgmap);
+		publish_idle_count(page, pgmap);
 	}
+}
+
+void cfolio_hand_out_page(struct page *page)
+{
+	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(folio_pgmap(page_folio(page))),
+		     "CI26", page, "a page in use handed out again");
+	set_page_count(page, 1);
+	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");
 }
 
 void zone_device_page_init(struct page *page)
 {
 	struct dev_pagemap *pgmap = folio_pgmap(page_folio(page));
-	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(pgmap), "CI26", page,
-		     "a page in use handed out again");
 	FOLIO_WARN_ON(!percpu_ref_tryget_live(&pgmap->ref), page, "page handed out by a dying map");
-	set_page_count(page, 1);
-	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");
+	cfolio_hand_out_page(page);
 }
 
 unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned long end)
@@ -225,8 +250,10 @@ bool cfolio_frees_in_progress(unsigned long start, unsigned long end)
 {
 	for (unsigned long pfn = start; pfn < end; pfn++) {
 		const struct page *page = pfn_to_page(pfn);
-		/* The word of a tail belongs to its head's counters. */
-		if (!PageTail(page) && smp_load_acquire(&page->memcg_data) != 0)
+		/* The word of page 1 of a folio belongs to the head's counters: prep waited. */
+		if (compound_head(page) == page - 1)
+			continue;
+		if (smp_load_acquire(&page->memcg_data) != 0)
 			return true;
 	}
 	return false;
@@ -239,35 +266,54 @@ const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules)
 	return rules == FOLIO_RULES_LEGACY ? (const void *)&folio->page._refcount : &folio->page;
 }
 
+/* The caller's reference is gone: only the page's address is used, and the registry. */
 void cfolio_folio_changed(const struct folio *folio)
 {
 	rcu_read_lock();
 	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
-	bool owed = pgmap && pgmap->rules == FOLIO_RULES_STRICT;
+	/* Whose map is gone already: its waiters look again, whatever its rules were. */
+	bool owed =
+		!pgmap || pgmap->rules == FOLIO_RULES_STRICT || pgmap->type != MEMORY_DEVICE_FS_DAX;
+	bool legacy = !pgmap || pgmap->rules == FOLIO_RULES_LEGACY;
 	rcu_read_unlock();
-	if (owed)
-		wake_up_var(&folio->page);
+	if (!owed)
+		return;
+	wake_up_var(&folio->page);
+	if (legacy)
+		wake_up_var(cfolio_idle_key(folio, FOLIO_RULES_LEGACY));
 }
 
-/* Nobody waits: nothing to hash, nothing to look up. The put before was FULL (T4). */
-static void wake_idle_waiters(struct folio *folio)
+/*
+ * Nobody waits: nothing to hash, nothing to look up. `events` was read after a full barrier behind
+ * the put's decrement (T4). The kernel sends no wake for pages that a driver hands out, and has
+ * nobody who waits for them.
+ */
+static void wake_idle_waiters(const struct dev_pagemap *pgmap, struct folio *folio, int events)
 {
-	int events = atomic_read(&cfolio_events);
 	if (likely(events == 0))
 		return;
-	if (events & FOLIO_EVENT_LEDGER)
+	if ((events & FOLIO_EVENT_LEDGER) && pgmap->type == MEMORY_DEVICE_FS_DAX)
 		cfolio_ledger_wake(&folio->page);
 	if (events >= FOLIO_EVENT_WAITER)
-		wake_up_var(&folio->page);
+		wake_up_var(cfolio_idle_key(folio, pgmap->rules));
 }
 
-static bool page_free(struct dev_pagemap *pgmap, struct folio *folio)
+/*
+ * Takes back the note of folio_raise(), FULL: the last touch of the page. Before the wake, which
+ * only uses the address: who is woken may form a folio that has another use for this word. Never
+ * below 0, also when lives were begun without a note.
+ */
+static void end_life(struct folio *folio)
 {
-	if (FOLIO_WARN_ON(!pgmap->ops || !pgmap->ops->page_free, &folio->page,
-			  "no page_free operation"))
-		return false;
-	pgmap->ops->page_free(&folio->page);
-	return true;
+	unsigned long notes = READ_ONCE(folio->memcg_data);
+	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, notes - 1))
+		continue;
+}
+
+static bool has_page_free(const struct dev_pagemap *pgmap, const struct folio *folio)
+{
+	return !FOLIO_WARN_ON(!pgmap->ops || !pgmap->ops->page_free, &folio->page,
+			      "no page_free operation");
 }
 
 static void free_generic(struct dev_pagemap *pgmap, struct folio *folio)
@@ -280,17 +326,39 @@ static void free_generic(struct dev_pagemap *pgmap, struct folio *folio)
 	folio_set_count(folio, 1);
 }
 
-/* v6.14 and before: FS_DAX pages come here only through a put that misses the 2->1 hook (C42). */
-static void free_legacy(struct dev_pagemap *pgmap, struct folio *folio)
+/*
+ * A page that its driver handed out goes home: once page_free() has it, it may be out again, so
+ * only the map is touched after, and only when the page held it.
+ */
+static void free_to_driver(struct dev_pagemap *pgmap, struct folio *folio, int events)
 {
+	bool holds_map = pgmap->type != MEMORY_DEVICE_PCI_P2PDMA;
 	WRITE_ONCE(folio->mapping, 0);
-	bool has_operation = page_free(pgmap, folio);
+	wake_idle_waiters(pgmap, folio, events);
+	if (!has_page_free(pgmap, folio))
+		return;
+	pgmap->ops->page_free(&folio->page);
+	if (holds_map)
+		put_dev_pagemap(pgmap);
+}
+
+/*
+ * v6.14 and before: FS_DAX pages come here only through a put that misses the 2->1 hook, and stay
+ * at 0 because nobody takes them back (C42). The base count returns before page_free() has the page
+ * and not after it, as there: it may be out again then.
+ */
+static void free_legacy(struct dev_pagemap *pgmap, struct folio *folio, int events)
+{
 	if (pgmap->type == MEMORY_DEVICE_PRIVATE || pgmap->type == MEMORY_DEVICE_COHERENT) {
-		if (has_operation)
-			put_dev_pagemap(pgmap);
-	} else {
-		folio_set_count(folio, 1);
+		free_to_driver(pgmap, folio, events);
+		return;
 	}
+	if (!has_page_free(pgmap, folio))
+		return;
+	WRITE_ONCE(folio->mapping, 0);
+	folio_set_count(folio, 1);
+	wake_idle_waiters(pgmap, folio, events);
+	pgmap->ops->page_free(&folio->page);
 }
 
 void free_zone_device_folio(struct folio *folio)
@@ -298,7 +366,9 @@ void free_zone_device_folio(struct folio *folio)
 	struct dev_pagemap *pgmap = folio_pgmap(folio);
 	if (FOLIO_WARN_ON(!pgmap, &folio->page, "device folio without a map freed"))
 		return;
-	if (folio_events_pending())
+	/* Once for all that hangs on it: the put before was FULL. */
+	int events = atomic_read(&cfolio_events);
+	if (unlikely(events))
 		cfolio_ledger_free(&folio->page);
 	if (folio_test_anon(folio)) {
 		FOLIO_BUG_ON(folio_test_large(folio), "CI8", &folio->page,
@@ -306,34 +376,25 @@ void free_zone_device_folio(struct folio *folio)
 		folio_clear_flag(folio, PG_anon_exclusive);
 	}
 	if (unlikely(pgmap->rules == FOLIO_RULES_LEGACY)) {
-		free_legacy(pgmap, folio);
+		free_legacy(pgmap, folio, events);
 		return;
 	}
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:
-		/*
-		 * The last touch of the page: see folio_raise(). Before the wake, which only uses
-		 * the address: who is woken may form a folio that has another use for this word.
-		 */
-		if (READ_ONCE(folio->memcg_data))
-			shared_add_release(&folio->memcg_data, -1UL);
-		wake_idle_waiters(folio);
+		if (READ_ONCE(folio->memcg_data)) {
+			end_life(folio);
+			/* Who waits for the note, to form a folio, is woken like the others. */
+			events = atomic_read(&cfolio_events);
+		}
+		wake_idle_waiters(pgmap, folio, events);
 		break;
 	case MEMORY_DEVICE_GENERIC:
 		free_generic(pgmap, folio);
 		break;
 	case MEMORY_DEVICE_PRIVATE:
 	case MEMORY_DEVICE_COHERENT:
-		WRITE_ONCE(folio->mapping, 0);
-		/*
-		 * Once handed back the page may be allocated again: only the map is touched after.
-		 */
-		if (page_free(pgmap, folio))
-			put_dev_pagemap(pgmap);
-		break;
 	case MEMORY_DEVICE_PCI_P2PDMA:
-		WRITE_ONCE(folio->mapping, 0);
-		(void)page_free(pgmap, folio);
+		free_to_driver(pgmap, folio, events);
 		break;
 	}
 }
@@ -357,5 +418,5 @@ void cfolio_ram_free_folio(struct folio *folio)
 void cfolio_ram_init_pages(unsigned long pfn, unsigned long nr_pages)
 {
 	for (unsigned long i = 0; i < nr_pages; i++)
-		init_page(pfn_to_page(pfn + i), (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT, 0);
+		init_page(pfn_to_page(pfn + i), (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT);
 }

@@ -40,10 +40,11 @@ void __page_ref_set(struct page *page, int value)
 		cfolio_ledger_set(page, page_ref_count(page), value);
 }
 
-void __page_ref_mod(struct page *page, int delta)
+void __page_ref_mod(struct page *page, int delta, int result)
 {
-	int now = page_ref_count(page);
-	record(PAGE_REF_MOD, page, delta, now, now);
+	record(PAGE_REF_MOD, page, delta, result, result);
+	if (delta < 0 && result > 0 && atomic_read(&cfolio_events) >= FOLIO_EVENT_WAITER)
+		cfolio_folio_changed((struct folio *)page);
 }
 
 void __page_ref_get(struct page *page)

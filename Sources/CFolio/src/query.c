@@ -75,21 +75,45 @@ bool folio_maybe_mapped_shared(struct folio *folio)
 }
 
 /*
- * R and M are two words. Reading R, M, R until both Rs agree gives a pair that stood together at
- * some instant, unless R changed and came back while M was read; each mapping step changes R
- * before M, so the pair can then only be off by steps that were undone in between.
+ * R - M as it stood at one instant. Needed because a difference of two instants lies: with one pin,
+ * R read, mapped, M read, unmapped, R read again shows R == M twice and nobody pinned (CI47).
+ *
+ * Small folio: both counters lie in one aligned 8-byte word; one load sees both.
+ *
+ * Large folio, L and R in different pages. Definitions: a mapping's reference is taken before L
+ * rises and dropped after L fell; U counts the falls of L.
+ *   1. We read U, then L (ACQ), then R (ACQ), then U again, and keep the pair if U did not move.
+ *   2. A rise of L that we saw: its reference is in R (the rise is REL, our L read ACQ).
+ *   3. A fall of L after our read of L: had its reference left R before our read of R, then - the
+ *      put is FULL and R was read ACQ - our second read of U would see it counted.
+ *   4. So every mapping in our L has its reference in our R: R - L is never too small, and equals
+ *      the references that belong to no mapping whenever nobody maps meanwhile.
  */
+static int mapcount_and_refcount(const struct folio *folio, int *refcount)
+{
+	if (!folio_test_large(folio)) {
+		unsigned long both = atomic_read_pair_acquire(&folio->_mapcount);
+		*refcount = (int)(both >> 32);
+		return folio_has_type(folio) ? 0 : (int)(unsigned int)both + 1;
+	}
+	int unmaps, mapcount;
+	do {
+		unmaps = atomic_read_acquire(&folio->_unmaps);
+		mapcount = atomic_read_acquire(&folio->_large_mapcount) + 1;
+		*refcount = atomic_read_acquire(&folio->_refcount);
+		smp_rmb();
+	} while (atomic_read(&folio->_unmaps) != unmaps);
+	return mapcount;
+}
+
 int folio_extra_refs(const struct folio *folio)
 {
-	int refcount, mapcount;
-	do {
-		refcount = atomic_read_acquire(&folio->_refcount);
-		mapcount = folio_mapcount(folio);
-		smp_rmb();
-	} while (folio_ref_count(folio) != refcount);
+	int refcount;
+	int mapcount = mapcount_and_refcount(folio, &refcount);
 	if (!folio_is_zone_device(folio))
 		return refcount - mapcount;
 	const struct dev_pagemap *pgmap = page_pgmap(&folio->page);
+	FOLIO_BUG_ON(!pgmap, "CI11", &folio->page, "device page without a map");
 	if (!pgmap_counts_mappings(pgmap))
 		mapcount = 0;
 	return refcount - mapcount - pgmap_idle_count(pgmap);

@@ -18,11 +18,14 @@ struct folio_rmap_mode cfolio_ram_rmap_mode = {.page_mapcount = true, .mm_id = t
 
 const struct folio_rmap_mode *cfolio_rmap_mode(const struct folio *folio)
 {
-	if (folio_is_zone_device(folio))
-		return &page_pgmap(&folio->page)->rmap_mode;
-	return &cfolio_ram_rmap_mode;
+	if (!folio_is_zone_device(folio))
+		return &cfolio_ram_rmap_mode;
+	const struct dev_pagemap *pgmap = page_pgmap(&folio->page);
+	FOLIO_BUG_ON(!pgmap, "CI11", &folio->page, "device page without a map");
+	return &pgmap->rmap_mode;
 }
 
+/* Context: a read-modify-write of the counter, or smp_mb(), came right before. */
 static void mapping_added(struct folio *folio, int entries)
 {
 	smp_mb__after_atomic();
@@ -113,13 +116,26 @@ struct folio_mm_slots folio_mm_slots(const struct folio *folio)
 	};
 }
 
+static void check_mm_id(const struct folio *folio, mm_id_t mm)
+{
+	FOLIO_BUG_ON(mm == MM_ID_DUMMY || mm > MM_ID_MASK, "CI15", &folio->page, "%#x is no mm id",
+		     mm);
+}
+
+/*
+ * Two duties towards folio_extra_refs(): a rise of L is REL, so that whoever sees it sees the
+ * reference taken before; a fall is counted in _unmaps before the caller drops the reference.
+ */
 int folio_add_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 {
-	if (!cfolio_rmap_mode(folio)->mm_id)
+	if (!cfolio_rmap_mode(folio)->mm_id) {
+		smp_mb__before_atomic();
 		return atomic_add_return_relaxed(diff, &folio->_large_mapcount) + 1;
+	}
+	check_mm_id(folio, mm);
 	bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	int before = folio_large_mapcount(folio);
-	atomic_set(&folio->_large_mapcount, before + diff - 1);
+	atomic_set_release(&folio->_large_mapcount, before + diff - 1);
 	slots_add(folio, diff, mm, before);
 	bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	return before + diff;
@@ -127,11 +143,16 @@ int folio_add_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 
 int folio_sub_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 {
-	if (!cfolio_rmap_mode(folio)->mm_id)
-		return atomic_add_return_relaxed(-diff, &folio->_large_mapcount) + 1;
+	if (!cfolio_rmap_mode(folio)->mm_id) {
+		int left = atomic_add_return_relaxed(-diff, &folio->_large_mapcount) + 1;
+		atomic_inc(&folio->_unmaps);
+		return left;
+	}
+	check_mm_id(folio, mm);
 	bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	int after = folio_large_mapcount(folio) - diff;
 	atomic_set(&folio->_large_mapcount, after - 1);
+	atomic_set(&folio->_unmaps, (int)(1u + (unsigned int)atomic_read(&folio->_unmaps)));
 	slots_sub(folio, diff, mm, after);
 	bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	return after;
@@ -252,6 +273,8 @@ void folio_dup_file_rmap_ptes(struct folio *folio, struct page *page, int nr, mm
 	if (refuse(folio, page, nr, 0))
 		return;
 	if (!folio_test_large(folio)) {
+		/* The child's reference came first, for folio_extra_refs(). */
+		smp_mb__before_atomic();
 		atomic_inc(&folio->_mapcount);
 	} else {
 		/* The parent maps each page, so none goes 0 -> 1 and NM stays. */
@@ -283,6 +306,8 @@ static bool page_anon_exclusive(const struct page *page)
 int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child,
 				 bool maybe_pinned)
 {
+	if (refuse(folio, page, nr, 0))
+		return 0;
 	for (int i = 0; i < nr && maybe_pinned; i++) {
 		if (page_anon_exclusive(page + i))
 			return -EBUSY;
@@ -309,16 +334,28 @@ int folio_try_share_anon_rmap_pte(struct folio *folio, struct page *page)
 
 void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive)
 {
+	bool counted = cfolio_rmap_mode(folio)->page_mapcount;
 	folio_set_flag(folio, PG_swapbacked);
+	if (folio_nr_pages(folio) >= HPAGE_PMD_NR) {
+		/* Mapped by one huge entry. */
+		atomic_set(&folio->_entire_mapcount, 0);
+		if (counted)
+			atomic_set(&folio->_nr_pages_mapped, ENTIRELY_MAPPED);
+		if (exclusive)
+			folio_set_flag(folio, PG_anon_exclusive);
+		(void)folio_add_large_mapcount(folio, 1, mm);
+		mapping_added(folio, 1);
+		return;
+	}
 	if (folio_test_large(folio)) {
 		long pages = folio_nr_pages(folio);
 		for (long i = 0; i < pages; i++) {
-			if (cfolio_rmap_mode(folio)->page_mapcount)
+			if (counted)
 				atomic_set(&folio_page(folio, i)->_mapcount, 0);
 			if (exclusive)
 				set_bits(&folio_page(folio, i)->flags, BIT(PG_anon_exclusive));
 		}
-		if (cfolio_rmap_mode(folio)->page_mapcount)
+		if (counted)
 			atomic_set(&folio->_nr_pages_mapped, (int)pages);
 		(void)folio_add_large_mapcount(folio, (int)pages, mm);
 		mapping_added(folio, (int)pages);
@@ -327,6 +364,7 @@ void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive)
 	atomic_set(&folio->_mapcount, 0);
 	if (exclusive)
 		folio_set_flag(folio, PG_anon_exclusive);
+	smp_mb();
 	mapping_added(folio, 1);
 }
 

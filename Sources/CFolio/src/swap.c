@@ -107,7 +107,7 @@ bool put_devmap_managed_folio_refs(struct folio *folio, int refs)
 	if (!folio_is_zone_device(folio))
 		return false;
 	struct dev_pagemap *pgmap = page_pgmap(&folio->page);
-	if (pgmap->rules != FOLIO_RULES_LEGACY || pgmap->type != MEMORY_DEVICE_FS_DAX)
+	if (!pgmap || pgmap->rules != FOLIO_RULES_LEGACY || pgmap->type != MEMORY_DEVICE_FS_DAX)
 		return false;
 	int result = folio_ref_sub_return(folio, refs);
 	FOLIO_BUG_ON(result < 1, "CI21", &folio->page, "put below the base reference: R is %d",

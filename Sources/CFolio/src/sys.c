@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -136,7 +137,16 @@ bool cfolio_run_detached(void (*entry)(void *context), void *context)
 	if (!run)
 		return false;
 	*run = (struct detached){entry, context};
-	if (pthread_create(&thread, NULL, detached_main, run) != 0) {
+	/* Signals are for the program's own threads, but for those that an instruction raises. */
+	static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
+	sigset_t blocked, previous;
+	sigfillset(&blocked);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&blocked, own[i]);
+	pthread_sigmask(SIG_SETMASK, &blocked, &previous);
+	int failed = pthread_create(&thread, NULL, detached_main, run);
+	pthread_sigmask(SIG_SETMASK, &previous, NULL);
+	if (failed) {
 		free(run);
 		return false;
 	}

@@ -92,7 +92,7 @@ void cfolio_trace_emit(enum page_ref_event event, const struct page *page, int d
 	WRITE_ONCE(slot->delta_and_result,
 		   (unsigned long)(unsigned int)delta << 32 | (unsigned int)result);
 	WRITE_ONCE(slot->thread, thread->id);
-	SEAM_STORE(&ring->count.counter, count + 1, memory_order_release);
+	atomic_long_set_release(&ring->count, count + 1);
 	/* A reader that sees a later slot half written must see this count: slots are RLX. */
 	smp_wmb();
 }
@@ -122,7 +122,7 @@ long cfolio_trace_copy(struct trace_record *out, long capacity)
 {
 	long copied = 0;
 	for (struct trace_ring *ring = first_ring(); ring; ring = ring->next) {
-		long count = SEAM_LOAD(&ring->count.counter, memory_order_acquire);
+		long count = atomic_long_read_acquire(&ring->count);
 		long from = oldest(ring, count), start = copied;
 		if (count - from > capacity - copied)
 			from = count - (capacity - copied);

@@ -146,6 +146,15 @@ static bool sleep_unlocked(struct sleeper *sleeper, const struct wait_options *o
 	return in_time;
 }
 
+/* 0: none. Saturates: a timeout beyond the end of the clock is that end. */
+static int64_t deadline_after(int64_t timeout_ns)
+{
+	if (!timeout_ns)
+		return 0;
+	int64_t now = cfolio_clock_ns();
+	return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+}
+
 static int64_t time_left(int64_t deadline)
 {
 	if (!deadline)
@@ -159,7 +168,7 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 {
 	enum task_state state =
 		options->state == TASK_RUNNING ? TASK_UNINTERRUPTIBLE : options->state;
-	int64_t deadline = options->timeout_ns ? cfolio_clock_ns() + options->timeout_ns : 0;
+	int64_t deadline = deadline_after(options->timeout_ns);
 	if (condition(context))
 		return time_left(deadline);
 

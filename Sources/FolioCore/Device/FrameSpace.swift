@@ -15,8 +15,12 @@ enum FrameSpace {
   /// Frames of a dead map whose struct pages are still referenced.
   struct Retired {
     let frames: Range<UInt>
+    /// Address of the map that they were of; it lives as long.
+    let owner: UInt
     /// R that their idle pages have.
     let idleCount: Int32
+    /// A reader may have found them in the registry: their struct pages stay whatever they say.
+    var isReadable: Bool
   }
 
   /// The retired ranges. Its lock also serialises choosing a range with registering it.
@@ -26,7 +30,7 @@ enum FrameSpace {
   static func sweep(_ retired: inout [Retired]) {
     retired.removeAll { range in
       let frames = range.frames
-      guard firstBusyFrame(in: frames, idleCount: range.idleCount) == nil,
+      guard !range.isReadable, firstBusyFrame(in: frames, idleCount: range.idleCount) == nil,
         !cfolio_frees_in_progress(frames.lowerBound, frames.upperBound)
       else { return false }
       cfolio_vmemmap_depopulate(range.frames.lowerBound, UInt(range.frames.count))
@@ -76,11 +80,16 @@ enum FrameSpace {
 extension UnsafeMutablePointer where Pointee == dev_pagemap {
   /// Range `index` of the map as half-open frames.
   func range(_ index: Int) -> Range<UInt> {
-    let range = unsafe withUnsafeBytes(of: pointee.ranges) { bytes in
+    let range = unsafe inclusiveRange(index)
+    return range.start..<(range.end + 1)
+  }
+
+  /// Range `index` as the driver wrote it.
+  func inclusiveRange(_ index: Int) -> pfn_range {
+    unsafe withUnsafeBytes(of: pointee.ranges) { bytes in
       unsafe bytes.load(
         fromByteOffset: index * MemoryLayout<pfn_range>.stride, as: pfn_range.self)
     }
-    return range.start..<(range.end + 1)
   }
 
   /// Every range of the map.

@@ -107,8 +107,10 @@ public final class PageMap: Sendable {
   /// What the owner knows of the map's life; under its lock.
   struct State {
     var isLive = true
-    /// Claimed frames, see `PageOwner`.
-    var claims: [Range<UInt>] = []
+    /// What `unmap` left; nil until it has returned.
+    var remains: Teardown.Remains?
+    /// Claimed runs by their first frame, see `PageOwner`.
+    var claims = FrameRuns()
   }
 
   /// Makes a map of `pages` frames (`memremap_pages`).
@@ -145,8 +147,8 @@ public final class PageMap: Sendable {
   }
 
   deinit {
-    let live = state.withLock { $0.isLive }
-    unsafe Teardown.dispose(pgmap, live: live)
+    let remains = state.withLock { $0.remains }
+    unsafe Teardown.dispose(pgmap, remains: remains)
   }
 
   private static func configure(
@@ -199,29 +201,85 @@ public final class PageMap: Sendable {
   public var isLive: Bool { state.withLock { $0.isLive } }
 
   /// Takes the map down (`memunmap_pages`). Blocks until every reference on the map is gone, and
-  /// cannot be interrupted. Page references do not hold it up: as in the kernel, whoever tears down
-  /// idles the pages first.
+  /// cannot be interrupted; who waits for one of its pages, or shapes one, holds the map so long.
+  /// Page references do not hold it up: as in the kernel, whoever tears down idles the pages first.
+  ///
+  /// Lookups and claims of other threads fail from the call on, also when it throws `busy`. Not in a
+  /// read scope.
   ///
   /// - Throws: `dead` the second time; `busy`, with strict teardown, when a page is in use - then
-  ///   the map is unchanged.
+  ///   the map lives on, unchanged.
   public func unmap() throws(PageMapError) {
     try state.withLock { (state) throws(PageMapError) in
       guard state.isLive else { throw PageMapError(.dead) }
-      if unsafe pgmap.pointee.strict_teardown, let frame = firstBusyFrame {
-        throw PageMapError(.busy, frame: frame)
-      }
       state.isLive = false
     }
-    unsafe Teardown.unmap(pgmap)
+    let remains: Teardown.Remains
+    if unsafe pgmap.pointee.strict_teardown {
+      // Asked first because the answer costs nothing; what decides is the one after the kill.
+      var busy = firstBusyFrame
+      var left = Teardown.Remains.nothing
+      if busy == nil { (busy, left) = unsafe Teardown.unmapIfIdle(pgmap) }
+      if let busy {
+        state.withLock { $0.isLive = true }
+        throw PageMapError(.busy, frame: busy)
+      }
+      remains = left
+    } else {
+      remains = unsafe Teardown.unmap(pgmap)
+    }
+    state.withLock { $0.remains = remains }
   }
 
-  /// The first frame whose page is referenced beyond its idle count, mapped or pinned.
+  /// The first frame whose page is referenced beyond its idle count, mapped or pinned; nil when
+  /// there is none, also after the map has gone: struct pages go when they are idle.
   public var firstBusyFrame: UInt? {
-    FrameSpace.firstBusyFrame(in: frames, idleCount: unsafe pgmap_idle_count(pgmap))
+    withStructPages {
+      FrameSpace.firstBusyFrame(in: frames, idleCount: unsafe pgmap_idle_count(pgmap))
+    } ?? nil
   }
 
-  /// References on the map itself (spec: core.md 6.2), exact when nothing changes meanwhile.
-  public var mapReferenceCount: Int { unsafe percpu_ref_value(&pgmap.pointee.ref) }
+  /// References on the map itself (spec: core.md 6.2), exact when nothing changes meanwhile; 0 after
+  /// `unmap()`.
+  public var mapReferenceCount: Int {
+    state.withLock { $0.remains == nil ? unsafe percpu_ref_value(&pgmap.pointee.ref) : 0 }
+  }
+
+  /// Runs `body`, which must not block, while the map's struct pages cannot go. nil: they are gone.
+  func withStructPages<Result>(_ body: () -> Result) -> Result? {
+    rcu_read_lock()
+    if unsafe cfolio_pgmap_lookup(frames.lowerBound) == pgmap {
+      defer { rcu_read_unlock() }
+      return body()
+    }
+    rcu_read_unlock()
+    let owner = unsafe UInt(bitPattern: pgmap)
+    return FrameSpace.retired.withLock { retired in
+      retired.contains { $0.frames == frames && $0.owner == owner } ? body() : nil
+    }
+  }
+
+  /// Runs `body`, which may block, with a reference on the map: `unmap()` waits for its end.
+  ///
+  /// - Throws: `dead` when the map is going.
+  func withMapReference<Result: ~Copyable>(
+    _ frame: UInt, _ body: () throws(PageMapError) -> Result
+  ) throws(PageMapError) -> Result {
+    try takeMapReference(frame)
+    defer { dropMapReference() }
+    return try body()
+  }
+
+  /// - Throws: `dead` when the map is going.
+  func takeMapReference(_ frame: UInt) throws(PageMapError) {
+    guard unsafe percpu_ref_tryget_live(&pgmap.pointee.ref) else {
+      throw PageMapError(.dead, frame: frame)
+    }
+  }
+
+  func dropMapReference() {
+    unsafe percpu_ref_put(&pgmap.pointee.ref)
+  }
 
   /// The struct page of a frame. Stops when the frame is not of this map.
   @unsafe public func page(_ frame: UInt) -> UnsafeMutablePointer<page> {

@@ -14,7 +14,8 @@ enum Remap {
   ///
   /// The registry entry is visible before the pages are initialised, and the references for the
   /// ranges come last, as in the kernel. The struct pages are committed, zeroed, before the entry,
-  /// so a lookup in that window finds pages with R == 0.
+  /// and a page's base count is the last word that is written, so a lookup in that window finds
+  /// pages with R == 0.
   static func remap(_ map: Map) throws(PageMapError) {
     try unsafe checkConfiguration(map)
     unsafe init_completion(&map.pointee.done)
@@ -24,16 +25,15 @@ enum Remap {
       unsafe percpu_ref_init(&map.pointee.ref, { unsafe Remap.released($0) }) == 0
     else { throw PageMapError(.outOfMemory) }
 
-    let wanted = unsafe map.pointee.nr_range
-    for index in 0..<Int(wanted) {
+    let ranges = unsafe map.frameRanges
+    for (index, frames) in ranges.enumerated() {
       do throws(PageMapError) {
-        try unsafe addRange(map, index)
+        try unsafe addRange(map, frames)
       } catch {
-        unsafe map.pointee.nr_range = Int32(index)
-        unsafe drain(map, confirmed: nil)
-        unsafe removeRanges(map)
+        unsafe kill(map)
+        unsafe drain(map, ranges[..<index])
+        _ = unsafe removeRanges(map, ranges[..<index])
         unsafe percpu_ref_exit(&map.pointee.ref)
-        unsafe map.pointee.nr_range = wanted
         throw error
       }
     }
@@ -71,16 +71,32 @@ enum Remap {
       // The kernel only warns here; a map of no type has no free path, so Folio refuses it.
       throw PageMapError(.invalidConfiguration, warning: "device map of an unknown type")
     }
+    try unsafe checkRanges(map)
   }
 
-  private static func addRange(_ map: Map, _ index: Int) throws(PageMapError) {
-    let frames = unsafe map.range(index)
-    if index > 0 && (unsafe map.pointee.flags & UInt32(PGMAP_ALTMAP_VALID)) != 0 {
+  /// What a C driver may have filled in wrongly; with it `frameRanges` and `units` are sound.
+  private static func checkRanges(_ map: Map) throws(PageMapError) {
+    let count = unsafe Int(map.pointee.nr_range)
+    for index in 0..<count {
+      let range = unsafe map.inclusiveRange(index)
+      guard range.start <= range.end, range.end < FrameSpace.deviceFrames.upperBound else {
+        throw PageMapError(.outOfRange, frame: range.start)
+      }
+    }
+    guard unsafe map.pointee.flags & UInt32(PGMAP_ALTMAP_VALID) != 0 else { return }
+    guard count == 1 else {
       throw PageMapError(.invalidConfiguration, warning: "altmap with more than one range")
     }
-    guard frames.upperBound <= FrameSpace.deviceFrames.upperBound, !frames.isEmpty else {
-      throw PageMapError(.outOfRange, frame: frames.lowerBound)
+    let frames = unsafe map.range(0)
+    let (taken, overflow) = unsafe map.pointee.altmap.reserve.addingReportingOverflow(
+      map.pointee.altmap.free)
+    guard !overflow, taken <= UInt(frames.count) else {
+      throw PageMapError(
+        .invalidConfiguration, frame: frames.lowerBound, warning: "altmap larger than its range")
     }
+  }
+
+  private static func addRange(_ map: Map, _ frames: Range<UInt>) throws(PageMapError) {
     guard frames.lowerBound >= FrameSpace.deviceFrames.lowerBound else {
       throw PageMapError(
         .systemMemory, frame: frames.lowerBound, warning: "device map over system memory")
@@ -130,12 +146,18 @@ enum Remap {
     unsafe complete_all(&map.pointee.done)
   }
 
-  /// Steps 1-3 of `memunmap_pages`: kill, give the ranges' references back, wait for the last one.
-  /// Blocks, uninterruptibly. `confirmed` runs when no lookup can succeed any more.
-  static func drain(_ map: Map, confirmed: percpu_ref_func_t?) {
-    unsafe percpu_ref_kill_and_confirm(&map.pointee.ref, confirmed)
+  /// Step 1 of `memunmap_pages`: when it returns, no lookup can succeed and nobody is left who
+  /// found the map alive. Blocks for a grace period.
+  static func kill(_ map: Map) {
+    unsafe percpu_ref_kill(&map.pointee.ref)
+    synchronize_rcu()
+  }
+
+  /// Steps 2 and 3: gives the ranges' references back and waits for the last one. Blocks,
+  /// uninterruptibly.
+  static func drain(_ map: Map, _ ranges: ArraySlice<Range<UInt>>) {
     if unsafe !map.countsPages {
-      for frames in unsafe map.frameRanges {
+      for frames in ranges {
         unsafe percpu_ref_put_many(&map.pointee.ref, map.units(of: frames))
       }
     }
@@ -144,15 +166,27 @@ enum Remap {
 
   /// Step 4: each range is erased from the registry, a grace period passes, its struct pages go -
   /// unless one of them is still referenced: those ranges are retired until they are idle.
-  static func removeRanges(_ map: Map) {
+  ///
+  /// The grace period passes outside the lock: readers may wait for the lock.
+  ///
+  /// - Returns: whether a range is left.
+  static func removeRanges(_ map: Map, _ ranges: ArraySlice<Range<UInt>>) -> Bool {
     let idleCount = unsafe pgmap_idle_count(map)
+    let owner = UInt(bitPattern: map)
     FrameSpace.retired.withLock { retired in
-      for frames in unsafe map.frameRanges {
+      for frames in ranges {
         cfolio_pgmap_unregister(pfn_range(start: frames.lowerBound, end: frames.upperBound - 1))
-        retired.append(.init(frames: frames, idleCount: idleCount))
+        retired.append(
+          .init(frames: frames, owner: owner, idleCount: idleCount, isReadable: true))
       }
-      synchronize_rcu()
+    }
+    synchronize_rcu()
+    return FrameSpace.retired.withLock { retired in
+      for index in retired.indices where ranges.contains(retired[index].frames) {
+        retired[index].isReadable = false
+      }
       FrameSpace.sweep(&retired)
+      return retired.contains { ranges.contains($0.frames) }
     }
   }
 

@@ -27,7 +27,7 @@ public func memremap_pages(_ map: UnsafeMutablePointer<dev_pagemap>, _ node: Int
 /// `memunmap_pages`: see folio/pagemap.h. Blocks until the map is drained.
 @c @implementation
 public func memunmap_pages(_ map: UnsafeMutablePointer<dev_pagemap>) {
-  unsafe Teardown.unmap(map)
+  unsafe _ = Teardown.unmap(map)
 }
 
 /// A free range of frames for a map: see folio/pagemap.h.

@@ -16,20 +16,38 @@ public final class SystemMemory: Sendable {
   public let pages: Int
   private let free: Guarded<FreeLists>
 
-  /// Free blocks by order: their first frames.
   private struct FreeLists {
-    var blocks: [Set<UInt>]
+    /// Free blocks by order: their first frames, in order, so that a run can be repeated.
+    var blocks: [FrameRuns]
     var freePages: Int
+    /// Blocks of single pages that `split_page` may not have parted yet, by first frame: their order.
+    var unparted: [UInt: Int] = [:]
+
+    /// The order of what goes free with this page: of its whole block when it was never parted.
+    mutating func orderFreed(with frame: UInt) -> Int {
+      for order in 1..<blocks.count where !unparted.isEmpty {
+        let first = frame & ~(UInt(1) << UInt(order) - 1)
+        guard unparted[first] == order else { continue }
+        unparted[first] = nil
+        let others = (first + 1)..<(first + UInt(1) << UInt(order))
+        let isWhole =
+          frame == first && others.allSatisfy { unsafe page_ref_count(pfn_to_page($0)) == 0 }
+        return isWhole ? order : 0
+      }
+      return 0
+    }
   }
 
   private init(pages: Int) {
     self.pages = pages
     let maxOrder = Int(PMD_ORDER)
     var lists = FreeLists(
-      blocks: Array(repeating: [], count: maxOrder + 1), freePages: 0)
+      blocks: Array(repeating: FrameRuns(), count: maxOrder + 1), freePages: 0)
     if cfolio_vmemmap_init() && cfolio_vmemmap_populate(0, UInt(pages)) {
       cfolio_ram_init_pages(0, UInt(pages))
-      lists.blocks[maxOrder] = Set(stride(from: 0, to: UInt(pages), by: 1 << maxOrder))
+      for frame in stride(from: 0, to: UInt(pages), by: 1 << maxOrder) {
+        _ = lists.blocks[maxOrder].insert(frame..<(frame + 1 << maxOrder))
+      }
       lists.freePages = pages
     }
     free = Guarded(.systemMemory, lists)
@@ -43,7 +61,8 @@ public final class SystemMemory: Sendable {
   ///
   /// - Parameters:
   ///   - order: 0...9.
-  ///   - compound: false leaves the pages single, with R == 0 on all but the first.
+  ///   - compound: false leaves the pages single, with R == 0 on all but the first, until
+  ///     `split_page` parts them. The reference gives back the whole block if that never happens.
   /// - Throws: `invalidOrder`; `outOfMemory`.
   public func allocate(order: Int = 0, compound: Bool = true) throws(PageMapError) -> FolioReference
   {
@@ -51,12 +70,14 @@ public final class SystemMemory: Sendable {
     let frame = try free.withLock { (lists) throws(PageMapError) in
       guard let found = (order..<lists.blocks.count).first(where: { !lists.blocks[$0].isEmpty })
       else { throw PageMapError(.outOfMemory) }
-      let frame = lists.blocks[found].removeFirst()
+      let frame = lists.blocks[found].removeFirst().lowerBound
       // The upper halves of a larger block stay free.
       for smaller in (order..<found).reversed() {
-        lists.blocks[smaller].insert(frame + UInt(1) << UInt(smaller))
+        let size = UInt(1) << UInt(smaller)
+        _ = lists.blocks[smaller].insert((frame + size)..<(frame + 2 * size))
       }
       lists.freePages -= 1 << order
+      if order > 0 && !compound { lists.unparted[frame] = order }
       return frame
     }
     let page = unsafe pfn_to_page(frame)
@@ -78,18 +99,19 @@ public final class SystemMemory: Sendable {
         unsafe cfolio_violation_text("CI34", frame + tail, "bad words in a freed tail")
       }
     }
-    // The order goes after the checks that need it, and with it what else the head kept.
-    cfolio_ram_init_pages(frame, UInt(1) << UInt(order))
     free.withLock { lists in
+      var (frame, order) = (frame, order > 0 ? order : lists.orderFreed(with: frame))
+      // The order goes after the checks that need it, and with it what else the head kept.
+      cfolio_ram_init_pages(frame, UInt(1) << UInt(order))
       lists.freePages += 1 << order
-      var (frame, order) = (frame, order)
       while order < lists.blocks.count - 1 {
-        let buddy = frame ^ (UInt(1) << UInt(order))
-        guard lists.blocks[order].remove(buddy) != nil else { break }
+        let size = UInt(1) << UInt(order)
+        let buddy = frame ^ size
+        guard lists.blocks[order].remove(buddy..<(buddy + size)) else { break }
         frame = min(frame, buddy)
         order += 1
       }
-      lists.blocks[order].insert(frame)
+      _ = lists.blocks[order].insert(frame..<(frame + UInt(1) << UInt(order)))
     }
   }
 }

@@ -7,45 +7,82 @@
 import CFolio
 
 enum Teardown {
+  /// What is left of a map that was unmapped.
+  enum Remains {
+    case nothing
+    /// A page is still referenced: its struct pages, and the dev_pagemap that they name.
+    case retiredRanges
+  }
+
   /// `memunmap_pages`: LIVE, DYING (killed), DRAINED (last reference gone), UNREGISTERED (erased and
   /// a grace period passed), GONE. Blocks. Under strict teardown a page that is not idle when the
   /// map is drained stops the process with CI32.
-  static func unmap(_ map: Remap.Map) {
-    unsafe Remap.drain(map) { ref in
-      let map = unsafe Remap.Map(containing: ref)
-      unsafe atomic_set_release(&map.pointee.dead_visible, 1)
+  static func unmap(_ map: Remap.Map) -> Remains {
+    unsafe Remap.kill(map)
+    return unsafe finish(map)
+  }
+
+  /// The same, unless a page is in use: then the map lives on, and its frame is returned.
+  ///
+  /// 1. After the kill and its grace period nobody can find the map, and whoever found it before
+  ///    has raised or taken what it wanted.
+  /// 2. So a page that is idle now stays idle: references come from references only.
+  /// 3. A page that is not is the answer, and the map comes to life again. Lookups may have failed
+  ///    in between. The reference taken here keeps the map's count off 0 until then.
+  static func unmapIfIdle(_ map: Remap.Map) -> (busy: UInt?, remains: Remains) {
+    unsafe percpu_ref_get(&map.pointee.ref)
+    unsafe Remap.kill(map)
+    if let frame = unsafe firstBusyFrame(map) {
+      unsafe percpu_ref_resurrect(&map.pointee.ref)
+      unsafe percpu_ref_put(&map.pointee.ref)
+      return (frame, .nothing)
     }
-    if unsafe map.pointee.strict_teardown {
-      for frames in unsafe map.frameRanges {
-        let idleCount = unsafe pgmap_idle_count(map)
-        if let frame = FrameSpace.firstBusyFrame(in: frames, idleCount: idleCount) {
-          unsafe cfolio_bug_text(
-            "CI32", pfn_to_page(frame), "device map torn down with a page in use")
-        }
-      }
+    unsafe percpu_ref_put(&map.pointee.ref)
+    return (nil, unsafe finish(map))
+  }
+
+  /// Context: killed, and a grace period has passed.
+  private static func finish(_ map: Remap.Map) -> Remains {
+    unsafe atomic_set_release(&map.pointee.dead_visible, 1)
+    let ranges = unsafe map.frameRanges[...]
+    unsafe Remap.drain(map, ranges)
+    if unsafe map.pointee.strict_teardown, let frame = unsafe firstBusyFrame(map) {
+      unsafe cfolio_bug_text(
+        "CI32", pfn_to_page(frame), "device map torn down with a page in use")
     }
     unsafe cfolio_ledger_stop(map)
-    unsafe Remap.removeRanges(map)
+    let isRetired = unsafe Remap.removeRanges(map, ranges)
     unsafe percpu_ref_exit(&map.pointee.ref)
     if unsafe map.hasPutHook { cfolio_events_disable(Int32(FOLIO_EVENT_MANAGED.rawValue)) }
     if unsafe map.pointee.altmap.alloc != 0 {
       unsafe cfolio_warn_text("altmap memory not returned at the end of a device map")
     }
+    return isRetired ? .retiredRanges : .nothing
   }
 
-  /// Waits, away from the caller, until no struct page of the map is referenced, then frees the
-  /// dev_pagemap. `live`: the map was never unmapped.
-  static func dispose(_ map: Remap.Map, live: Bool) {
-    unsafe map.pointee.strict_teardown = false
-    if !live && !(unsafe Remap.hasRetiredRange(map)) {
+  private static func firstBusyFrame(_ map: Remap.Map) -> UInt? {
+    let idleCount = unsafe pgmap_idle_count(map)
+    for frames in unsafe map.frameRanges {
+      if let frame = FrameSpace.firstBusyFrame(in: frames, idleCount: idleCount) { return frame }
+    }
+    return nil
+  }
+
+  /// Frees the dev_pagemap as soon as no struct page of the map is referenced, unmapping it first if
+  /// need be. Returns at once: what has to wait does so on a thread of its own.
+  ///
+  /// - Parameter remains: what `unmap` left; nil: the map was never unmapped.
+  static func dispose(_ map: Remap.Map, remains: Remains?) {
+    if remains == .nothing {
       unsafe free(map)
       return
     }
+    unsafe map.pointee.strict_teardown = false
     let started = unsafe cfolio_run_detached(
       { context in
         let map = unsafe context!.assumingMemoryBound(to: dev_pagemap.self)
         // Drained already when it was unmapped before: the reference then has no slots.
-        if unsafe atomic_read(&map.pointee.dead_visible) == 0 { unsafe Teardown.unmap(map) }
+        if unsafe atomic_read(&map.pointee.dead_visible) == 0 { unsafe _ = Teardown.unmap(map) }
         // The last reference of a GENERIC page drops without any event to wait for.
         while unsafe Remap.hasRetiredRange(map) { cfolio_sleep_ns(5_000_000) }
         unsafe Teardown.free(map)

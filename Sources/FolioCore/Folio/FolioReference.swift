@@ -28,12 +28,12 @@ public struct FolioReference: ~Copyable, @unchecked Sendable {
 
   /// The folio of a frame with one more reference, if it has any (`try_get_folio` under RCU).
   ///
-  /// nil: no live map covers the frame, or its folio has no reference to follow. Lock-free, any
-  /// thread. FULL when it succeeds.
+  /// nil: no live map covers the frame (a map that is being unmapped is not), or its folio has no
+  /// reference to follow. Lock-free, any thread. FULL when it succeeds.
   public init?(tryGet frame: UInt) {
     rcu_read_lock()
     defer { rcu_read_unlock() }
-    guard unsafe cfolio_pgmap_lookup(frame) != nil,
+    guard unsafe cfolio_pgmap_lookup_live(frame) != nil,
       let folio = unsafe try_get_folio(pfn_to_page(frame), 1)
     else { return nil }
     unsafe pointer = folio

@@ -7,15 +7,18 @@
 import CFolio
 
 extension PageMap {
-  /// Suspends the task until the folio of a frame is idle. Parks no thread.
+  /// Suspends the task until the folio of a frame is idle. Parks no thread. Holds the map: `unmap()`
+  /// waits for the end of this.
   ///
-  /// - Throws: `outOfRange`; `interrupted` when the task is cancelled while the page is busy. A
+  /// - Throws: `outOfRange`; `dead` when the map is going; `interrupted` when the task is cancelled while the page is busy. A
   ///   condition that holds beats the cancellation.
   public func idle(
     frame: UInt, _ condition: IdleCondition? = nil
   ) async throws(PageMapError) {
     guard frames.contains(frame) else { throw PageMapError(.outOfRange, frame: frame) }
     let wanted = condition ?? idleCondition
+    try takeMapReference(frame)
+    defer { dropMapReference() }
     while !isIdle(frame: frame, wanted) {
       guard let wait = IdleSuspension() else { throw PageMapError(.outOfMemory, frame: frame) }
       await withTaskCancellationHandler {

@@ -24,24 +24,31 @@ extension PageMap {
   /// The condition that the map's rules wait for.
   ///
   /// Under kernel rules a wait for `.idle` outlasts the last pin when a mapping came back meanwhile
-  /// (hazard C41); a wait for `.unpinned` under kernel or legacy rules is never woken by an unpin.
+  /// (hazard C41); a wait for `.unpinned` on FS_DAX pages under kernel or legacy rules is never woken
+  /// by an unpin.
   public var idleCondition: IdleCondition { rules == .strict ? .unpinned : .idle }
 
-  /// Whether the folio of a frame meets the condition now. ACQ-LD.
+  /// Whether the folio of a frame meets the condition now. ACQ-LD. True when the map has gone: its
+  /// struct pages go when they are idle. Stops when the frame is not of this map.
   public func isIdle(frame: UInt, _ condition: IdleCondition? = nil) -> Bool {
-    unsafe folio_is_idle(folio(frame), (condition ?? idleCondition).value)
+    precondition(frames.contains(frame), "frame \(frame) is not in \(frames)")
+    return withStructPages {
+      unsafe folio_is_idle(folio(frame), (condition ?? idleCondition).value)
+    } ?? true
   }
 
   /// Sleeps until the folio of a frame is idle.
   ///
-  /// A condition that holds beats a cancellation. Context: not in a read scope.
+  /// A condition that holds beats a cancellation. Holds the map: `unmap()` of another thread waits
+  /// for the end of this. Context: not in a read scope.
   ///
   /// - Parameters:
   ///   - frame: any frame of the folio.
   ///   - condition: what to wait for; nil: what the map's rules wait for.
   ///   - timeout: how long at most; nil: for ever.
   ///   - mode: what may end the wait early.
-  /// - Throws: `outOfRange`; `interrupted` when the token fired; `timedOut`.
+  /// - Throws: `outOfRange`; `dead` when the map is going; `interrupted` when the token fired;
+  ///   `timedOut`.
   public func waitUntilIdle(
     frame: UInt, _ condition: IdleCondition? = nil, timeout: Duration? = nil,
     mode: WaitMode = .uninterruptible
@@ -49,6 +56,8 @@ extension PageMap {
     guard frames.contains(frame) else { throw PageMapError(.outOfRange, frame: frame) }
     var options = unsafe mode.options
     if let timeout { unsafe options.timeout_ns = max(timeout.nanoseconds, 1) }
+    try takeMapReference(frame)
+    defer { dropMapReference() }
     let result = unsafe folio_wait_idle(
       folio(frame), (condition ?? idleCondition).value, &options)
     if result < 0 { throw PageMapError(.interrupted, frame: frame) }

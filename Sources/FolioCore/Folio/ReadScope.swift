@@ -18,7 +18,7 @@ public struct ReadScope: ~Copyable, ~Escapable {
   @inlinable
   @_lifetime(borrow self)
   public borrowing func folio(at frame: UInt) -> FolioView? {
-    guard unsafe cfolio_pgmap_lookup(frame) != nil else { return nil }
+    guard unsafe cfolio_pgmap_lookup_live(frame) != nil else { return nil }
     return unsafe _overrideLifetime(
       FolioView(page: pfn_to_page(frame)), borrowing: self)
   }

@@ -61,7 +61,7 @@ package final class ShapeRound: StressRound {
     let frame = maps[0].frames.lowerBound + UInt(half) * 512 + slot
     lastWork[half].set(Int(frame) << 8 | order)
     do throws(PageMapError) {
-      let owner = try maps[0].claim(frame: frame, order: order)
+      var owner = try maps[0].claim(frame: frame, order: order)
       if order > 0 { try owner.form() }
       payload.write(half, UInt(truncatingIfNeeded: worker.random.next()))
       smp_wmb()

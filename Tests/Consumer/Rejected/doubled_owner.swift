@@ -6,11 +6,11 @@
 import FolioCore
 
 func split(_ map: PageMap, _ frame: UInt) throws {
-  let owner = try map.claim(frame: frame, order: 2)
+  var owner = try map.claim(frame: frame, order: 2)
   #if ACCEPTED
-    let other = try map.claim(frame: frame + 4, order: 2)
+    var other = try map.claim(frame: frame + 4, order: 2)
   #else
-    let other = owner
+    var other = owner
   #endif
   try owner.split()
   try other.split()

@@ -176,10 +176,10 @@ static inline bool shared_try_cmpxchg(shared_t *p, unsigned long *expected, unsi
 	return done;
 }
 
-/** REL read-modify-write: adds to the word; wraps. */
-static inline void shared_add_release(shared_t *p, unsigned long value)
+/** RLX read-modify-write: adds to the word; wraps. */
+static inline void shared_add(shared_t *p, unsigned long value)
 {
-	(void)SEAM_ADD_WORD(&p->word, value, memory_order_release);
+	(void)SEAM_ADD_WORD(&p->word, value, memory_order_relaxed);
 }
 
 /** RLX read-modify-write: sets bits. */
@@ -200,7 +200,7 @@ static inline void clear_bits_unlock(shared_t *p, unsigned long bits)
 	(void)SEAM_AND(&p->word, ~bits, memory_order_release);
 }
 
-/** FULL/f: true when none of the bits was set before; a bit lock's trylock. */
+/** ACQ read-modify-write: true when none of the bits was set before; a bit lock's trylock. */
 static inline bool test_and_set_bits_lock(shared_t *p, unsigned long bits)
 {
 	return (SEAM_OR(&p->word, bits, memory_order_acquire) & bits) == 0;
@@ -229,6 +229,18 @@ static inline int atomic_read(const atomic_t *v)
 static inline int atomic_read_acquire(const atomic_t *v)
 {
 	return SEAM_LOAD(&v->counter, memory_order_acquire);
+}
+
+/**
+ * ACQ-LD of this counter (low half) and the one behind it (high half), together 8-byte aligned:
+ * both as they stood at one instant.
+ */
+static inline unsigned long atomic_read_pair_acquire(const atomic_t *v)
+{
+	typedef struct {
+		_Atomic(unsigned long) word;
+	} __attribute__((may_alias)) pair_t;
+	return SEAM_LOAD(&((const pair_t *)(const void *)v)->word, memory_order_acquire);
 }
 
 /** RLX store: not a read-modify-write, a concurrent change is lost. */
@@ -361,6 +373,18 @@ static inline bool atomic_inc_not_zero(atomic_t *v)
 }
 
 /* atomic_long_t. ----------------------------------------------------------------------------- */
+
+/** ACQ-LD. */
+static inline long atomic_long_read_acquire(const atomic_long_t *v)
+{
+	return SEAM_LOAD(&v->counter, memory_order_acquire);
+}
+
+/** REL-ST. */
+static inline void atomic_long_set_release(atomic_long_t *v, long i)
+{
+	SEAM_STORE(&v->counter, i, memory_order_release);
+}
 
 /** RLX. */
 static inline long atomic_long_read(const atomic_long_t *v)

@@ -7,7 +7,9 @@
  * Two conditions. "Idle": R is the type's idle count - what the kernel waits for. "Unpinned":
  * every reference beyond the base belongs to a mapping - what its busy scan asks. Under kernel
  * rules an unpin that leaves mappings sends no wake, so a wait for "idle" can outlast the last pin
- * (C41); strict maps wait for "unpinned" and every put sends the wake.
+ * (C41); strict maps wait for "unpinned" and whatever takes references off, or maps, sends the
+ * wake. Pages of other types than FS_DAX, for which the kernel has no such wait, are woken alike
+ * under all rules. A freeze wakes nobody: it hides R from everyone.
  */
 #ifndef FOLIO_IDLE_H
 #define FOLIO_IDLE_H
@@ -31,7 +33,8 @@ static inline enum folio_idle_condition pgmap_idle_condition(const struct dev_pa
 bool folio_is_idle(const struct folio *folio, enum folio_idle_condition condition);
 
 /**
- * Sleeps until the condition. Result and context as wait_var_event_options().
+ * Sleeps until the condition. Result and context as wait_var_event_options(); the caller also keeps
+ * the map alive. Stops with CI11 for a page of no device map, as the functions below do.
  */
 int64_t folio_wait_idle(struct folio *folio, enum folio_idle_condition condition,
 			const struct wait_options *options);
@@ -48,7 +51,8 @@ struct folio_idle_callback {
 /**
  * Enqueues for the folio's idle key. True: done, do not wait - the condition already held or a
  * cancellation came first - and resume will not be called. False: resume(context) will be called
- * once, from a wake or from folio_idle_callback_cancel().
+ * once, from a wake or from folio_idle_callback_cancel(); that may be before this returns, which
+ * still uses the memory then: it may go when both have happened.
  */
 bool folio_idle_callback_begin(struct folio_idle_callback *wait, struct folio *folio,
 			       enum folio_idle_condition condition,

@@ -144,6 +144,8 @@ struct dev_pagemap *_Nullable get_dev_pagemap(unsigned long pfn);
 void put_dev_pagemap(struct dev_pagemap *_Nullable pgmap);
 /** The map of a frame without a reference. Context: a read section, or a reference elsewhere. */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup(unsigned long pfn);
+/** The same, unless the map was killed: who wants new references asks this. */
+struct dev_pagemap *_Nullable cfolio_pgmap_lookup_live(unsigned long pfn);
 /**
  * Registers the range. 0, -EBUSY when it meets a registered range, -ENOMEM. One writer at a time.
  */
@@ -175,14 +177,16 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsig
  * word of the head (device pages are never charged), a life whose free path has yet to end. The
  * struct page is not given back while one is noted, so the last put may finish in peace although R
  * is 0. Context: the owner's lock; not for legacy maps, whose pages have no free path.
- * folio_ref_inc() alone leaves that to the caller, as in the kernel.
+ * folio_ref_inc() alone leaves that to the caller, as in the kernel. A page's lives are begun all
+ * by the one or all by the other: the free path cannot tell which note is whose.
  */
 static inline void folio_raise(struct folio *folio)
 {
-	shared_add_release(&folio->memcg_data, 1);
+	/* Before R, whose increment is FULL: whoever sees this life end sees its note. */
+	shared_add(&folio->memcg_data, 1);
 	/* Not from 0: the life that goes on has its note already. */
 	if (folio_ref_inc_return(folio) != 1)
-		shared_add_release(&folio->memcg_data, -1UL);
+		shared_add(&folio->memcg_data, -1UL);
 }
 
 /** Runs once per transition of R to 0, in the zero winner: core.md 5.3. */
@@ -193,6 +197,8 @@ void free_zone_device_folio(struct folio *folio);
  * dying), R := 1, locks it. Context: the driver's allocator owns the page.
  */
 void zone_device_page_init(struct page *page);
+/** The same for a caller that took the reference on the map itself. */
+void cfolio_hand_out_page(struct page *page);
 
 /** True when a free path noted by folio_raise() has not ended in [start, end). ACQ-LD. */
 bool cfolio_frees_in_progress(unsigned long start, unsigned long end);
@@ -209,7 +215,10 @@ unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned lo
  */
 const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules);
 
-/** Sends the wake that a change of R or M owes to waiters under strict rules. Cold. */
+/**
+ * Sends the wake that a change of R or M owes to waiters: always but under kernel and legacy rules
+ * for FS_DAX pages, whose waits have the kernel's hazards. Cold.
+ */
 void cfolio_folio_changed(const struct folio *folio) __cold;
 
 FOLIO_ASSUME_NONNULL_END

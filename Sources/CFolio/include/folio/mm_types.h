@@ -119,7 +119,7 @@ struct folio {
 			atomic_t _mapcount_1;
 			atomic_t _refcount_1;
 			atomic_t _nr_pages;
-			atomic_t _unused_1;
+			atomic_t _unmaps; /**< mappings removed, wraps; unused in the kernel */
 		};
 		struct page page_1;
 	};

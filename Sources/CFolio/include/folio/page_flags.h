@@ -155,7 +155,7 @@ static inline bool folio_test_anon(const struct folio *folio)
 	return (READ_ONCE(folio->mapping) & FOLIO_MAPPING_ANON) != 0;
 }
 
-/** FULL/f: takes PG_locked; false when somebody has it. */
+/** ACQ read-modify-write: takes PG_locked; false when somebody has it. */
 static inline bool folio_trylock(struct folio *folio)
 {
 	return test_and_set_bits_lock(&folio->flags, BIT(PG_locked));

@@ -17,7 +17,7 @@ FOLIO_ASSUME_NONNULL_BEGIN
 
 /* Out-of-line halves: what happens when the event word is not zero. */
 void __page_ref_set(struct page *page, int value) __cold;
-void __page_ref_mod(struct page *page, int delta) __cold;
+void __page_ref_mod(struct page *page, int delta, int result) __cold;
 void __page_ref_get(struct page *page) __cold;
 void __page_ref_mod_and_test(struct page *page, int delta, int result) __cold;
 void __page_ref_mod_and_return(struct page *page, int delta, int result) __cold;
@@ -67,7 +67,7 @@ static inline void page_ref_add(struct page *page, int nr)
 {
 	atomic_add(nr, &page->_refcount);
 	if (folio_events_pending())
-		__page_ref_mod(page, nr);
+		__page_ref_mod(page, nr, page_ref_count(page));
 }
 
 static inline void folio_ref_add(struct folio *folio, int nr)
@@ -75,12 +75,16 @@ static inline void folio_ref_add(struct folio *folio, int nr)
 	page_ref_add(&folio->page, nr);
 }
 
-/** R -= nr. Context: owns nr references that are not the last; reaching 0 here leaks. RLX. */
+/**
+ * R -= nr. Context: owns nr references that are not the last; reaching 0 here leaks. RLX to its
+ * caller; ordered before the look for waiters, as a put that leaves R == M is (T4).
+ */
 static inline void page_ref_sub(struct page *page, int nr)
 {
-	atomic_sub(nr, &page->_refcount);
+	int result = atomic_add_return_relaxed(-nr, &page->_refcount);
+	smp_mb__after_atomic();
 	if (folio_events_pending())
-		__page_ref_mod(page, -nr);
+		__page_ref_mod(page, -nr, result);
 }
 
 static inline void folio_ref_sub(struct folio *folio, int nr)

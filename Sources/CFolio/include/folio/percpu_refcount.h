@@ -77,7 +77,10 @@ static inline void percpu_ref_put(struct percpu_ref *ref)
 
 /** Marks dead, switches to atomic mode, drops the initial reference. Warns when called twice. */
 void percpu_ref_kill(struct percpu_ref *ref);
-/** The same; confirm runs when no tryget_live can succeed any more. */
+/**
+ * The same; confirm runs when no tryget_live can succeed any more - at once, and so perhaps too
+ * early, when the ref was in atomic mode already, as in the kernel. May block for another switch.
+ */
 void percpu_ref_kill_and_confirm(struct percpu_ref *ref, percpu_ref_func_t _Nullable confirm);
 /** Starts the switch to atomic mode without killing. confirm as above, or NULL. */
 void percpu_ref_switch_to_atomic(struct percpu_ref *ref, percpu_ref_func_t _Nullable confirm);

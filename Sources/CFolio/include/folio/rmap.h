@@ -17,7 +17,7 @@
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
-/** Identity of an mm in the slots: 0 is none. 31 bits. */
+/** Identity of an mm in the slots: 1 to 2^31 - 1, anything else stops with CI15; 0 is none. */
 typedef unsigned int mm_id_t;
 #define MM_ID_DUMMY 0u
 
@@ -58,7 +58,8 @@ void folio_dup_file_rmap_pmd(struct folio *folio, mm_id_t child);
 
 /**
  * Fork of an anonymous mapping. maybe_pinned: folio_needs_cow_for_dma(). 0, or -EBUSY with nothing
- * changed when a page is exclusive and may be pinned; clears exclusivity otherwise.
+ * changed when a page is exclusive and may be pinned; clears exclusivity otherwise. 0 with nothing
+ * changed, and a warning, when the folio cannot be mapped like that.
  */
 int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child,
 				 bool maybe_pinned) __must_check;
@@ -69,7 +70,10 @@ int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr,
  */
 int folio_try_share_anon_rmap_pte(struct folio *folio, struct page *page) __must_check;
 
-/** First mapping of a fresh anonymous folio: M := 1, exclusive. Context: nobody else knows it. */
+/**
+ * First mapping of a fresh anonymous folio: by one entry per page, or by one huge entry from order
+ * 9 on. Context: nobody else knows it.
+ */
 void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive);
 /** Moves an exclusive anonymous folio to another owner: only marks it. Context: folio lock. */
 void folio_move_anon_rmap(struct folio *folio, unsigned long anon_mapping);

@@ -42,7 +42,7 @@ enum task_state {
  */
 struct cancellation {
 	spinlock_t lock;
-	atomic_t pending; /**< 0, CANCELLATION_SIGNAL or CANCELLATION_FATAL; written under lock */
+	atomic_t pending; /**< CANCELLATION_* bits; written under lock */
 	struct list_head watchers;
 } FOLIO_NONCOPYABLE;
 
@@ -137,7 +137,10 @@ void finish_wait_var(struct wait_bit_queue_entry *entry);
  * Wakes waiters on var: all non-exclusive, at most 1 exclusive. Context: FULL before; any thread.
  */
 void wake_up_var(const void *var);
-/** wake_up_var() under the bucket's lock held by the caller's own lock protocol: same effect. */
+/**
+ * wake_up_var() for a caller who changed the condition under a lock that the waiters test it under
+ * (not the bucket's): same effect, no barrier needed before.
+ */
 void wake_up_var_locked(const void *var);
 /** REL-ST of the value, full barrier, wake. */
 void store_release_wake_up(atomic_t *var, int value);

@@ -65,7 +65,7 @@ func scopes() throws {
 func owners() async throws {
   let map = try PageMap(.fsdax, pages: 512)
   let frame = map.frames.lowerBound
-  let owner = try map.claim(frame: frame, order: 4)
+  var owner = try map.claim(frame: frame, order: 4)
   try owner.form()
   let held = try owner.raise()
   do throws(PageMapError) {
