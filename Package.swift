@@ -3,7 +3,7 @@
 
 import PackageDescription
 
-// The trait `Lab` swaps the implementation behind the seam headers (folio/atomic.h, rcu.h, wait.h,
+// The trait `Lab` swaps the implementation behind the seam headers (folio/seam.h, rcu.h, wait.h,
 // lock.h). A define of a target does not reach a header that another target imports, so it is set
 // three times: for C, for the Clang importer of Swift, and for Swift itself.
 let cSettings: [CSetting] = [

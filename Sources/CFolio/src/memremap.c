@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Registry, initial counts and free path of device pages. See folio/memremap.h; the state
- * machines of memremap and memunmap are in FolioCore/Device.
+ * Registry and free path of device pages. See folio/memremap.h; initial counts are in mm_init.c,
+ * the state machines of memremap and memunmap in FolioCore/Device.
  */
 #include <folio/compound.h>
 #include <folio/ledger.h>
@@ -157,108 +157,6 @@ bool folio_is_pci_p2pdma(const struct folio *folio)
 	return folio_is_type(folio, MEMORY_DEVICE_PCI_P2PDMA);
 }
 
-/* ---- initialisation -------------------------------------------------------------------------- */
-
-/* R is 0 until everything else is there: a lookup may see the page before (get_dev_pagemap). */
-static void init_page(struct page *page, unsigned long flags)
-{
-	WRITE_ONCE(page->flags, flags);
-	WRITE_ONCE(page->lru_next, 0);
-	WRITE_ONCE(page->lru_prev, 0);
-	WRITE_ONCE(page->mapping, 0);
-	WRITE_ONCE(page->__folio_index, 0);
-	WRITE_ONCE(page->private, 0);
-	atomic_set(&page->_mapcount, -1);
-	atomic_set(&page->_refcount, 0);
-	WRITE_ONCE(page->memcg_data, 0);
-}
-
-static void init_device_page(struct page *page, struct dev_pagemap *pgmap)
-{
-	init_page(page, (unsigned long)ZONE_DEVICE << ZONES_PGSHIFT | BIT(PG_reserved));
-	WRITE_ONCE(page->compound_head, pgmap);
-}
-
-/* REL: whoever takes a reference from here on sees the whole page, and its tails. */
-static void publish_idle_count(struct page *head, const struct dev_pagemap *pgmap)
-{
-	int idle = pgmap_idle_count(pgmap);
-	if (idle)
-		atomic_set_release(&head->_refcount, idle);
-}
-
-void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap)
-{
-	init_device_page(page, pgmap);
-	publish_idle_count(page, pgmap);
-}
-
-static void memmap_init_compound(struct page *head, struct dev_pagemap *pgmap)
-{
-	set_bits(&head->flags, BIT(PG_head));
-	for (unsigned long i = 1; i < pgmap_vmemmap_nr(pgmap); i++) {
-		init_device_page(head + i, pgmap);
-		prep_compound_tail(head, i);
-	}
-	/* Last: page 2's own initialisation would overwrite the head's list. */
-	prep_compound_head(head, (unsigned int)pgmap->vmemmap_shift);
-}
-
-void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr_pages)
-{
-	unsigned long step = pgmap_vmemmap_nr(pgmap);
-	for (unsigned long i = 0; i < nr_pages; i += step) {
-		struct page *page = pfn_to_page(pfn + i);
-		init_device_page(page, pgmap);
-		if (step > 1)
-			memmap_init_compound(page, pgmap);
-		publish_idle_count(page, pgmap);
-	}
-}
-
-void cfolio_hand_out_page(struct page *page)
-{
-	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(folio_pgmap(page_folio(page))),
-		     "CI26", page, "a page in use handed out again");
-	set_page_count(page, 1);
-	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");
-}
-
-void zone_device_page_init(struct page *page)
-{
-	struct dev_pagemap *pgmap = folio_pgmap(page_folio(page));
-	FOLIO_WARN_ON(!percpu_ref_tryget_live(&pgmap->ref), page, "page handed out by a dying map");
-	cfolio_hand_out_page(page);
-}
-
-unsigned long cfolio_first_busy_frame(int idle, unsigned long start, unsigned long end)
-{
-	for (unsigned long pfn = start; pfn < end; pfn++) {
-		const struct page *page = pfn_to_page(pfn);
-		bool tail = PageTail(page);
-		if (page_ref_count(page) != (tail ? 0 : idle))
-			return pfn;
-		if (!tail &&
-		    (folio_mapped((const struct folio *)page) ||
-		     (PageHead(page) && folio_maybe_dma_pinned((const struct folio *)page))))
-			return pfn;
-	}
-	return FOLIO_NO_PFN;
-}
-
-bool cfolio_frees_in_progress(unsigned long start, unsigned long end)
-{
-	for (unsigned long pfn = start; pfn < end; pfn++) {
-		const struct page *page = pfn_to_page(pfn);
-		/* The word of page 1 of a folio belongs to the head's counters: prep waited. */
-		if (compound_head(page) == page - 1)
-			continue;
-		if (smp_load_acquire(&page->memcg_data) != 0)
-			return true;
-	}
-	return false;
-}
-
 /* ---- the free path --------------------------------------------------------------------------- */
 
 const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules)
@@ -397,26 +295,4 @@ void free_zone_device_folio(struct folio *folio)
 		free_to_driver(pgmap, folio, events);
 		break;
 	}
-}
-
-/* ---- RAM ------------------------------------------------------------------------------------- */
-
-static shared_t ram_free; /* cfolio_ram_free_t; set before RAM is used */
-
-void cfolio_ram_set_free(cfolio_ram_free_t free_folio)
-{
-	smp_store_release(&ram_free, free_folio);
-}
-
-void cfolio_ram_free_folio(struct folio *folio)
-{
-	cfolio_ram_free_t free_folio = (cfolio_ram_free_t)smp_load_acquire(&ram_free);
-	FOLIO_BUG_ON(!free_folio, "CI22", &folio->page, "RAM page freed and nobody owns RAM");
-	free_folio(folio);
-}
-
-void cfolio_ram_init_pages(unsigned long pfn, unsigned long nr_pages)
-{
-	for (unsigned long i = 0; i < nr_pages; i++)
-		init_page(pfn_to_page(pfn + i), (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT);
 }
