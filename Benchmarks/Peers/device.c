@@ -8,7 +8,7 @@
 
 #include <folio/ledger.h>
 
-static __attribute__((noinline)) struct dev_pagemap *pgmap_of(const struct folio *folio)
+static inline struct dev_pagemap *pgmap_of(const struct folio *folio)
 {
 	unsigned long word = READ_ONCE(folio->pgmap);
 	return word & 1 ? NULL : (struct dev_pagemap *)word;
@@ -47,14 +47,14 @@ static __attribute__((noinline)) void free_without_wake_test(struct folio *folio
 		put_dev_pagemap(pgmap);
 		return;
 	}
-	switch (pgmap->type) {
-	case MEMORY_DEVICE_FS_DAX:
-		/*
-		 * Who waits is not asked; that the page was touched last is told as the library
-		 * does.
-		 */
+	if (likely(pgmap->type == MEMORY_DEVICE_FS_DAX)) {
+		/* Who waits is not asked; that the page was touched last is told as there. */
 		if (READ_ONCE(folio->memcg_data))
 			end_life(folio);
+		return;
+	}
+	switch (pgmap->type) {
+	case MEMORY_DEVICE_FS_DAX:
 		break;
 	case MEMORY_DEVICE_GENERIC:
 		FOLIO_BUG_ON(pgmap->strict_generic, "CI25", &folio->page,

@@ -107,11 +107,8 @@ bool pgmap_pfn_valid(const struct dev_pagemap *pgmap, unsigned long pfn)
  * odd (the page became a tail after its head was computed) or, under kernel rules, empty. The
  * kernel would follow it blindly; here the registry answers, and an audited map reports it (C29).
  */
-static struct dev_pagemap *folio_pgmap(const struct folio *folio)
+static __cold struct dev_pagemap *registered_pgmap(const struct folio *folio, unsigned long word)
 {
-	unsigned long word = READ_ONCE(folio->pgmap);
-	if (likely(word && !(word & 1)))
-		return (struct dev_pagemap *)word;
 	rcu_read_lock();
 	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
 	if (pgmap && pgmap->rules == FOLIO_RULES_KERNEL && READ_ONCE(pgmap->ledger))
@@ -119,6 +116,14 @@ static struct dev_pagemap *folio_pgmap(const struct folio *folio)
 				 word);
 	rcu_read_unlock();
 	return pgmap;
+}
+
+static inline struct dev_pagemap *folio_pgmap(const struct folio *folio)
+{
+	unsigned long word = READ_ONCE(folio->pgmap);
+	if (likely(word && !(word & 1)))
+		return (struct dev_pagemap *)word;
+	return registered_pgmap(folio, word);
 }
 
 struct dev_pagemap *page_pgmap(const struct page *page)
@@ -277,14 +282,17 @@ void free_zone_device_folio(struct folio *folio)
 		free_legacy(pgmap, folio, events);
 		return;
 	}
-	switch (pgmap->type) {
-	case MEMORY_DEVICE_FS_DAX:
+	if (likely(pgmap->type == MEMORY_DEVICE_FS_DAX)) {
 		if (READ_ONCE(folio->memcg_data)) {
 			end_life(folio);
 			/* Who waits for the note, to form a folio, is woken like the others. */
 			events = atomic_read(&cfolio_events);
 		}
 		wake_idle_waiters(pgmap, folio, events);
+		return;
+	}
+	switch (pgmap->type) {
+	case MEMORY_DEVICE_FS_DAX:
 		break;
 	case MEMORY_DEVICE_GENERIC:
 		free_generic(pgmap, folio);
