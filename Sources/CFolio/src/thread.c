@@ -5,7 +5,15 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <unistd.h>
+
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+#include <sys/rseq.h>
+#define FOLIO_HAS_RSEQ 1
+#else
+#define FOLIO_HAS_RSEQ 0
+#endif
 
 static atomic_t last_id;
 static _Thread_local struct folio_thread this_thread;
@@ -48,8 +56,20 @@ unsigned int folio_nr_cpus(void)
 	return (unsigned int)slots;
 }
 
+/* The kernel writes it where the C library registered the thread for restartable sequences. */
+static unsigned int current_cpu(void)
+{
+#if FOLIO_HAS_RSEQ
+	if (likely(__rseq_size != 0)) {
+		const char *area = (const char *)__builtin_thread_pointer() + __rseq_offset;
+		return *(const volatile unsigned int *)(area + offsetof(struct rseq, cpu_id_start));
+	}
+#endif
+	int cpu = sched_getcpu();
+	return cpu < 0 ? 0 : (unsigned int)cpu;
+}
+
 unsigned int folio_this_cpu(void)
 {
-	int cpu = sched_getcpu();
-	return (cpu < 0 ? 0 : (unsigned int)cpu) & (folio_nr_cpus() - 1);
+	return current_cpu() & (folio_nr_cpus() - 1);
 }
