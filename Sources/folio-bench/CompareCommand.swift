@@ -4,6 +4,7 @@
 
 import ArgumentParser
 import FolioBenchmark
+import FolioWorkloads
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,15 +42,19 @@ struct CompareCommand: ParsableCommand {
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the operations that run measures, and their peers.")
+    commandName: "list", abstract: "Lists the operations that run measures, with their peers, and stress scenarios.")
 
-  @Option(help: ArgumentHelp("Only operations whose name has a match.", valueName: "RE"))
+  @Option(
+    help: ArgumentHelp("Only operations whose name has a match; no scenarios.", valueName: "RE"))
   var filter: String?
 
   func run() throws {
     try Console.finish { () throws(ToolError) in
       let operations = try BenchmarkRun.select(Catalog.operations, filter: filter)
       Console.writeResult(Catalog.listing(operations))
+      if filter == nil {
+        Console.writeResult("\nstress --scenario\n\n" + StressScenario.listing())
+      }
       return .pass
     }
   }

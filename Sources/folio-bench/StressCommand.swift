@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// `folio-bench stress`: runs scenarios on native threads and reports. What a scenario does and how
-// it is judged is in FolioWorkloads; here are the command line, the signal and the files.
+// `folio-bench stress`: runs scenarios on native threads and reports. What a scenario does, how it is
+// judged and where results go is in FolioWorkloads; here are the command line and the signals.
 
 import ArgumentParser
 import FolioBenchmark
@@ -17,9 +17,12 @@ struct Stress: ParsableCommand {
     commandName: "stress",
     abstract: "Runs refcount operations on many threads and audits every counter.",
     discussion: """
-      Rounds of a quarter of a second, every second one with the ledger. Exit status: 0 no \
-      violation, 1 a violation, 64 usage, 130 interrupted. Under kernel rules the hazards C29, C41 \
-      and C72 are reported and are no failure.
+      Rounds of a quarter of a second, every second one with the ledger and the event log. An \
+      untraced round that finds something is repeated with the log on. A run is longer than asked \
+      for until every thread had a turn and everything that a scenario is about has happened. Exit \
+      status: 0 no violation, 1 a violation, 64 usage, 71 threads or memory refused, 73 or 74 the \
+      results cannot be written, 130 interrupted. Under kernel rules the hazards C29, C41 and C72 \
+      are reported and are no failure.
       """)
 
   @Option(help: "Scenario, or all.")
@@ -58,12 +61,17 @@ struct Stress: ParsableCommand {
     guard (0...Int(Int32.max)).contains(faultRate) else {
       throw ValidationError("--fault-rate is 0 or more")
     }
+    guard trace == nil || (trace != json && trace != "-") else {
+      throw ValidationError("--trace is a file of its own")
+    }
   }
 
   func run() throws {
     let seed = self.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
     Self.note("seed \(seed)")
     _ = signal(SIGINT) { _ in interrupted.set() }
+    // Writing into a pipe without a reader is then an error like any other.
+    _ = signal(SIGPIPE, SIG_IGN)
 
     var options = StressOptions()
     options.rules = rules
@@ -71,37 +79,14 @@ struct Stress: ParsableCommand {
     options.seconds = seconds
     options.seed = seed
     options.faultRate = faultRate
-    options.isTraced = trace != nil
-
-    var results: [StressResult] = []
-    for scenario in StressScenario.all
-    where self.scenario == "all" || scenario.name == self.scenario {
-      guard !interrupted.isSet else { break }
-      // Printed before the run, so that a crash has its replay command too.
-      Self.note(options.replayCommand(scenario: scenario.name, seed: seed))
-      let result = StressRun(scenario, options, interrupted: interrupted).run()
-      results.append(result)
-      for finding in result.findings { Self.note(finding.description) }
-      if result.isStuck { break }
-    }
-    try report(StressReport(results, version: BenchmarkTool.version))
-    if !results.allSatisfy(\.passed) { throw ExitCode(1) }
-    if interrupted.isSet { throw ExitCode(130) }
-  }
-
-  private func report(_ report: StressReport) throws {
-    if json == "-" {
-      print(report.json(host: Self.host), terminator: "")
-    } else {
-      print(report.table, terminator: "")
-      if let json { try Self.write(report.json(host: Self.host), to: json) }
-    }
-    guard let trace else { return }
-    let events = ReferenceTrace.events()
-    try Self.write(
-      trace.hasSuffix(".jsonl")
-        ? ReferenceTrace.jsonLines(events) : ReferenceTrace.perfettoJSON(events), to: trace)
-    Self.note("\(events.count) events in \(trace), \(ReferenceTrace.lost) lost")
+    var session = StressSession(
+      StressScenario.all.filter { scenario == "all" || $0.name == scenario }, options)
+    session.jsonPath = json
+    session.tracePath = trace
+    session.version = BenchmarkTool.version
+    session.host = Self.host
+    let status = session.run(interrupted: interrupted, say: Self.note)
+    if status != .pass { throw ExitCode(status.rawValue) }
   }
 
   private static var host: String {
@@ -122,19 +107,5 @@ struct Stress: ParsableCommand {
   private static func note(_ text: String) {
     let line = Array((text + "\n").utf8)
     _ = unsafe line.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress!, $0.count) }
-  }
-
-  private static func write(_ text: String, to path: String) throws {
-    guard let file = unsafe fopen(path, "w") else {
-      note("cannot write \(path): \(unsafe String(cString: strerror(errno)))")
-      throw ExitCode(73)
-    }
-    let bytes = Array(text.utf8)
-    let written = unsafe bytes.withUnsafeBytes { unsafe fwrite($0.baseAddress, 1, $0.count, file) }
-    let closed = unsafe fclose(file)
-    guard written == bytes.count, closed == 0 else {
-      note("cannot write \(path)")
-      throw ExitCode(74)
-    }
   }
 }

@@ -27,7 +27,8 @@ package struct StressReport: Sendable {
       let verdict =
         result.violationCount > 0
         ? "\(result.violationCount) violations"
-        : result.hazardCount > 0 ? "ok, \(hazards(result))" : "ok"
+        : result.failure != nil
+          ? "did not run" : result.hazardCount > 0 ? "ok, \(hazards(result))" : "ok"
       rows.append([
         result.scenario, result.options.rules.rawValue, "\(result.options.threads)",
         Self.seconds(result.seconds), "\(result.totalOperations)",
@@ -73,8 +74,12 @@ package struct StressReport: Sendable {
       let page = finding.violation.frame.map(String.init) ?? "null"
       return #"{"invariant": \#(quoted(finding.violation.invariant)), "page": \#(page), "#
         + #""message": \#(quoted(finding.violation.message)), "#
+        + #""events": [\#(finding.events.map(json).joined(separator: ", "))], "#
+        + #""events_from": \#(quoted(name(finding.eventSource))), "#
         + #""replay": \#(quoted(finding.replay)), "hazard": \#(finding.isKnownHazard)}"#
     }.joined(separator: ", ")
+    let coverage = result.coverage.map { "\(quoted($0.item.name)): \($0.count)" }
+      .joined(separator: ", ")
     let perThread = result.operations.map(String.init).joined(separator: ", ")
     return
       #"{"scenario": \#(quoted(result.scenario)), "#
@@ -85,7 +90,23 @@ package struct StressReport: Sendable {
       + #""hazards": \#(result.hazardCount), "rounds": \#(result.rounds), "#
       + #""audited_rounds": \#(result.auditedRounds), "faults": \#(result.faults), "#
       + #""fault_rate": \#(result.options.faultRate), "interrupted": \#(result.isInterrupted), "#
+      + #""coverage": {\#(coverage)}, "#
       + #""operations_per_thread": [\#(perThread)]}}"#
+  }
+
+  private static func json(_ event: PageEvent) -> String {
+    #"{"time_ns": \#(event.time), "thread": \#(event.thread), "#
+      + #""event": \#(quoted(event.kind.name)), "frame": \#(event.frame), "#
+      + #""delta": \#(event.delta), "result": \#(event.result)}"#
+  }
+
+  private static func name(_ source: StressFinding.EventSource) -> String {
+    switch source {
+    case .noPage: "no page"
+    case .round: "round"
+    case .repetition: "traced repetition"
+    case .unknown: "untraced round"
+    }
   }
 
   private static func seconds(_ value: Double) -> String {

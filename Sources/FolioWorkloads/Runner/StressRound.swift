@@ -5,8 +5,6 @@
 // in StressRun.swift, the scenarios are in Scenarios/.
 
 package import FolioCore
-import CFolio
-import Glibc
 
 /// What a round is told.
 package struct RoundSettings: Sendable {
@@ -48,15 +46,29 @@ package struct RoundSettings: Sendable {
   }
 }
 
+/// Something that must have happened in a run: without it the scenario has tested nothing.
+package struct CoverageItem: Sendable {
+  package let name: String
+  /// False where the rules or the number of threads do not let it happen.
+  package let isRequired: Bool
+
+  package init(_ name: String, isRequired: Bool = true) {
+    self.name = name
+    self.isRequired = isRequired
+  }
+}
+
 /// One round of a scenario.
 package protocol StressRound: AnyObject, Sendable {
   /// Threads that the scenario needs beside those asked for.
   var helpers: Int { get }
+  /// What `Worker.cover` counts, in the order of its numbers; at most 8.
+  var coverage: [CoverageItem] { get }
   /// Maps to audit when the threads have come back and `settle()` has run.
   var maps: [PageMap] { get }
   /// Runs on every thread; returns soon after `worker.isRunning` is false.
   func work(_ worker: inout Worker)
-  /// Every thread has come back: compare counters with what they must be.
+  /// Every thread has come back, or none was ever made: compare counters with what they must be.
   func settle()
   /// The audit is over: give back what is held and take the maps down.
   func close() throws(PageMapError)
@@ -90,59 +102,13 @@ package struct StressScenario: Sendable {
     XArrayRound.scenario, RmapRound.scenario, TraceRound.scenario, GracePeriodRound.scenario,
   ]
 
+  /// Name and summary of each scenario, for people.
+  package static func listing(_ scenarios: [StressScenario] = all) -> String {
+    scenarios.map { "\($0.name)\n    \($0.summary)\n" }.joined()
+  }
+
   /// The scenario of a name, or nil.
   package static func named(_ name: String) -> StressScenario? {
     all.first { $0.name == name }
-  }
-}
-
-/// Violations that a round found, from any thread.
-@safe
-package final class FindingLog: @unchecked Sendable {
-  // @unchecked: `found` is touched only with `mutex` held.
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private var found: [Violation] = []
-  private var total = 0
-  /// More than this are counted, not kept.
-  private static let limit = 256
-
-  package init() {
-    unsafe mutex = .allocate(capacity: 1)
-    unsafe pthread_mutex_init(mutex, nil)
-  }
-
-  deinit {
-    unsafe pthread_mutex_destroy(mutex)
-    unsafe mutex.deallocate()
-  }
-
-  /// Notes a violation. Any thread.
-  package func add(_ invariant: String, frame: UInt? = nil, _ message: String) {
-    add([Violation(invariant, frame: frame, message)])
-  }
-
-  package func add(_ violations: [Violation]) {
-    guard !violations.isEmpty else { return }
-    unsafe pthread_mutex_lock(mutex)
-    total += violations.count
-    found.append(contentsOf: violations.prefix(max(0, Self.limit - found.count)))
-    unsafe pthread_mutex_unlock(mutex)
-  }
-
-  /// Notes a violation unless the condition holds.
-  package func require(
-    _ holds: Bool, _ invariant: String, frame: UInt? = nil, _ message: @autoclosure () -> String
-  ) {
-    if !holds { add(invariant, frame: frame, message()) }
-  }
-
-  /// What was noted since the last call, and how many more there were.
-  package func take() -> (violations: [Violation], dropped: Int) {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
-    let result = (found, total - found.count)
-    found = []
-    total = 0
-    return result
   }
 }

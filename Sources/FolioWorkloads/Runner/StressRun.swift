@@ -38,6 +38,10 @@ package struct StressRun {
 
   /// Nanoseconds of a round: long enough for races, short enough for many audits.
   static let roundLength: Int64 = 250_000_000
+  /// How much longer a run may take until everything that its scenario is about has happened.
+  static let coveragePatience: Int64 = 30_000_000_000
+  /// Traced repetitions of an untraced round that found something.
+  static let repetitions = 3
 
   package init(_ scenario: StressScenario, _ options: StressOptions, interrupted: StopFlag) {
     self.scenario = scenario
@@ -48,84 +52,47 @@ package struct StressRun {
   /// Seed of a round; an even one is audited. Round 0 of a replay is the round of its seed.
   static func isAudited(_ seed: UInt64) -> Bool { seed % 2 == 0 }
 
-  /// Runs until the time is over, an interruption, or a thread that does not come back.
+  /// Runs until the time is over and a round was audited and nothing is left that never happened, or
+  /// until an interruption, a round that could not begin or a thread that does not come back.
   package func run() -> StressResult {
     var result = StressResult(scenario: scenario.name, options: options)
     let begin = cfolio_clock_ns()
     let length = Int64(max(options.seconds, 0.001) * 1e9)
-    let round = min(Self.roundLength, max(length / 2, 1_000_000))
+    let roundLength = min(Self.roundLength, max(length / 2, 1_000_000))
     var seed = options.seed
-    while true {
+    while !interrupted.isSet && !result.isOver {
       let left = length - (cfolio_clock_ns() - begin)
-      guard left > 0, !interrupted.isSet, !result.isStuck else { break }
-      runRound(seed, nanoseconds: min(round, left), &result)
+      if left <= 0 && (result.isComplete || left <= -Self.coveragePatience) { break }
+      run(round: seed, nanoseconds: left > 0 ? min(roundLength, left) : roundLength, &result)
       seed &+= 1
     }
     result.seconds = Double(cfolio_clock_ns() - begin) / 1e9
     result.isInterrupted = interrupted.isSet
-    if !result.isStuck && !result.isInterrupted { result.requireProgress() }
+    if !result.isOver && !result.isInterrupted { result.requireProgress() }
     return result
   }
 
-  private func runRound(_ seed: UInt64, nanoseconds: Int64, _ result: inout StressResult) {
-    let isAudited = Self.isAudited(seed)
-    let isTraced = options.isTraced || isAudited
-    let settings = RoundSettings(
-      rules: options.rules, threads: options.threads, seed: seed, isAudited: isAudited,
-      faultRate: options.faultRate, log: FindingLog())
-    let warnings = cfolio_warning_count()
-    let faults = cfolio_faults_injected()
-    if isTraced {
-      if !options.isTraced { ReferenceTrace.clear() }
-      ReferenceTrace.setEnabled(true)
+  /// Untraced rounds run the paths as users do; when one finds something its seed is run again with
+  /// the event log on, for the events that led there.
+  private func run(round seed: UInt64, nanoseconds: Int64, _ result: inout StressResult) {
+    let isTraced = options.isTraced || Self.isAudited(seed)
+    var report = RoundRun(scenario, options, seed: seed, isTraced: isTraced, interrupted)
+      .run(nanoseconds: nanoseconds)
+    result.count(report)
+    var repetitions = 0
+    if !isTraced && report.canBeRepeated {
+      while repetitions < Self.repetitions, !interrupted.isSet,
+        report.findings.kept.contains(where: {
+          $0.violation.frame != nil && $0.events.isEmpty && result.isWanted($0.violation)
+        })
+      {
+        repetitions += 1
+        let repetition = RoundRun(scenario, options, seed: seed, isTraced: true, interrupted)
+          .run(nanoseconds: nanoseconds)
+        report.explain(by: repetition)
+        guard repetition.canBeRepeated else { break }
+      }
     }
-    defer { if isTraced { ReferenceTrace.setEnabled(false) } }
-
-    let round: any StressRound
-    do {
-      round = try scenario.makeRound(settings)
-    } catch {
-      result.note(
-        [Violation("setup", frame: nil, "the round could not be made: \(error)")], round: seed,
-        isTraced: false)
-      return
-    }
-    cfolio_fault_injection(UInt32(clamping: options.faultRate), seed)
-    let runner = ThreadRunner(
-      threads: options.threads + round.helpers, seed: seed, nanoseconds: nanoseconds)
-    let outcome: RunOutcome
-    do throws(ThreadRefused) {
-      outcome = try runner.run(interrupted: interrupted) { round.work(&$0) }
-    } catch {
-      cfolio_fault_injection(0, 0)
-      result.note(
-        [Violation("threads", frame: nil, "the system refused a thread")], round: seed,
-        isTraced: false)
-      return
-    }
-    cfolio_fault_injection(0, 0)
-    result.count(outcome, audited: isAudited, faults: cfolio_faults_injected() - faults)
-
-    guard outcome.stuck.isEmpty else {
-      // Those threads still use the round.
-      _ = unsafe Unmanaged.passRetained(round as AnyObject)
-      result.noteStuck(outcome.stuck, log: settings.log, round: seed, isTraced: isTraced)
-      return
-    }
-    round.settle()
-    for map in round.maps { settings.log.add(map.audit()) }
-    do throws(PageMapError) {
-      try round.close()
-    } catch {
-      settings.log.add(
-        "CI32", frame: error.frame, "the round's maps could not be taken down: \(error)")
-    }
-    settings.log.add(Violation.takeRecorded())
-    if cfolio_warning_count() != warnings {
-      let text = unsafe String(cString: cfolio_last_warning())
-      settings.log.add("WARN", "\(cfolio_warning_count() - warnings) warnings, the last: \(text)")
-    }
-    let (violations, dropped) = settings.log.take()
-    result.note(violations, dropped: dropped, round: seed, isTraced: isTraced)
+    result.note(report, repetitions: repetitions)
   }
 }

@@ -57,9 +57,13 @@ package final class SharedCount: Sendable {
 }
 
 /// What the thread that runs the others sees of one thread.
-final class WorkerRecord: Sendable {
+@safe
+final class WorkerRecord: @unchecked Sendable {
+  // @unchecked: `covered` is written before `isDone` is set (REL-ST) and read after it was seen.
   let operations = Atomic<Int>(0)
   let isDone = Atomic<Bool>(false)
+  /// What the thread counted by `Worker.cover`.
+  var covered: [Int] = []
   /// A step that may block, as pointer and length of a static string; 0: none.
   private let stepText = Atomic<UInt>(0)
   private let stepLength = Atomic<Int>(0)
@@ -92,27 +96,37 @@ package struct Worker: ~Copyable {
   /// The thread's own source; a function of the run's seed and `index`.
   package var random: SeededRandom
   private let record: WorkerRecord
+  private let lastTurn: StopFlag
   private let stop: StopFlag
   /// Operations done so far.
   package private(set) var operations = 0
+  private(set) var covered = Array(repeating: 0, count: 8)
 
-  init(index: Int, seed: UInt64, record: WorkerRecord, stop: StopFlag) {
+  init(
+    index: Int, seed: UInt64, record: WorkerRecord, lastTurn: StopFlag, stop: StopFlag
+  ) {
     self.index = index
     var spread = SplitMix64(seed: seed)
     var own = spread.next()
     for _ in 0..<index { own = spread.next() }
     random = SeededRandom(seed: own)
     self.record = record
+    self.lastTurn = lastTurn
     self.stop = stop
   }
 
-  /// False once the run's time is over.
-  package var isRunning: Bool { !stop.isSet }
+  /// False once the run's time is over: for a thread that has finished no operation yet, later.
+  package var isRunning: Bool { !stop.isSet && (operations == 0 || !lastTurn.isSet) }
 
   /// Counts operations of the library that this thread has finished.
   package mutating func did(_ count: Int = 1) {
     operations += count
     record.operations.store(operations, ordering: .relaxed)
+  }
+
+  /// Counts one of the things that the round says must happen; its number in `coverage`.
+  package mutating func cover<Item: RawRepresentable>(_ item: Item) where Item.RawValue == Int {
+    covered[item.rawValue] += 1
   }
 
   /// Says what a step that may block is about, for the report should it never end.

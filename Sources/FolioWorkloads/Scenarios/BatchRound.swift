@@ -14,10 +14,16 @@ package final class BatchRound: StressRound {
   private static let pages = 48
 
   package let maps: [PageMap]
+  package let coverage = [
+    CoverageItem("a batch of folios put"), CoverageItem("an encoded array put"),
+    CoverageItem("single puts"), CoverageItem("references kept"),
+  ]
+  private enum Item: Int { case batch, array, single, keep }
   private let settings: RoundSettings
-  /// Per page: references given out by all threads, and given back.
-  private let taken = (0..<pages).map { _ in SharedCount() }
-  private let given = (0..<pages).map { _ in SharedCount() }
+  /// Per page of the DAX map: references that threads took and did not give back.
+  private let kept = (0..<pages).map { _ in SharedCount() }
+  /// References that a thread keeps, at most.
+  private static let keepLimit = 32
   /// Runs of the free path per page of the driver's map.
   private let frees: Frees
 
@@ -44,22 +50,25 @@ package final class BatchRound: StressRound {
   }
 
   package func work(_ worker: inout Worker) {
+    var keeps = 0
     while worker.isRunning {
       let map = maps[worker.pick(2)]
       let isCounted = map === maps[0]
       var parts: [Part] = []
       for _ in 0..<(1 + worker.pick(Int(PAGEVEC_SIZE))) {
         let index = worker.pick(Self.pages)
-        let part = Part(frame: map.frames.lowerBound + UInt(index), count: 1 + worker.pick(3))
+        var part = Part(frame: map.frames.lowerBound + UInt(index), count: 1 + worker.pick(3))
         guard unsafe try_get_folio(pfn_to_page(part.frame), Int32(part.count)) != nil else {
           settings.log.add("CI38", frame: part.frame, "a live page refused a reference")
           continue
         }
+        if isCounted && part.count > 1 && keeps < Self.keepLimit && worker.pick(8) == 0 {
+          part.count -= 1
+          kept[index].add()
+          keeps += 1
+          worker.cover(Item.keep)
+        }
         parts.append(part)
-        if isCounted { taken[index].add(part.count) }
-      }
-      if isCounted {
-        for part in parts { given[Int(part.frame - map.frames.lowerBound)].add(part.count) }
       }
       give(parts, &worker)
       worker.did(parts.count)
@@ -69,12 +78,14 @@ package final class BatchRound: StressRound {
   /// References to one small folio.
   private struct Part {
     let frame: UInt
-    let count: Int
+    var count: Int
     var folio: UnsafeMutablePointer<folio> { unsafe page_folio(pfn_to_page(frame)) }
   }
 
   private func give(_ parts: [Part], _ worker: inout Worker) {
-    switch worker.pick(3) {
+    let choice = worker.pick(3)
+    worker.cover(choice == 0 ? Item.batch : choice == 1 ? .array : .single)
+    switch choice {
     case 0:
       var batch = folio_batch()
       unsafe folio_batch_init(&batch)
@@ -104,9 +115,10 @@ package final class BatchRound: StressRound {
     for index in 0..<Self.pages {
       let frame = maps[0].frames.lowerBound + UInt(index)
       let count = unsafe Int(page_ref_count(maps[0].page(frame)))
-      let expected = settings.idleCount + 1 + taken[index].value - given[index].value
+      let expected = settings.idleCount + 1 + kept[index].value
       settings.log.require(
-        count == expected, "CI56", frame: frame, "R is \(count), single puts leave \(expected)")
+        count == expected, "CI56", frame: frame,
+        "R is \(count), expected \(expected): the round's and \(kept[index].value) kept ones")
     }
     // The last references, in batches: the free path runs once for each page.
     for start in stride(from: 0, to: Self.pages, by: Int(PAGEVEC_SIZE)) {
@@ -125,7 +137,10 @@ package final class BatchRound: StressRound {
   }
 
   package func close() throws(PageMapError) {
-    for frame in maps[0].frames.prefix(Self.pages) { unsafe put_page(maps[0].page(frame)) }
+    for (frame, kept) in zip(maps[0].frames, kept) {
+      if kept.value > 0 { unsafe folio_put_refs(maps[0].folio(frame), Int32(kept.value)) }
+      unsafe put_page(maps[0].page(frame))
+    }
     for map in maps { try map.unmap() }
   }
 }

@@ -13,6 +13,8 @@ package final class FreezeRound: StressRound {
   ) { try FreezeRound($0) }
 
   package let maps: [PageMap]
+  package let coverage = [CoverageItem("a page frozen"), CoverageItem("a page followed")]
+  private enum Item: Int { case freeze, follow }
   private let settings: RoundSettings
   private let payload = Payload(count: 4)
   /// Freezes that succeeded, per page; only written by a freezer that froze the page.
@@ -44,6 +46,7 @@ package final class FreezeRound: StressRound {
   private func freeze(_ index: Int, _ frame: UInt, _ worker: inout Worker) {
     let folio = unsafe maps[0].folio(frame)
     guard unsafe folio_ref_freeze(folio, expected) else { return }
+    worker.cover(Item.freeze)
     freezes[index].add()
     payload.write(index, UInt(truncatingIfNeeded: worker.random.next()))
     if worker.pick(16) == 0 { cfolio_yield() }
@@ -54,6 +57,7 @@ package final class FreezeRound: StressRound {
 
   private func read(_ index: Int, _ frame: UInt, _ worker: inout Worker) {
     guard let reference = FolioReference(tryGet: frame) else { return }
+    worker.cover(Item.follow)
     let before = payload.read(index)
     let frozen = freezes[index].value
     settings.log.require(before != nil, "CI40", frame: frame, "payload torn under a reference")

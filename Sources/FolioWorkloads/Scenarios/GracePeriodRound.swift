@@ -13,6 +13,11 @@ package final class GracePeriodRound: StressRound {
   ) { try GracePeriodRound($0) }
 
   package let maps: [PageMap] = []
+  package let coverage = [
+    CoverageItem("an object replaced"), CoverageItem("an object read"),
+    CoverageItem("a grace period waited for"),
+  ]
+  private enum Item: Int { case replace, read, wait }
   private let settings: RoundSettings
   /// Addresses of the published objects; stored REL, loaded ACQ.
   private let places = (0..<4).map { _ in SharedCount() }
@@ -40,21 +45,24 @@ package final class GracePeriodRound: StressRound {
       let place = places[worker.pick(places.count)]
       switch worker.pick(64) {
       case 0: rcu_barrier()
-      case 1: synchronize_rcu()
-      case 2..<16: replace(place)
+      case 1:
+        synchronize_rcu()
+        worker.cover(Item.wait)
+      case 2..<16: replace(place, &worker)
       default: read(place, &worker)
       }
       worker.did()
     }
   }
 
-  private func replace(_ place: SharedCount) {
+  private func replace(_ place: SharedCount, _ worker: inout Worker) {
     guard let memory = unsafe cfolio_zalloc(MemoryLayout<Object>.size) else { return }
     let object = unsafe memory.bindMemory(to: Object.self, capacity: 1)
     unsafe object.pointee.mark = Self.mark
     made.add()
     var old = place.value
     while !place.exchange(old, for: Int(bitPattern: object)) { old = place.value }
+    if old != 0 { worker.cover(Item.replace) }
     Self.retire(old)
   }
 
@@ -73,6 +81,7 @@ package final class GracePeriodRound: StressRound {
     rcu_read_lock()
     defer { rcu_read_unlock() }
     guard let object = unsafe UnsafePointer<Object>(bitPattern: place.value) else { return }
+    worker.cover(Item.read)
     for _ in 0..<(1 + worker.pick(4)) {
       let mark = unsafe object.pointee.mark
       settings.log.require(

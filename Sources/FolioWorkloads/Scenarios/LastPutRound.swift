@@ -14,6 +14,8 @@ package final class LastPutRound: StressRound {
   ) { try LastPutRound($0) }
 
   package let maps: [PageMap]
+  package let coverage: [CoverageItem]
+  private enum Item: Int { case raise, follow, handOut, followPrivate }
   private let settings: RoundSettings
   private let payload: Payload
   /// Per page: 1 while a thread owns it (the entry lock).
@@ -32,6 +34,14 @@ package final class LastPutRound: StressRound {
 
   init(_ settings: RoundSettings) throws(PageMapError) {
     self.settings = settings
+    // One thread alone never meets a page that somebody raised.
+    let isShared = settings.threads > 1
+    coverage = [
+      CoverageItem("an idle page raised"),
+      CoverageItem("a raised page followed", isRequired: isShared || settings.rules == .legacy),
+      CoverageItem("a private page handed out"),
+      CoverageItem("a private page followed", isRequired: isShared),
+    ]
     payload = Payload(count: Self.pages)
     owners = (0..<Self.pages).map { _ in SharedCount() }
     generations = (0..<Self.pages).map { _ in SharedCount() }
@@ -68,6 +78,7 @@ package final class LastPutRound: StressRound {
   private func follow(_ index: Int, _ worker: inout Worker) {
     let frame = maps[0].frames.lowerBound + UInt(index)
     guard let folio = unsafe try_get_folio(pfn_to_page(frame), 1) else { return }
+    worker.cover(Item.follow)
     check(index, frame)
     if worker.pick(2) == 0 {
       unsafe folio_get(folio)
@@ -82,8 +93,9 @@ package final class LastPutRound: StressRound {
   private func check(_ index: Int, _ frame: UInt) {
     // Under legacy rules an idle page has its base reference: getters follow it all the same, so
     // only the pair can be checked, and only a freeze excludes them.
-    let generation = UInt(generations[index].value)
+    // The payload first: `generations` is loaded ACQ, and would order what the count must order.
     let value = payload.read(index)
+    let generation = UInt(generations[index].value)
     settings.log.require(
       value == generation, "CI40", frame: frame,
       "payload \(value.map(String.init) ?? "torn") under a reference, generation \(generation)")
@@ -118,6 +130,7 @@ package final class LastPutRound: StressRound {
     }
     owners[index].set(0)
     guard isRaised else { return }
+    worker.cover(Item.raise)
     if worker.pick(4) == 0 { cfolio_yield() }
     unsafe release(folio, &worker)
   }
@@ -136,6 +149,7 @@ package final class LastPutRound: StressRound {
     unsafe zone_device_page_init(page)
     let folio = unsafe page_folio(page)
     unsafe folio_unlock(folio)
+    worker.cover(Item.handOut)
     if worker.pick(4) == 0 { cfolio_yield() }
     unsafe PutPath.random(&worker, hooked: false).put(folio)
   }
@@ -143,6 +157,7 @@ package final class LastPutRound: StressRound {
   private func followPrivate(_ index: Int, _ worker: inout Worker) {
     let frame = maps[1].frames.lowerBound + UInt(index)
     guard let folio = unsafe try_get_folio(pfn_to_page(frame), 2) else { return }
+    worker.cover(Item.followPrivate)
     settings.log.require(
       home.isHome[index].value == 0, "CI26", frame: frame, "a referenced page is home")
     unsafe PutPath.random(&worker, hooked: false).put(folio, 2)

@@ -13,6 +13,11 @@ package final class PercpuRound: StressRound {
 
   package let helpers = 1
   package let maps: [PageMap] = []
+  package let coverage = [
+    CoverageItem("references taken and given back"), CoverageItem("a mode switched"),
+    CoverageItem("killed and revived while held"), CoverageItem("killed, released and begun anew"),
+  ]
+  private enum Item: Int { case count, switchMode, reviveHeld, reviveAtZero }
   private let settings: RoundSettings
   private let counter: Counter
 
@@ -27,7 +32,9 @@ package final class PercpuRound: StressRound {
     }
     let words: UnsafeMutablePointer<Words>
 
-    init() throws(PageMapError) {
+    struct NoMemory: Error {}
+
+    init() throws(NoMemory) {
       let memory = UnsafeMutableRawPointer.allocate(
         byteCount: MemoryLayout<Words>.size, alignment: 64)
       unsafe memory.initializeMemory(
@@ -37,8 +44,10 @@ package final class PercpuRound: StressRound {
         let words = unsafe UnsafeMutableRawPointer(ref).assumingMemoryBound(to: Words.self)
         _ = unsafe atomic_add_return(1, &words.pointee.releases)
       }
-      // Faults are off while a round is made: this is want of memory.
-      precondition(result == 0, "no memory for a percpu_ref")
+      guard result == 0 else {
+        unsafe memory.deallocate()
+        throw NoMemory()
+      }
     }
 
     deinit {
@@ -52,7 +61,7 @@ package final class PercpuRound: StressRound {
     var releases: Int { Int(unsafe atomic_read(&words.pointee.releases)) }
   }
 
-  init(_ settings: RoundSettings) throws(PageMapError) {
+  init(_ settings: RoundSettings) throws {
     self.settings = settings
     counter = try Counter()
   }
@@ -81,6 +90,7 @@ package final class PercpuRound: StressRound {
       if worker.pick(8) == 0 { cfolio_yield() }
       for _ in 0..<extra { unsafe percpu_ref_put(ref) }
       unsafe percpu_ref_put_many(ref, UInt(held))
+      worker.cover(Item.count)
     }
   }
 
@@ -88,13 +98,15 @@ package final class PercpuRound: StressRound {
   private func switchModes(_ worker: inout Worker) {
     let ref = unsafe counter.ref
     while worker.isRunning {
-      switch worker.pick(5) {
+      let choice = worker.pick(5)
+      switch choice {
       case 0: unsafe percpu_ref_switch_to_atomic_sync(ref)
       case 1: unsafe percpu_ref_switch_to_atomic(ref, nil)
       case 2: unsafe percpu_ref_switch_to_percpu(ref)
       case 3: unsafe reviveHeld(ref)
       default: unsafe reviveAtZero(ref, &worker)
       }
+      worker.cover(choice < 3 ? Item.switchMode : choice == 3 ? .reviveHeld : .reviveAtZero)
       worker.did()
       if worker.pick(4) == 0 { cfolio_sleep_ns(50_000) }
     }

@@ -13,6 +13,15 @@ final class RamSplit: Sendable {
   private let recent = (0..<8).map { _ in SharedCount(-1) }
   private let freeBefore: Int
 
+  /// What `step` counts, behind the three items of the scenario.
+  static func coverage(_ settings: RoundSettings) -> [CoverageItem] {
+    [
+      CoverageItem("a RAM folio split"),
+      CoverageItem("a RAM folio followed", isRequired: settings.threads > 1),
+    ]
+  }
+  private enum Item: Int { case split = 3, follow }
+
   init(_ settings: RoundSettings) {
     self.settings = settings
     freeBefore = SystemMemory.shared.freePages
@@ -50,6 +59,7 @@ final class RamSplit: Sendable {
       unsafe folio_put(folio)
       return
     }
+    worker.cover(Item.split)
     for frame in stride(from: head, to: head + (UInt(1) << UInt(order)), by: 1 << newOrder) {
       let piece = unsafe page_folio(pfn_to_page(frame))
       settings.log.require(
@@ -68,6 +78,7 @@ final class RamSplit: Sendable {
     guard head >= 0 else { return }
     let frame = UInt(head + worker.pick(32))
     guard let folio = unsafe try_get_folio(pfn_to_page(frame), 1) else { return }
+    worker.cover(Item.follow)
     let order = unsafe folio_order(folio)
     settings.log.require(
       unsafe page_folio(pfn_to_page(frame)) == folio, "CI37", frame: frame,

@@ -2,7 +2,8 @@
 
 // memremap and memunmap against lookups by frame number (spec: core.md 6.3-6.5, T11, T12). Mappers
 // make a map at a fixed place, use it and take it down; readers look the place up all the time,
-// with and without a reference. Every making may fail for want of memory.
+// with and without a reference. Every making may fail for want of memory. Now and then a mapper keeps
+// readers away from its place, lets those inside finish, and audits the live map (CI1, CI22, CI23).
 
 import CFolio
 package import FolioCore
@@ -18,14 +19,28 @@ package final class RemapRound: StressRound {
   /// How long a place may be kept by references to its last map, ns.
   private static let patience: Int64 = 5_000_000_000
 
-  /// Made and unmade by the threads, so none is left for the audit at the end.
+  /// Made, audited and unmade by the threads, so none is left for the audit at the end.
   package let maps: [PageMap] = []
+  package let coverage: [CoverageItem]
+  private enum Item: Int { case unmap, audit, follow, lookUp, busy }
   private let settings: RoundSettings
   /// Per place: 1 while a mapper works on it.
   private let owners = (0..<slots).map { _ in SharedCount() }
+  /// Per place: 1 while readers stay away; they look in the read section of their lookup.
+  private let isQuiet = (0..<slots).map { _ in SharedCount() }
+  /// Per thread: 1 + the place that it has a reference of; 0: none.
+  private let visits: [SharedCount]
 
   init(_ settings: RoundSettings) throws(PageMapError) {
     self.settings = settings
+    visits = (0..<settings.threads).map { _ in SharedCount() }
+    let isShared = settings.threads > 1
+    coverage = [
+      CoverageItem("a map taken down"), CoverageItem("a live map audited with its ledger"),
+      CoverageItem("a page followed", isRequired: isShared),
+      CoverageItem("a map referenced", isRequired: isShared),
+      CoverageItem("a map found busy", isRequired: false),
+    ]
     // The places must be free of the round before, whatever outlived it there.
     for slot in 0..<Self.slots {
       try make(.fsdax, Self.first + UInt(slot) * Self.slotFrames)?.unmap()
@@ -48,13 +63,47 @@ package final class RemapRound: StressRound {
     let first = Self.first + UInt(slot) * Self.slotFrames
     let kind: PageMap.Kind = worker.pick(3) == 0 ? .generic : .fsdax
     guard let map = make(kind, first) else { return }
-    if settings.isAudited { try? map.startAuditing() }
+    let isAudited = settings.isAudited && worker.pick(2) == 0 && startLedger(map, slot, &worker)
     settings.log.require(
       unsafe registered(first) == map.pgmap, "CI31", frame: first,
       "a new map is not in the registry")
     if kind == .fsdax { use(map, &worker) }
+    if isAudited {
+      quiet(slot, &worker) { settings.log.add(map.audit()) }
+      worker.cover(Item.audit)
+    }
     takeDown(map, &worker)
     worker.did()
+  }
+
+  /// False for want of memory. A ledger begins with an idle map: readers may follow legacy pages from
+  /// the first moment on.
+  private func startLedger(_ map: PageMap, _ slot: Int, _ worker: inout Worker) -> Bool {
+    var isStarted = false
+    quiet(slot, &worker) {
+      do throws(PageMapError) {
+        try map.startAuditing()
+        isStarted = true
+      } catch {
+        settings.log.require(
+          error.code == .outOfMemory && settings.faultRate > 0, "CI1", frame: error.frame,
+          "the ledger of an idle map was refused: \(error)")
+      }
+    }
+    return isStarted
+  }
+
+  /// Runs `body` while no reader has, or can get, a reference of the place. Context: owner of it.
+  private func quiet(_ slot: Int, _ worker: inout Worker, _ body: () -> Void) {
+    isQuiet[slot].set(1)
+    // Who has looked before this is out of its read section after it, and says what it holds.
+    synchronize_rcu()
+    worker.enter("until readers have left a place", frame: Self.first)
+    for visit in visits {
+      while visit.value == slot + 1 { cfolio_yield() }
+    }
+    body()
+    isQuiet[slot].set(0)
   }
 
   /// A map at the place, or nil for want of memory.
@@ -110,26 +159,36 @@ package final class RemapRound: StressRound {
   private func takeDown(_ map: PageMap, _ worker: inout Worker) {
     worker.enter("memunmap_pages", frame: map.frames.lowerBound)
     let first = map.frames.lowerBound
-    do throws(PageMapError) {
-      try map.unmap()
-    } catch {
-      settings.log.add("CI32", frame: error.frame, "an idle map was not taken down: \(error)")
-      return
+    let limit = cfolio_clock_ns() + Self.patience
+    while true {
+      do throws(PageMapError) {
+        try map.unmap()
+        break
+      } catch {
+        // A reader has one of the pages just then, and lets go of it.
+        guard error.code == .busy, cfolio_clock_ns() < limit else {
+          settings.log.add("CI32", frame: error.frame, "an idle map was not taken down: \(error)")
+          return
+        }
+        worker.cover(Item.busy)
+        cfolio_yield()
+      }
     }
     settings.log.require(
       unsafe registered(first) == nil, "CI31", frame: first,
       "the registry still has a frame of a map that is gone")
     settings.log.add(map.audit())
+    worker.cover(Item.unmap)
   }
 
   // MARK: readers
 
   private func look(_ worker: inout Worker) {
-    let frame =
-      Self.first + UInt(worker.pick(Self.slots)) * Self.slotFrames + UInt(worker.pick(8))
+    let slot = worker.pick(Self.slots)
+    let frame = Self.first + UInt(slot) * Self.slotFrames + UInt(worker.pick(8))
     switch worker.pick(3) {
-    case 0: lookUpMap(frame, &worker)
-    case 1: follow(frame, &worker)
+    case 0: lookUpMap(frame, slot, &worker)
+    case 1: follow(frame, slot, &worker)
     default:
       withReadScope { scope in
         guard let view = scope.folio(at: frame) else { return }
@@ -139,8 +198,14 @@ package final class RemapRound: StressRound {
   }
 
   /// A reference on the map: it cannot be taken down while it is held.
-  private func lookUpMap(_ frame: UInt, _ worker: inout Worker) {
-    guard let map = unsafe get_dev_pagemap(frame) else { return }
+  private func lookUpMap(_ frame: UInt, _ slot: Int, _ worker: inout Worker) {
+    rcu_read_lock()
+    let map = unsafe isQuiet[slot].value == 0 ? get_dev_pagemap(frame) : nil
+    if unsafe map != nil { visits[worker.index].set(slot + 1) }
+    rcu_read_unlock()
+    guard let map = unsafe map else { return }
+    defer { visits[worker.index].set(0) }
+    worker.cover(Item.lookUp)
     if worker.pick(8) == 0 { cfolio_yield() }
     settings.log.require(
       unsafe pgmap_pfn_valid(map, frame), "CI31", frame: frame, "the map does not have the frame")
@@ -152,21 +217,18 @@ package final class RemapRound: StressRound {
 
   /// A reference on the page. Only file-system DAX pages: a device-dax page can always be followed,
   /// so a strict teardown would find it busy.
-  private func follow(_ frame: UInt, _ worker: inout Worker) {
-    let isDax = isRegistered(frame, MEMORY_DEVICE_FS_DAX)
-    guard isDax, let reference = FolioReference(tryGet: frame) else { return }
+  private func follow(_ frame: UInt, _ slot: Int, _ worker: inout Worker) {
+    let found = TypedLookup.tryGet(
+      frame, of: .fsdax, unless: { isQuiet[slot].value != 0 },
+      then: { visits[worker.index].set(slot + 1) })
+    guard let reference = found else { return }
+    defer { visits[worker.index].set(0) }
+    worker.cover(Item.follow)
     if worker.pick(8) == 0 { cfolio_yield() }
     settings.log.require(
       reference.frame == frame, "CI37", frame: frame, "reference to another folio")
     // The map may be unmapped the moment after: the struct page must outlive this put.
     reference.releasePage()
-  }
-
-  private func isRegistered(_ frame: UInt, _ type: memory_type) -> Bool {
-    rcu_read_lock()
-    defer { rcu_read_unlock() }
-    guard let map = unsafe cfolio_pgmap_lookup(frame) else { return false }
-    return unsafe map.pointee.type == type
   }
 
   package func settle() {

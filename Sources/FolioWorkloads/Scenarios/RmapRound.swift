@@ -13,6 +13,8 @@ package final class RmapRound: StressRound {
   ) { try RmapRound($0) }
 
   package let maps: [PageMap]
+  package let coverage: [CoverageItem]
+  private enum Item: Int { case map, mapLeaf, unmap }
   private let settings: RoundSettings
   private let folios: [Target]
 
@@ -34,6 +36,11 @@ package final class RmapRound: StressRound {
 
   init(_ settings: RoundSettings) throws(PageMapError) {
     self.settings = settings
+    coverage = [
+      CoverageItem("pages mapped"),
+      CoverageItem("a folio mapped by a PMD leaf", isRequired: settings.rules != .legacy),
+      CoverageItem("pages unmapped"),
+    ]
     var maps: [PageMap] = []
     var folios: [Target] = []
     for mode in 0..<4 {
@@ -103,12 +110,14 @@ package final class RmapRound: StressRound {
       unsafe folio_add_file_rmap_ptes(folio, page, Int32(pages), mm)
     }
     target.mapped.add(count)
+    worker.cover(isLeaf ? Item.mapLeaf : .map)
     return Entry(target: target, offset: offset, pages: pages)
   }
 
   private func unmap(_ entry: Entry, _ mm: mm_id_t, _ worker: inout Worker) {
     let folio = unsafe entry.target.map.folio(entry.target.frame)
     removeMapping(entry, mm)
+    worker.cover(Item.unmap)
     guard settings.rules != .legacy else { return }
     unsafe PutPath.random(&worker, hooked: false).put(folio, max(entry.pages, 1))
   }

@@ -17,6 +17,8 @@ package final class ShapeRound: StressRound {
   private static let runPages: UInt = 1024
 
   package let maps: [PageMap]
+  package let coverage: [CoverageItem]
+  private enum Item: Int { case shape, follow, look }
   private let settings: RoundSettings
   /// One per 512 frames: 1 while a thread owns them.
   private let owners = [SharedCount(), SharedCount()]
@@ -27,6 +29,12 @@ package final class ShapeRound: StressRound {
 
   init(_ settings: RoundSettings) throws(PageMapError) {
     self.settings = settings
+    let hasFolios = settings.rules != .legacy
+    coverage = [
+      CoverageItem("a folio formed and split", isRequired: hasFolios),
+      CoverageItem("a folio followed", isRequired: hasFolios && settings.threads > 1),
+      CoverageItem("a page looked at without a reference", isRequired: hasFolios),
+    ] + RamSplit.coverage(settings)
     // Legacy maps have no folios of device pages: there only RAM is shaped.
     maps =
       settings.rules == .legacy
@@ -73,7 +81,10 @@ package final class ShapeRound: StressRound {
       reference.release()
       worker.enter("until a dropped folio is idle", frame: frame)
       while !maps[0].isIdle(frame: frame, .idle) { cfolio_yield() }
-      if order > 0 { try owner.split() }
+      if order > 0 {
+        try owner.split()
+        worker.cover(Item.shape)
+      }
     } catch {
       settings.log.add("CI33", frame: frame, "an owner was refused: \(error)")
     }
@@ -84,14 +95,16 @@ package final class ShapeRound: StressRound {
     let frame = maps[0].frames.lowerBound + UInt(worker.pick(Int(Self.runPages)))
     let count = 1 + worker.pick(3)
     guard let folio = unsafe try_get_folio(pfn_to_page(frame), Int32(count)) else { return }
+    worker.cover(Item.follow)
     let head = unsafe folio_pfn(folio)
     let order = unsafe folio_order(folio)
     settings.log.require(
       frame >= head && frame < head + (UInt(1) << UInt(order)), "CI37", frame: frame,
       "reference to the folio at \(head) of order \(order)")
     let half = Int(head - maps[0].frames.lowerBound) / 512
-    let isPublished = owners[half].value == 2
+    // The payload first: `owners` is loaded ACQ, and would order what the count must order.
     let before = payload.read(half)
+    let isPublished = owners[half].value == 2
     if worker.pick(4) == 0 { cfolio_yield() }
     settings.log.require(
       unsafe page_folio(pfn_to_page(frame)) == folio && folio_order(folio) == order
@@ -110,7 +123,10 @@ package final class ShapeRound: StressRound {
   /// an owner is at work, because that is where the answers change.
   private func look(_ worker: inout Worker) {
     let work = UInt(lastWork[worker.pick(2)].value)
-    for _ in 0..<64 {
+    worker.cover(Item.look)
+    for turn in 0..<64 {
+      // Kernel rules let steps report C29 for each look (spec: core.md section 18).
+      if turn % 16 == 15 { settings.log.drain() }
       let frame = (work >> 8) + UInt(worker.pick(1 << Int(work & 0xff)))
       let page = unsafe pfn_to_page(frame)
       let map = unsafe page_pgmap(page)

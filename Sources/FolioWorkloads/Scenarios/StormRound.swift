@@ -13,6 +13,11 @@ package final class StormRound: StressRound {
   ) { try StormRound($0) }
 
   package let maps: [PageMap]
+  package let coverage = [
+    CoverageItem("references taken"), CoverageItem("more taken by a holder"),
+    CoverageItem("references given back"),
+  ]
+  private enum Item: Int { case take, add, give }
   private let settings: RoundSettings
   /// Frames that the threads work on, and R of each at the beginning.
   private let targets: [(frame: UInt, count: Int)]
@@ -49,8 +54,11 @@ package final class StormRound: StressRound {
   private func get(_ held: inout [Held], _ worker: inout Worker) {
     if !held.isEmpty && worker.pick(3) == 0 {
       addToHeld(&held, &worker)
+      worker.cover(Item.add)
       return
     }
+    let before = held.count
+    defer { if held.count > before { worker.cover(Item.take) } }
     let target = targets[worker.pick(targets.count)].frame
     let count = 1 + worker.pick(4)
     let page = unsafe pfn_to_page(target)
@@ -120,6 +128,7 @@ package final class StormRound: StressRound {
       unsafe PutPath.random(&worker, hooked: settings.rules == .legacy && count == all).put(
         folio, count)
     }
+    worker.cover(Item.give)
     held[index].count -= count
     if held[index].count == 0 { held.remove(at: index) }
   }

@@ -14,6 +14,11 @@ package final class TraceRound: StressRound {
 
   package let helpers = 1
   package let maps: [PageMap]
+  package let coverage = [
+    CoverageItem("references taken and given back"), CoverageItem("the log switched on"),
+    CoverageItem("records checked"), CoverageItem("another ledger begun and ended"),
+  ]
+  private enum Item: Int { case count, switchOn, check, ledger }
   private let settings: RoundSettings
   /// Monotonic clock, ns: older records are of rounds before.
   private let begin: Int64
@@ -40,6 +45,7 @@ package final class TraceRound: StressRound {
       unsafe folio_get(folio)
       unsafe folio_put_refs(folio, 2)
       unsafe PutPath.random(&worker, hooked: settings.rules == .legacy).put(folio)
+      worker.cover(Item.count)
       worker.did()
     }
   }
@@ -49,23 +55,36 @@ package final class TraceRound: StressRound {
     while worker.isRunning {
       isOn.toggle()
       ReferenceTrace.setEnabled(isOn)
-      if worker.pick(4) == 0 { check(ReferenceTrace.events()) }
-      if worker.pick(4) == 0 {
-        // A map's ledger is the other user of the word.
-        let map = try? PageMap(.fsdax, pages: 512, .init(rules: settings.rules))
-        try? map?.startAuditing()
-        map?.stopAuditing()
-      }
+      if isOn { worker.cover(Item.switchOn) }
+      if worker.pick(4) == 0 { check(&worker) }
+      if worker.pick(4) == 0 { runLedger(&worker) }
       worker.did()
       cfolio_sleep_ns(Int64(worker.pick(200_000)))
     }
     if isOn { ReferenceTrace.setEnabled(false) }
   }
 
-  /// What a whole record may say. Our pages only: other maps count too.
-  private func check(_ events: [ReferenceEvent]) {
+  /// A map's ledger is the other user of the event word.
+  private func runLedger(_ worker: inout Worker) {
+    do throws(PageMapError) {
+      let map = try PageMap(.fsdax, pages: 512, .init(rules: settings.rules))
+      try map.startAuditing()
+      map.stopAuditing()
+      try map.unmap()
+      worker.cover(Item.ledger)
+    } catch {
+      settings.log.require(
+        error.code == .outOfMemory && settings.faultRate > 0, "CI31", frame: error.frame,
+        "a map beside was refused: \(error)")
+    }
+  }
+
+  /// Rings as they are, unsorted: a record that was overwritten while it was copied is newer than
+  /// those behind it, or is not what our threads make. Other threads' and maps' records only have to
+  /// be in order.
+  private func check(_ worker: inout Worker) {
     var times: [Int: Int64] = [:]
-    for event in events {
+    for event in PageEvent.unsorted(where: { _ in true }) {
       settings.log.require(
         event.time >= times[event.thread] ?? 0, "trace", frame: event.frame,
         "thread \(event.thread) goes back in time")
@@ -81,6 +100,7 @@ package final class TraceRound: StressRound {
         }
       settings.log.require(
         isWhole, "trace", frame: event.frame, "a record that nobody made: \(event)")
+      worker.cover(Item.check)
     }
   }
 

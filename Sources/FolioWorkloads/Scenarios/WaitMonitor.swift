@@ -41,7 +41,7 @@ struct WaitMonitor {
         if worker.pick(4) == 0 {
           remap(index, &worker)
         } else {
-          drop(round.slots[index])
+          drop(round.slots[index], &worker)
         }
         worker.did()
       }
@@ -50,11 +50,12 @@ struct WaitMonitor {
       watch()
       if worker.pick(2) == 0 { cfolio_sleep_ns(20_000) }
     }
-    for slot in round.slots { drop(slot) }
+    for slot in round.slots { drop(slot, &worker) }
   }
 
-  private func drop(_ slot: WaitRound.Slot) {
+  private func drop(_ slot: WaitRound.Slot, _ worker: inout Worker) {
     while slot.pins.takeOne() {
+      worker.cover(WaitRound.Item.drop)
       unsafe put_page(round.map.page(slot.frame))
       slot.changes.add()
     }
@@ -74,10 +75,11 @@ struct WaitMonitor {
     slot.changes.add()
     if isLegacy { unsafe put_page(map.page(slot.frame)) }
     let dropsFirst = worker.pick(2) == 0
-    if dropsFirst { drop(slot) }
+    if dropsFirst { drop(slot, &worker) }
     unsafe folio_add_file_rmap_ptes(folio, map.page(slot.frame), 1, 1)
     slot.changes.add()
-    drop(slot)
+    worker.cover(WaitRound.Item.remap)
+    drop(slot, &worker)
     let patience = round.settings.rules == .kernel ? Self.stall * 2 : 200_000
     let end = cfolio_clock_ns() + patience
     repeat {

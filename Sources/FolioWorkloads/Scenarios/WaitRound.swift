@@ -16,6 +16,11 @@ package final class WaitRound: StressRound {
 
   package let helpers = 1
   package let maps: [PageMap]
+  package let coverage = [
+    CoverageItem("a sleep"), CoverageItem("an exclusive sleep"), CoverageItem("a task's wait begun"),
+    CoverageItem("pins dropped by the helper"), CoverageItem("mappings made under a waiter's eyes"),
+  ]
+  enum Item: Int { case sleep, sleepExclusive, task, drop, remap }
   let settings: RoundSettings
   let map: PageMap
   let slots: [Slot]
@@ -101,7 +106,9 @@ package final class WaitRound: StressRound {
     waiter.turns.add()
     waiter.slot.set(index)
     worker.enter("wait until idle", frame: slot.frame)
-    switch worker.pick(6) {
+    let choice = worker.pick(6)
+    worker.cover(choice < 4 ? Item.sleep : choice == 4 ? .sleepExclusive : .task)
+    switch choice {
     case 0: sleep(slot, .uninterruptible, nil, waiter)
     case 1: sleep(slot, .uninterruptible, .microseconds(50 + worker.pick(2000)), waiter)
     case 2: sleep(slot, .interruptible(waiter.token), nil, waiter)

@@ -16,6 +16,11 @@ package final class XArrayRound: StressRound {
   private static let indices: UInt = 1 << 13
 
   package let maps: [PageMap] = []
+  package let coverage = [
+    CoverageItem("an entry stored"), CoverageItem("an entry of several indices stored"),
+    CoverageItem("an entry loaded"), CoverageItem("an entry met by iteration"),
+  ]
+  private enum Item: Int { case store, storeWide, load, iterate }
   private let settings: RoundSettings
   private let array: Tree
   /// Nodes of other trees of the process (the registry of device maps).
@@ -75,6 +80,7 @@ package final class XArrayRound: StressRound {
     default:
       let order = worker.pick(3) == 0 ? worker.pick(9) : 0
       store(index & ~((UInt(1) << UInt(order)) - 1), order, version)
+      worker.cover(order > 0 ? Item.storeWide : .store)
     }
   }
 
@@ -109,6 +115,7 @@ package final class XArrayRound: StressRound {
     case 1: _ = unsafe xa_get_mark(tree, index, XA_MARK_0)
     default:
       guard let entry = unsafe xa_load(tree, index) else { return }
+      worker.cover(Item.load)
       settings.log.require(
         unsafe !isStray(entry, at: index), "XArray",
         "index \(index) has the entry \(String(UInt(bitPattern: entry), radix: 16))")
@@ -124,6 +131,7 @@ package final class XArrayRound: StressRound {
     var entry = unsafe xa_find(tree, &index, last, filter)
     var previous = start
     while let found = unsafe entry {
+      worker.cover(Item.iterate)
       settings.log.require(
         unsafe index >= previous && index <= last && !isStray(found, at: index), "XArray",
         "iteration from \(start) met \(String(UInt(bitPattern: found), radix: 16)) at \(index)")
