@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// The stress runner itself: scenarios pass under sound rules, a planted fault is reported with all
-// that is needed to look into it. Runs are in processes of their own: fault injection, warnings and
-// recorded violations belong to the process.
+// The stress runner itself: scenarios pass under sound rules, threads begin, have their turn and end.
+// What is reported is in StressFindingTests.swift. Runs are in processes of their own: fault injection,
+// warnings and recorded violations belong to the process.
 
 import CFolio
 import FolioCore
@@ -37,31 +37,6 @@ struct StressTests {
     }
   }
 
-  @Test("a put too many is named with its invariant, its page, its events and the replay command")
-  func plantedFault() async {
-    await #expect(processExitsWith: .success) {
-      var options = StressOptions()
-      options.seconds = 0.05
-      options.seed = 4
-      options.threads = 2
-      let result = StressRun(PlantedRound.scenario, options, interrupted: StopFlag()).run()
-      let finding = try #require(result.findings.first)
-      #expect(!result.passed)
-      #expect(finding.violation.invariant == "CI1")
-      #expect(finding.violation.frame == PlantedRound.frame.value.unsigned)
-      #expect(
-        finding.replay
-          == "folio-bench stress --scenario planted --rules strict --threads 2 --seconds 0.05"
-          + " --seed 4")
-      #expect(finding.events.contains { $0.kind == .mod && $0.delta == -1 })
-      #expect(finding.description.contains("replay: folio-bench stress"))
-      let json = StressReport([result], version: "1").json(host: "{}")
-      #expect(json.contains(#""invariant": "CI1", "page": \#(PlantedRound.frame.value)"#))
-      // The table says it too; the tool's exit status is `passed`.
-      #expect(!StressReport([result], version: "1").passed)
-    }
-  }
-
   @Test("a thread that does no operation fails the scenario")
   func idleThread() async {
     await #expect(processExitsWith: .success) {
@@ -87,19 +62,125 @@ struct StressTests {
     }
   }
 
+  @Test("what a scenario is about must have happened, or the run fails")
+  func vacuousRun() async {
+    await #expect(processExitsWith: .success) {
+      var options = StressOptions()
+      options.seconds = 0.01
+      options.patience = 0.05
+      options.threads = 2
+      let scenario = StressScenario("vacuous", "never does it") { _ in
+        PlantedRound(coverage: [
+          CoverageItem("it"), CoverageItem("something rare", isRequired: false),
+        ]) { worker in worker.did() }
+      }
+      let result = StressRun(scenario, options, interrupted: StopFlag()).run()
+      #expect(!result.passed && result.seconds >= 0.05)
+      #expect(result.findings.map(\.violation.message) == ["this never happened: it"])
+    }
+  }
+
+  @Test("a run goes on until a round was audited and what must happen has happened")
+  func longerRun() async {
+    await #expect(processExitsWith: .success) {
+      let rounds = SharedCount()
+      var options = StressOptions()
+      // Over before the first round has ended; that one is of an odd seed.
+      options.seconds = 0.001
+      options.seed = 1
+      let scenario = StressScenario("late", "does it in the fourth round") { _ in
+        let round = rounds.add()
+        return PlantedRound(coverage: [CoverageItem("it")]) { worker in
+          worker.did()
+          if round == 4 { worker.cover(PlantedRound.Item.first) }
+          cfolio_sleep_ns(1_000_000)
+        }
+      }
+      let result = StressRun(scenario, options, interrupted: StopFlag()).run()
+      #expect(result.passed, "\(result.findings.map(\.description))")
+      #expect(result.rounds == 4 && result.auditedRounds == 2)
+    }
+  }
+
+  @Test("every one of many threads has its turn however short the run")
+  func turns() throws {
+    let runner = ThreadRunner(
+      threads: 300, seed: 1, nanoseconds: 1, turnPatience: 300_000_000_000)
+    let outcome = try runner.run(interrupted: StopFlag()) { worker in
+      while worker.isRunning {
+        for _ in 0..<(1 + worker.pick(100)) { cfolio_yield() }
+        worker.did()
+      }
+    }
+    #expect(outcome.operations.count == 300 && outcome.operations.allSatisfy { $0 > 0 })
+  }
+
   @Test("a thread that never comes back is named with the step that it is in")
   func stuckThread() throws {
     let release = StopFlag()
-    let runner = ThreadRunner(threads: 2, seed: 1, nanoseconds: 1_000_000, patience: 100_000_000)
+    // The end waits for thread 0 to be done and for thread 1 to have begun; only then patience counts.
+    let runner = ThreadRunner(
+      threads: 2, seed: 1, nanoseconds: 1, turnPatience: 300_000_000_000, patience: 1_000_000)
     let outcome = try runner.run(interrupted: StopFlag()) { worker in
       guard worker.index == 1 else { return }
       worker.enter("for a flag", frame: 77)
+      worker.did()
       while !release.isSet { cfolio_yield() }
     }
     release.set()
     #expect(outcome.stuck.map(\.thread) == [1])
     #expect(outcome.stuck.first?.step == "for a flag")
     #expect(outcome.stuck.first?.frame == 77)
+  }
+
+  @Test("the list names every scenario with its summary")
+  func listing() {
+    let listing = StressScenario.listing()
+    for scenario in StressScenario.all {
+      #expect(listing.contains("\(scenario.name)\n    \(scenario.summary)\n"))
+    }
+  }
+
+  /// Between the test of a map's type and the taking of a reference the place may not get another
+  /// map: the reader would hold a page of a type that it did not ask for.
+  @Test("a lookup by type takes a page of that type even if the map is taken down meanwhile")
+  func typedLookup() async {
+    await #expect(processExitsWith: .success) {
+      let place: UInt = 1 << 29
+      let (isMapped, isTested, isGeneric, isOver) = (StopFlag(), StopFlag(), StopFlag(), StopFlag())
+      let runner = ThreadRunner(threads: 2, seed: 1, nanoseconds: 1)
+      let outcome = try runner.run(interrupted: StopFlag()) { worker in
+        guard worker.index == 1 else {
+          do throws(PageMapError) {
+            let dax = try PageMap(.fsdax, pages: 512, .init(firstFrame: place))
+            isMapped.set()
+            while !isTested.isSet { cfolio_yield() }
+            try dax.unmap()
+            let generic = try PageMap(.generic, pages: 512, .init(firstFrame: place))
+            isGeneric.set()
+            while !isOver.isSet { cfolio_yield() }
+            try generic.unmap()
+          } catch {
+            fatalError("\(error)")
+          }
+          return
+        }
+        while !isMapped.isSet { cfolio_yield() }
+        let reference = TypedLookup.tryGet(
+          place, of: .fsdax,
+          tested: {
+            isTested.set()
+            // The other thread cannot get there while we look: the wait is as long as it is.
+            let limit = cfolio_clock_ns() + 200_000_000
+            while !isGeneric.isSet && cfolio_clock_ns() < limit { cfolio_yield() }
+          })
+        let isTaken = reference != nil
+        _ = consume reference
+        isOver.set()
+        guard !isTaken else { fatalError("a reference to an idle page of another map") }
+      }
+      #expect(outcome.stuck.isEmpty)
+    }
   }
 
   @Test("threads of one seed draw the same numbers in every run and different ones from each other")
@@ -118,48 +199,11 @@ struct StressTests {
   }
 }
 
-/// A scenario that loses a reference on purpose.
-private final class PlantedRound: StressRound {
-  static let scenario = StressScenario("planted", "loses a reference") { try PlantedRound($0) }
-  static let frame = SharedCount()
-
-  let maps: [PageMap]
-  private let log: FindingLog
-
-  init(_ settings: RoundSettings) throws {
-    let map = try settings.makeMap(.fsdax, pages: 512)
-    Self.frame.set(Int(map.frames.lowerBound))
-    maps = [map]
-    log = settings.log
-    unsafe folio_ref_add(map.folio(map.frames.lowerBound), 2)
-  }
-
-  func work(_ worker: inout Worker) {
-    while worker.isRunning {
-      worker.did()
-      cfolio_yield()
-    }
-  }
-
-  func settle() {
-    let folio = unsafe maps[0].folio(maps[0].frames.lowerBound)
-    unsafe folio_ref_dec(folio)
-    let count = unsafe folio_ref_count(folio)
-    log.require(count == 2, "CI1", frame: maps[0].frames.lowerBound, "R is \(count), expected 2")
-    unsafe folio_put(folio)
-  }
-
-  func close() throws(PageMapError) { try maps[0].unmap() }
-}
-
 /// A scenario in which nobody does anything.
 private final class IdleRound: StressRound {
   let maps: [PageMap] = []
+  let coverage: [CoverageItem] = []
   func work(_ worker: inout Worker) {}
   func settle() {}
   func close() throws(PageMapError) {}
-}
-
-extension Int {
-  fileprivate var unsigned: UInt { UInt(self) }
 }

@@ -123,6 +123,9 @@ package final class FindingLog: @unchecked Sendable {
     add(violations)
   }
 
+  /// How many were noted so far. Any thread.
+  package var count: Int { locked { findings.counts.values.reduce(0, +) } }
+
   /// What was noted since the log was made. Says so when steps recorded more than the library could
   /// keep: among those may be anything. Context: the threads of the round have come back.
   package func take() -> Findings {

@@ -17,6 +17,8 @@ package struct StressOptions: Sendable {
   package var faultRate = 0
   /// Record events in every round, not only in the audited ones.
   package var isTraced = false
+  /// How many seconds longer a run may take until everything that its scenario is about has happened.
+  package var patience = 30.0
 
   package init() {}
 
@@ -38,8 +40,6 @@ package struct StressRun {
 
   /// Nanoseconds of a round: long enough for races, short enough for many audits.
   static let roundLength: Int64 = 250_000_000
-  /// How much longer a run may take until everything that its scenario is about has happened.
-  static let coveragePatience: Int64 = 30_000_000_000
   /// Traced repetitions of an untraced round that found something.
   static let repetitions = 3
 
@@ -58,11 +58,12 @@ package struct StressRun {
     var result = StressResult(scenario: scenario.name, options: options)
     let begin = cfolio_clock_ns()
     let length = Int64(max(options.seconds, 0.001) * 1e9)
+    let patience = Int64(options.patience * 1e9)
     let roundLength = min(Self.roundLength, max(length / 2, 1_000_000))
     var seed = options.seed
     while !interrupted.isSet && !result.isOver {
       let left = length - (cfolio_clock_ns() - begin)
-      if left <= 0 && (result.isComplete || left <= -Self.coveragePatience) { break }
+      if left <= 0 && (result.isComplete || left <= -patience) { break }
       run(round: seed, nanoseconds: left > 0 ? min(roundLength, left) : roundLength, &result)
       seed &+= 1
     }
