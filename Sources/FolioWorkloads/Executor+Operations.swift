@@ -190,6 +190,7 @@ extension Executor {
     return switch code {
     case .prepCompoundPage: done(unsafe prep_compound_page(p, UInt32(argument)))
     case .folioSetOrder: done(unsafe folio_set_order(folio(page), UInt32(argument)))
+    case .folioResetOrder: done(unsafe folio_reset_order(folio(page)))
     case .splitToOrder0: done(unsafe folio_split_to_order_0(folio(page)))
     case .initZoneDevicePage: done(unsafe __init_zone_device_page(p, pgmap))
     case .memmapInitZoneDevice:
@@ -215,6 +216,7 @@ extension Executor {
     case .removePMD: done(unsafe folio_remove_rmap_pmd(f, mm))
     case .addFilePUD: done(unsafe folio_add_file_rmap_pud(f, mm))
     case .removePUD: done(unsafe folio_remove_rmap_pud(f, mm))
+    case .dupFilePMD: done(unsafe folio_dup_file_rmap_pmd(f, mm))
     case .dupFilePTEs: done(unsafe folio_dup_file_rmap_ptes(f, p, n, mm))
     case .tryDupAnonPTEs:
       .number(

@@ -117,6 +117,11 @@ extension Executor {
     case .mapping: setWord(page, Offset.mapping, value)
     case .share: setWord(page, Offset.share, value)
     case .privateWord: setWord(page, Offset.privateWord, value)
+    case .pageType:
+      // The type is the top byte of the word that else counts mappings.
+      let word = unsafe (UnsafeMutableRawPointer(base + page) + Offset.mapcount)
+        .assumingMemoryBound(to: atomic_t.self)
+      unsafe atomic_set(word, value == 0 ? -1 : Int32(truncatingIfNeeded: value << 24))
     }
   }
 
@@ -180,7 +185,8 @@ extension Executor {
       words.share = nil
       words.privateWord = nil
       words.memoryControlGroup = nil
-    } else if position == 2 && order > 1 {
+    } else if position == 2 && order != 1 {
+      // A folio whose order was reset has a page 2 with a list, or it would be of order 1.
       words.mapping = nil
     }
   }

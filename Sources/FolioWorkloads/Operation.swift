@@ -88,20 +88,22 @@ package enum QueryCode: String, Sendable, Hashable, CaseIterable {
 }
 
 /// Rows 40-42, 46, 47: forming and dissolving folios, initialising pages. The argument is an order
-/// for prep, a number of pages for memmap_init, else 0.
+/// for prep and folio_set_order, a number of pages for memmap_init, else 0.
 package enum ShapeCode: String, Sendable, Hashable, CaseIterable {
   case prepCompoundPage = "prep_compound_page"
   case folioSetOrder = "folio_set_order"
+  case folioResetOrder = "folio_reset_order"
   case splitToOrder0 = "folio_split_to_order_0"
   case initZoneDevicePage = "__init_zone_device_page"
   case memmapInitZoneDevice = "memmap_init_zone_device"
 }
 
-/// Words that their owner stores: association, share count, driver data.
+/// Words that their owner stores: association, share count, driver data, page type (0: none).
 package enum WordCode: String, Sendable, Hashable, CaseIterable {
   case mapping = "store_mapping"
   case share = "store_share"
   case privateWord = "store_private"
+  case pageType = "store_page_type"
 }
 
 /// Rows 60-69: mapping counters. The count is in pages (1 for the PMD and PUD forms).
@@ -115,6 +117,7 @@ package enum MappingCode: String, Sendable, Hashable, CaseIterable {
   case addFilePUD = "folio_add_file_rmap_pud"
   case removePUD = "folio_remove_rmap_pud"
   case dupFilePTEs = "folio_dup_file_rmap_ptes"
+  case dupFilePMD = "folio_dup_file_rmap_pmd"
   case tryDupAnonPTEs = "folio_try_dup_anon_rmap_ptes"
   case tryShareAnonPTE = "folio_try_share_anon_rmap_pte"
   case addNewAnon = "folio_add_new_anon_rmap"
@@ -273,7 +276,7 @@ extension ShapeCode {
   package var row: Int {
     switch self {
     case .prepCompoundPage: 40
-    case .folioSetOrder: 41
+    case .folioSetOrder, .folioResetOrder: 41
     case .splitToOrder0: 42
     case .initZoneDevicePage: 46
     case .memmapInitZoneDevice: 47
@@ -289,7 +292,7 @@ extension MappingCode {
     case .addFilePUD: 62
     case .removePTEs, .removePTE: 63
     case .removePMD, .removePUD: 64
-    case .dupFilePTEs: 65
+    case .dupFilePTEs, .dupFilePMD: 65
     case .tryDupAnonPTEs: 66
     case .tryShareAnonPTE: 67
     case .addNewAnon, .moveAnon: 68

@@ -126,6 +126,14 @@ extension ProgramGenerator {
       return .shape(
         .memmapInitZoneDevice, page: page, argument: step * random.number(in: 1...2))
     case 2:
+      // In the order of pages: a dictionary's own order differs from run to run.
+      if let head = model.orderless.keys.min(), random.once(in: 2) {
+        return .shape(.folioSetOrder, page: head, argument: model.orderless[head]!)
+      }
+      if random.once(in: 2) {
+        let large = page(model) { model.order(of: $0) > 0 && model.isIdle(model.head(of: $0)) }
+        return large.map { .shape(.folioResetOrder, page: model.head(of: $0), argument: 0) }
+      }
       let page = head(model)
       return .shape(.folioSetOrder, page: page, argument: model.order(of: page))
     case 3, 4:
@@ -141,6 +149,12 @@ extension ProgramGenerator {
 
   private mutating func store(_ model: DeviceModel) -> Operation? {
     let code = random.element(of: WordCode.allCases)!
+    if code == .pageType {
+      // Types go as often as they come.
+      let typed = random.once(in: 2) ? page(model) { model.isTyped($0) } : nil
+      let value = UInt(0xf0 + random.number(in: 0...4))
+      return .word(code, page: typed ?? head(model), value: typed == nil ? value : 0)
+    }
     let value = random.once(in: 2) ? 0 : UInt(random.number(in: 1...1 << 20)) * 2
     return .word(code, page: head(model), value: value)
   }
@@ -162,7 +176,9 @@ extension ProgramGenerator {
     }
     if random.once(in: 2) {
       switch model.order(of: head) {
-      case DeviceModel.pmdOrder: return .mapping(.addFilePMD, page: head, count: 1, mm: mm)
+      case DeviceModel.pmdOrder:
+        let code = random.once(in: 3) ? MappingCode.dupFilePMD : .addFilePMD
+        return .mapping(code, page: head, count: 1, mm: mm)
       case DeviceModel.pudOrder: return .mapping(.addFilePUD, page: head, count: 1, mm: mm)
       default: break
       }

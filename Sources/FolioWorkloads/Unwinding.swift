@@ -29,6 +29,8 @@ extension DeviceModel {
     let head = folio.lowerBound
     let mappings = configuration.entersRmap ? mapcount(of: head) : 0
     var references = available(head)
+    if let order = orderless[head] { step(.shape(.folioSetOrder, page: head, argument: order)) }
+    if isTyped(head) { step(.word(.pageType, page: head, value: 0)) }
     if isFrozen[head] {
       let count = max(1, baseCount(head) + mappings)
       step(.reference(.folioRefUnfreeze, page: head, count: count))

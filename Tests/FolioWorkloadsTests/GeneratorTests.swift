@@ -82,7 +82,7 @@ struct GeneratorTests {
       "folio_try_get", "get_page_unless_zero", "page_ref_freeze", "folio_ref_freeze",
       "page_ref_sub_and_test", "page_ref_dec_and_test", "folio_put_testzero", "folio_trylock",
       "page_ref_add_unless", "put_devmap_managed_folio_refs", "folio_maybe_dma_pinned",
-      "folio_maybe_mapped_shared", "folio_mapped", "PageTail",
+      "folio_maybe_mapped_shared", "folio_mapped", "PageTail", "try_get_page",
     ] {
       #expect(seen[name] == [.flag(true), .flag(false)], "\(name): \(seen[name] ?? [])")
     }

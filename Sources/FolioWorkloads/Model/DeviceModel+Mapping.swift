@@ -12,6 +12,11 @@ extension DeviceModel {
       addPTEs(head, range, mm, countsPages: true)
     case .dupFilePTEs:
       addPTEs(head, range, mm, countsPages: false)
+    case .dupFilePMD:
+      // Mapped entirely already, so the first mapping's share of NM is there.
+      entireMappings[cell(head, mm)] += 1
+      pages[head].large?.entireMapcount += 1
+      _ = addLarge(head, 1, mm)
     case .removePTEs, .removePTE:
       removePTEs(head, range, mm)
     case .addFilePMD, .addFilePUD:

@@ -20,7 +20,7 @@ extension DeviceModel {
 
   /// True when nobody holds, maps, freezes or has been given the folio.
   package func isIdle(_ head: Int) -> Bool {
-    !isFrozen[head] && !isAllocated[head] && mapcount(of: head) == 0
+    !isFrozen[head] && !isAllocated[head] && !isTyped(head) && mapcount(of: head) == 0
       && pages[head].refcount == configuration.idleCount
   }
 
@@ -49,13 +49,35 @@ extension DeviceModel {
     }
     if count > available(head) {
       return configuration.masksDroppedBase && count == 1 && pages[head].refcount == 1
-        && mapcount(of: head) == 0
+        && mapcount(of: head) == 0 && !isTyped(head)
     }
-    let isLast = pages[head].refcount == count
-    return !(isLast && configuration.isHandedOut && pages[head].flags.contains(.locked))
+    // Whoever gave the page a type takes it away before the page goes back.
+    guard pages[head].refcount == count else { return true }
+    return !isTyped(head)
+      && !(configuration.isHandedOut && pages[head].flags.contains(.locked))
   }
 
   package func permits(_ operation: Operation) -> Bool {
+    permitsShaped(operation) && (orderless.isEmpty || permitsOrderless(operation))
+  }
+
+  /// Of a folio without its order words only those are asked and stored that do not need them.
+  private func permitsOrderless(_ operation: Operation) -> Bool {
+    switch operation {
+    case .shape(.folioSetOrder, _, _):
+      return true
+    case .query(let code, let page) where orderless[head(of: page)] != nil:
+      let answerable: [QueryCode] = [
+        .pageRefCount, .folioRefCount, .pageCount, .pageFolio, .compoundHead, .pageTail, .pageHead,
+        .folioOrder, .folioPageCount,
+      ]
+      return answerable.contains(code)
+    default:
+      return footprint(of: operation).allSatisfy { orderless[head(of: $0)] == nil }
+    }
+  }
+
+  private func permitsShaped(_ operation: Operation) -> Bool {
     switch operation {
     case .reference(let code, let page, let count):
       return contains(page) && permitsReference(code, page, count)
@@ -67,6 +89,8 @@ extension DeviceModel {
       return permitsBatch(code, entries)
     case .query(let code, let page):
       guard contains(page) else { return false }
+      // Nobody expects references of a typed page: the kernel warns.
+      guard code != .folioExpectedRefCount || !isTyped(head(of: page)) else { return false }
       let needsLarge = code == .folioEntireMapcount || code == .folioLargeMapcount
       return !needsLarge || order(of: page) > 0
     case .shape(let code, let page, let argument):
@@ -85,9 +109,9 @@ extension DeviceModel {
     let head = head(of: page)
     switch code {
     // These take any page; the others a head or small one.
-    case .getPage, .tryGetPage:
+    case .getPage:
       return isLive(head) && fits(head, 1)
-    case .getPageUnlessZero, .folioGetNontailPage, .tryGetFolio:
+    case .getPageUnlessZero, .tryGetPage, .folioGetNontailPage, .tryGetFolio:
       return fits(head, count)
     case .putPage:
       return canPut(head, 1, hooked: true)
@@ -157,6 +181,9 @@ extension DeviceModel {
     case .folioSetOrder:
       // Only what leaves the shape as it is: another order would tear the folio (CI8).
       return argument > 0 && argument == order(of: page)
+    case .folioResetOrder:
+      // What a splitter does between its checks and the dissolving.
+      return argument == 0 && configuration.reshapes && order(of: page) > 0 && isIdle(page)
     case .splitToOrder0:
       return argument == 0 && configuration.reshapes && order(of: page) > 0 && isIdle(page)
     case .initZoneDevicePage:
@@ -175,6 +202,11 @@ extension DeviceModel {
 
   private func permitsStore(_ code: WordCode, _ page: Int, _ value: UInt) -> Bool {
     guard value <= UInt(Int32.max) else { return false }
+    if code == .pageType {
+      // Types that gets and puts do not refuse, as slab's is.
+      return order(of: page) == 0 && mapcount(of: page) == 0 && !isFrozen[page]
+        && (value == 0 || (0xf0...0xf4).contains(value))
+    }
     // A free page of a driver carries no association; bit 0 belongs to anonymous mappings.
     guard code == .mapping else { return true }
     return value & 1 == 0 && (!configuration.isHandedOut || isAllocated[page])
@@ -198,7 +230,7 @@ extension DeviceModel {
   ) -> Bool {
     let head = head(of: page)
     guard configuration.entersRmap, (1...UInt32(Self.mmCount)).contains(mm), count >= 1,
-      isLive(head)
+      isLive(head), !isTyped(head)
     else { return false }
     let folio = folioRange(of: head)
     let isAnonymous = pages[head].mapping?.isAnonymous == true
@@ -208,8 +240,8 @@ extension DeviceModel {
     switch code {
     case .addFilePTE, .removePTE:
       guard count == 1 else { return false }
-    case .addFilePMD, .removePMD, .addFilePUD, .removePUD:
-      let isPMD = code == .addFilePMD || code == .removePMD
+    case .addFilePMD, .removePMD, .addFilePUD, .removePUD, .dupFilePMD:
+      let isPMD = code != .addFilePUD && code != .removePUD
       guard count == 1, page == head,
         order(of: head) == (isPMD ? Self.pmdOrder : Self.pudOrder)
       else { return false }
@@ -225,6 +257,9 @@ extension DeviceModel {
       return owns && !isAnonymous
     case .removePMD, .removePUD:
       return mapped(entireMappings, at: head)
+    case .dupFilePMD:
+      return owns && !isAnonymous
+        && (1...UInt32(Self.mmCount)).contains { ghost(entireMappings, head, $0) >= 1 }
     case .dupFilePTEs:
       return isInside && owns && !isAnonymous && (page..<page + count).allSatisfy(isPTEMapped)
     case .tryDupAnonPTEs:

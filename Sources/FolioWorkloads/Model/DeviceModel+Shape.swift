@@ -11,6 +11,14 @@ extension DeviceModel {
     case .folioSetOrder:
       pages[page].large?.order = argument
       pages[page].large?.pageCount = 1 << argument
+      pages[page].large?.isListEmpty = argument > 1 ? true : nil
+      orderless[page] = nil
+    case .folioResetOrder:
+      // Only the two words; the tails still name their head until they are dissolved.
+      orderless[page] = order(of: page)
+      pages[page].large?.order = 0
+      pages[page].large?.pageCount = 0
+      pages[page].large?.isListEmpty = nil
     case .splitToOrder0:
       dissolve(page)
     case .initZoneDevicePage:

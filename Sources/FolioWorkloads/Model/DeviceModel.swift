@@ -24,6 +24,8 @@ package struct DeviceModel: Sendable, Hashable {
   var pteMappings: [Int32]
   var entireMappings: [Int32]
   var bareMappings: [Int32]
+  /// Heads whose order words are reset, and the order that the tails still have.
+  package internal(set) var orderless: [Int: Int] = [:]
   /// GENERIC pages that reached 0 and were set back to 1, in order, each as often as it happened.
   package internal(set) var resets: [Int] = []
 
@@ -95,18 +97,25 @@ extension DeviceModel {
   }
 
   package func order(of page: Int) -> Int {
-    pages[head(of: page)].large?.order ?? 0
+    let head = head(of: page)
+    return orderless[head] ?? pages[head].large?.order ?? 0
   }
 
   /// Pages of the page's folio.
   package func folioRange(of page: Int) -> Range<Int> {
     let head = head(of: page)
-    return head..<head + (pages[head].large?.pageCount ?? 1)
+    return head..<head + (1 << order(of: head))
   }
 
-  /// M (section 4).
+  /// A small page's mapping count gives way to a type.
+  package func isTyped(_ head: Int) -> Bool {
+    pages[head].large == nil && pages[head].mapcount < -1
+  }
+
+  /// M (section 4); 0 for a typed page.
   package func mapcount(of page: Int) -> Int {
     let words = pages[head(of: page)]
+    if isTyped(head(of: page)) { return 0 }
     return (words.large?.largeMapcount ?? words.mapcount) + 1
   }
 }
@@ -168,6 +177,7 @@ extension DeviceModel {
     case .mapping: pages[page].mapping = value == 0 ? MappingWord.none : .value(value)
     case .share: pages[page].share = value
     case .privateWord: pages[page].privateWord = value
+    case .pageType: pages[page].mapcount = value == 0 ? -1 : Int(value << 24) - 1 << 32
     }
     return .none
   }
