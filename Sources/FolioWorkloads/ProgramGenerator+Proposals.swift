@@ -111,6 +111,10 @@ extension ProgramGenerator {
 
   private mutating func query(_ model: DeviceModel) -> Operation? {
     let code = random.element(of: QueryCode.allCases)!
+    if random.once(in: 6), let typed = page(model, where: { model.isTyped($0) }) {
+      let codes = [QueryCode.folioMapcount, .folioMapped, .folioMaybeMappedShared, code]
+      return .query(random.element(of: codes)!, page: typed)
+    }
     // Half of the questions go to pages that somebody uses much.
     let busy = random.once(in: 2) ? nil : page(model) { model.pages[$0].refcount >= 1024 }
     return .query(code, page: busy ?? page(model))
