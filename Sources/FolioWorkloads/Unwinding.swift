@@ -30,12 +30,12 @@ extension DeviceModel {
     let mappings = configuration.entersRmap ? mapcount(of: head) : 0
     var references = available(head)
     if let order = orderless[head] { step(.shape(.folioSetOrder, page: head, argument: order)) }
-    if isTyped(head) { step(.word(.pageType, page: head, value: 0)) }
     if isFrozen[head] {
       let count = max(1, baseCount(head) + mappings)
       step(.reference(.folioRefUnfreeze, page: head, count: count))
       references = count - baseCount(head) - mappings
     }
+    if isTyped(head) { step(.word(.pageType, page: head, value: 0)) }
     if mapcount(of: head) > 0 { unwindMappings(folio, step) }
     references += mappings
     if pages[head].flags.contains(.locked) { step(.device(.unlock, page: head)) }
