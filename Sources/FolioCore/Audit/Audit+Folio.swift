@@ -11,8 +11,12 @@ private struct Words {
   let order: Int
   let references: Int
   let mappings: Int
+  let ledger: cfolio_ledger_numbers
   let page: UnsafeMutablePointer<page>
   let folio: UnsafeMutablePointer<folio>
+
+  /// No entry maps the folio: as the ledger knows or, without one, as M says.
+  var isUnmapped: Bool { ledger.kept ? ledger.mappings == 0 : mappings <= 0 }
 
   init(_ frame: UInt) {
     self.frame = frame
@@ -21,6 +25,7 @@ private struct Words {
     unsafe order = Int(folio_order(folio))
     unsafe references = Int(folio_ref_count(folio))
     unsafe mappings = Int(folio_mapcount(folio))
+    unsafe ledger = cfolio_ledger_numbers(page)
   }
 }
 
@@ -71,7 +76,7 @@ extension MapAudit {
   }
 
   private mutating func checkLedger(_ words: Words) {
-    let ledger = unsafe cfolio_ledger_numbers(words.page)
+    let ledger = words.ledger
     guard ledger.kept else { return }
     let frame = words.frame
     let (held, mapped, idleCount) = (Int(ledger.references), Int(ledger.mappings), idleCount)
@@ -101,7 +106,7 @@ extension MapAudit {
     require(
       word == UInt(bitPattern: unsafe map.pgmap), "CI11", words.frame,
       "map word \(String(word, radix: 16))")
-    if words.mappings == 0 && !(unsafe page_has_type(words.page)) {
+    if words.isUnmapped && !(unsafe page_has_type(words.page)) {
       let raw = unsafe atomic_read(&words.page.pointee._mapcount)
       require(raw == -1, "CI16", words.frame, "unmapped with mapcount word \(raw)")
     }
@@ -116,6 +121,9 @@ extension MapAudit {
     let pins = unsafe Int(atomic_read(&folio.pointee._pincount))
     require(
       0...max(words.references, 0) ~= pins, "CI6", frame, "pins \(pins), R \(words.references)")
+    if map.kind == .fsdax && words.references == 0 && !isLegacy {
+      require(pins == 0, "CI24", frame, "idle folio with pin count \(pins)")
+    }
     checkTails(words, end: end)
     checkMapcounts(words, end: end)
     checkOwners(words)
@@ -128,12 +136,15 @@ extension MapAudit {
       let references = unsafe page_ref_count(tail)
       require(references == 0, "CI7", frame, "tail with R \(references)")
       require(unsafe page_head_word(tail) == head, "CI9", frame, "tail names another head")
-      // Pages 1 and 2 hold the head's counters in these words.
+      // Page 1 holds the head's slots in its private word, pages 1 and 2 counters and a list in
+      // their mapping words.
+      guard frame >= words.frame + 2 else { continue }
+      let owned = unsafe page_private_word(tail)
+      require(owned == 0, "CI10", frame, "private word \(owned) of a tail")
       guard frame >= words.frame + 3 else { continue }
       require(
         unsafe page_mapping_word(tail) == cfolio_tail_mapping(), "CI10", frame,
         "tail without its mark")
-      require(unsafe page_private_word(tail) == 0, "CI10", frame, "private word of a tail")
     }
   }
 
@@ -141,21 +152,36 @@ extension MapAudit {
     let (frame, folio) = unsafe (words.frame, words.folio)
     let entire = Int(unsafe folio_entire_mapcount(folio))
     let large = Int(unsafe folio_large_mapcount(folio))
-    let perPage = unsafe map.pgmap.pointee.rmap_mode.page_mapcount
-    require(entire >= 0 && large >= entire, "CI14", frame, "L \(large), EM \(entire)")
-    guard perPage else { return }
+    let counted = Int(unsafe atomic_read(&folio.pointee._nr_pages_mapped))
     var sum = 0
     var mapped = 0
+    var touched = 0
     for tail in frame..<end {
-      let count = Int(unsafe atomic_read(&pfn_to_page(tail).pointee._mapcount)) + 1
+      let page = unsafe pfn_to_page(tail)
+      // A typed page has no count in that word (CI65).
+      if unsafe page_has_type(page) { continue }
+      let count = Int(unsafe atomic_read(&page.pointee._mapcount)) + 1
       sum += count
       if count > 0 { mapped += 1 }
+      if count != 0 { touched += 1 }
     }
-    require(large == entire + sum, "CI12", frame, "L \(large), EM \(entire), pages \(sum)")
-    let counted = Int(unsafe atomic_read(&folio.pointee._nr_pages_mapped))
-    let expected = mapped + (entire > 0 ? Int(ENTIRELY_MAPPED) : 0)
-    require(counted == expected, "CI13", frame, "NM \(counted), expected \(expected)")
-    require(large > 0 || counted == 0, "CI16", frame, "unmapped with NM \(counted)")
+    if unsafe map.pgmap.pointee.rmap_mode.page_mapcount {
+      require(
+        entire >= 0 && large == entire + sum, "CI12", frame,
+        "L \(large), EM \(entire), pages \(sum)")
+      let expected = mapped + (entire > 0 ? Int(ENTIRELY_MAPPED) : 0)
+      require(counted == expected, "CI13", frame, "NM \(counted), expected \(expected)")
+    } else {
+      require(entire >= 0 && large >= entire, "CI14", frame, "L \(large), EM \(entire)")
+      require(
+        counted == 0 && touched == 0, "CI14", frame,
+        "NM \(counted) and \(touched) mapcount words in use without per-page counts")
+    }
+    if words.isUnmapped {
+      require(
+        large == 0 && entire == 0 && counted == 0 && touched == 0, "CI16", frame,
+        "unmapped with L \(large), EM \(entire), NM \(counted), \(touched) mapcount words in use")
+    }
   }
 
   private mutating func checkOwners(_ words: Words) {

@@ -108,7 +108,7 @@ struct MapAudit {
     }
   }
 
-  /// CI28, CI30: the map's own references are those of section 6.2.
+  /// CI26, CI28, CI30: the map's own references are those of section 6.2.
   mutating func checkMapReferences(openLookups: Int) {
     var budget = 1 + openLookups
     if unsafe map.pgmap.countsPages {
@@ -121,6 +121,13 @@ struct MapAudit {
     }
     let value = map.mapReferenceCount
     require(value == budget, "CI28", nil, "map references \(value), budget \(budget)")
+    if unsafe map.pgmap.countsPages {
+      let allocated = allocated
+      // Lookups that nobody told us of only add to the count, so this cannot be one of them.
+      require(
+        value - 1 - openLookups >= allocated, "CI26", nil,
+        "\(allocated) pages handed out, map references \(value): a page without its unit")
+    }
     let releases = unsafe atomic_read(&map.pgmap.pointee.releases)
     require(releases == 0, "CI30", nil, "release ran \(releases) times on a live map")
   }
