@@ -6,6 +6,7 @@
 
 import CFolio
 import FolioCore
+import Glibc
 import TestSupport
 import Testing
 
@@ -126,7 +127,8 @@ struct AuditTests {
 
   @Test("CI31: a live map that the registry does not name, a dead one that it does")
   func ci31() throws {
-    let map = try PageMap(.fsdax, pages: 512)
+    // Frames that no other test is given: for a moment the registry calls them free.
+    let map = try PageMap(.fsdax, pages: 512, .init(firstFrame: 1 << 28))
     let range = pfn_range(start: map.frames.lowerBound, end: map.frames.upperBound - 1)
     cfolio_pgmap_unregister(range)
     #expect(map.audit().contains { $0.invariant == "CI31" })
@@ -165,16 +167,43 @@ struct AuditTests {
     #expect(found.contains("CI65"))
   }
 
-  @Test("a million pages are audited in less than a second")
+  @Test("a million pages are audited in less than a second: fresh, used, in large folios")
   func size() throws {
+    // The audit is one thread that never blocks: on an idle machine this is its time on the clock.
+    // Whatever else runs can only add to it, so the best of five is the one to judge.
+    func best(_ map: PageMap) -> Double {
+      (0..<5).map { _ in
+        let start = threadSeconds()
+        #expect(map.audit().isEmpty)
+        return threadSeconds() - start
+      }.min()!
+    }
+    #if SANITIZED
+      let limit = 20.0
+    #else
+      let limit = 1.0
+    #endif
     let map = try PageMap(.fsdax, pages: 1 << 20)
     try map.startAuditing()
-    let clock = ContinuousClock()
-    let time = clock.measure { #expect(map.audit().isEmpty) }
-    #if SANITIZED
-      #expect(time < .seconds(20))
-    #else
-      #expect(time < .seconds(1))
-    #endif
+    let fresh = best(map)
+    #expect(fresh < limit)
+    for frame in map.frames {
+      let folio = unsafe map.folio(frame)
+      unsafe folio_ref_inc(folio)
+      unsafe folio_put(folio)
+    }
+    let used = best(map)
+    #expect(used < limit)
+    let large = try PageMap(.fsdax, pages: 1 << 20, .init(compoundOrder: 9))
+    try large.startAuditing()
+    let compound = best(large)
+    #expect(compound < limit)
+  }
+
+  /// Seconds that the calling thread has spent on a CPU.
+  private func threadSeconds() -> Double {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The parts of auditing that must be fast or happen inside a step: skipping pages that are as
- * after memremap, and the checks at the end of prep and split. The audit itself is in
+ * The parts of auditing that must be fast or happen inside a step: skipping pages that are idle
+ * with nothing to say about them, and the checks at the end of prep and split. The audit itself is in
  * FolioCore/Audit.
  */
 #include <folio/compound.h>
@@ -47,15 +47,21 @@ void cfolio_check_split(struct page *head, unsigned int order, const struct dev_
 	}
 }
 
-static bool ledger_untouched(const struct cfolio_ledger *ledger, unsigned long pfn)
+/* Nothing outstanding on an idle page, and each drop to idle did what it owed (CI22, CI23). */
+static bool ledger_settled(const struct cfolio_ledger *ledger, const struct dev_pagemap *pgmap,
+			   unsigned long pfn)
 {
 	if (!ledger)
 		return true;
 	const struct cfolio_ledger_entry *entry = &ledger->entries[pfn - ledger->start];
-	return atomic_read(&entry->references) == 0 && atomic_read(&entry->mappings) == 0 &&
-	       (atomic_read(&entry->frozen) & 1) == 0 && atomic_read(&entry->ones) == 0 &&
-	       atomic_read(&entry->zeroes) == 0 && atomic_read(&entry->frees) == 0 &&
-	       atomic_read(&entry->wakes) == 0;
+	int zeroes = atomic_read(&entry->zeroes);
+	if (atomic_read(&entry->references) != 0 || atomic_read(&entry->mappings) != 0 ||
+	    (atomic_read(&entry->frozen) & 1) != 0 || atomic_read(&entry->frees) != zeroes)
+		return false;
+	if (pgmap->type != MEMORY_DEVICE_FS_DAX)
+		return true;
+	int owed = pgmap->rules == FOLIO_RULES_LEGACY ? atomic_read(&entry->ones) : zeroes;
+	return atomic_read(&entry->wakes) == owed;
 }
 
 unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long pfn,
@@ -70,7 +76,7 @@ unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long p
 		    READ_ONCE(page->compound_head) != (unsigned long)pgmap ||
 		    READ_ONCE(page->mapping) != 0 || READ_ONCE(page->share) != 0 ||
 		    atomic_read(&page->_mapcount) != -1 || page_ref_count(page) != idle ||
-		    READ_ONCE(page->memcg_data) != 0 || !ledger_untouched(ledger, pfn))
+		    READ_ONCE(page->memcg_data) != 0 || !ledger_settled(ledger, pgmap, pfn))
 			return pfn;
 	}
 	return end;

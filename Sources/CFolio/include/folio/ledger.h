@@ -56,8 +56,9 @@ void cfolio_check_prepared(struct folio *folio, unsigned int order);
 void cfolio_check_split(struct page *head, unsigned int order, const struct dev_pagemap *pgmap);
 
 /**
- * The first frame in [pfn, end) that is not an idle order-0 page whose words and ledger are as
- * after memremap, or end: what an audit need not look at more closely. Context: quiescent.
+ * The first frame in [pfn, end) that is not an idle order-0 page whose words are as after memremap
+ * and whose ledger is settled, or end: what an audit need not look at more closely. Context:
+ * quiescent.
  */
 unsigned long cfolio_audit_next(const struct dev_pagemap *pgmap, unsigned long pfn,
 				unsigned long end);
