@@ -71,6 +71,43 @@ struct StepCheckTests {
     #expect(prepared == ["CI35"])
   }
 
+  // The page is moved to another head anywhere in try_get_folio(). Before its second look that is a
+  // retry; behind it nothing could do so but a broken prep or split (CI33).
+  @Test(
+    "CI37: a page that leaves its folio between the second look and the return",
+    .enabled(if: SingleStep.isSupported))
+  func ci37() throws {
+    let map = try PageMap(.fsdax, pages: 512, .init(compoundOrder: 3, strictTeardown: false))
+    try map.startAuditing()
+    let (head, other) = unsafe (
+      map.page(map.frames.lowerBound), map.page(map.frames.lowerBound + 4)
+    )
+    let folio = unsafe page_folio(head)
+    unsafe folio_ref_inc(folio)
+    var taken: UnsafeMutablePointer<CFolio.folio>?
+    var found: [(isHeld: Bool, names: [String])] = []
+    let runs = SingleStep.interleave(
+      places: 2000, stride: 6,
+      // From when the reference is taken: until then it is the retry, which C01 tests.
+      mayStep: { unsafe page_ref_count(head) == 2 },
+      prepare: { unsafe prep_compound_tail(head, 5) },
+      step: { unsafe prep_compound_tail(other, 1) },
+      check: { _ in
+        let names = Violation.takeRecorded(in: map.frames).map(\.invariant)
+        unsafe found.append((taken != nil, names))
+        if let taken = unsafe taken { unsafe folio_put(taken) }
+      },
+      body: { unsafe taken = try_get_folio(head + 5, 1) })
+    unsafe prep_compound_tail(head, 5)
+    unsafe folio_put(folio)
+    #expect(runs > 20 && runs < 2000)
+    #expect(found.contains { !$0.isHeld && $0.names.isEmpty }, "moved before the second look")
+    #expect(found.contains { $0.isHeld && $0.names.isEmpty }, "moved after the return")
+    #expect(found.contains { $0.isHeld && $0.names == ["CI37"] }, "moved in between")
+    #expect(found.allSatisfy { $0.names.isEmpty || ($0.isHeld && $0.names == ["CI37"]) })
+    #expect(map.audit().isEmpty)
+  }
+
   @Test("CI38: a reference taken through a freeze")
   func ci38() throws {
     let found = try unsafe recorded { _, folio in

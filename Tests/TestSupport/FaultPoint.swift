@@ -6,11 +6,12 @@
 
 import CFolio
 import Glibc
+import Synchronization
 
 /// The step of a test that runs at the first access to some 4 KiB of memory.
 ///
-/// Struct pages are 64 bytes: frames 64 apart are in different 4 KiB. One point at a time; tests
-/// that use it are serialised.
+/// Struct pages are 64 bytes: frames 64 apart are in different 4 KiB. One point at a time; others
+/// wait for it.
 public enum FaultPoint {
   /// Not under ThreadSanitizer: it carries an atomic operation out under a lock of its own, which
   /// the step would take again.
@@ -29,6 +30,9 @@ public enum FaultPoint {
     /// Stores and read-modify-writes, also those that will fail; loads pass.
     case write
   }
+
+  /// Held by the one that has a point.
+  private static let turn = Mutex(())
 
   private enum Phase {
     static let off: Int32 = 0
@@ -53,6 +57,12 @@ public enum FaultPoint {
   public static func run(
     at address: UnsafeRawPointer, on trigger: Trigger = .access, step: @escaping () -> Void,
     body: () -> Void
+  ) -> Bool {
+    turn.withLock { _ in unsafe runAlone(at: address, on: trigger, step: step, body: body) }
+  }
+
+  private static func runAlone(
+    at address: UnsafeRawPointer, on trigger: Trigger, step: @escaping () -> Void, body: () -> Void
   ) -> Bool {
     unsafe self.page = UInt(bitPattern: address) & ~4095
     unsafe self.step = step

@@ -6,11 +6,11 @@
 
 import CFolio
 import Glibc
+import Synchronization
 
 /// Runs code one instruction at a time.
 ///
-/// One use at a time; tests that use it are serialised. T2's step must not need a lock that T1
-/// holds at that point.
+/// One use at a time; others wait for it. T2's step must not need a lock that T1 holds at that point.
 public enum SingleStep {
   /// Whether the machine can. Not under a sanitizer: its own code would be stepped through as well.
   public static var isSupported: Bool {
@@ -20,6 +20,9 @@ public enum SingleStep {
       false
     #endif
   }
+
+  /// Held by the one that steps.
+  private static let turn = Mutex(())
 
   // Written by `run` on the stepped thread, read by the handler on the same thread. The first is no
   // Swift variable: the handler comes in the middle of the access that ends the stepping.
@@ -35,6 +38,10 @@ public enum SingleStep {
   /// Runs `body`; `visit` is called between any two of its instructions with their number so far,
   /// until it returns false. A few instructions before and after the body's own are visited too.
   public static func run(visit: @escaping (Int) -> Bool, body: () -> Void) {
+    turn.withLock { _ in runAlone(visit: visit, body: body) }
+  }
+
+  private static func runAlone(visit: @escaping (Int) -> Bool, body: () -> Void) {
     var previous = sigaction()
     var action = sigaction()
     action.sa_flags = SA_SIGINFO
