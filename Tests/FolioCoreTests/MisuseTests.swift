@@ -110,14 +110,45 @@ struct MisuseTests {
     expectStop(result, "CI32")
   }
 
-  @Test("CI26: a page in use handed out again; CI42: a fork test without its sequence")
-  func preconditions() async {
+  @Test("CI26: a private or coherent page in use handed out again, or given back")
+  func allocatedPages() async {
     let twice = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       let map = try PageMap(.devicePrivate, pages: 512)
       unsafe zone_device_page_init(map.page(map.frames.lowerBound))
       unsafe zone_device_page_init(map.page(map.frames.lowerBound))
     }
     expectStop(twice, "CI26")
+    let back = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.deviceCoherent, pages: 512)
+      unsafe zone_device_page_init(map.page(map.frames.lowerBound))
+      unsafe free_zone_device_folio(map.folio(map.frames.lowerBound))
+    }
+    expectStop(back, "CI26")
+  }
+
+  @Test("CI27: a pool page of P2PDMA in use handed out again, or given back")
+  func poolPages() async {
+    let twice = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.pciP2PDMA, pages: 512)
+      unsafe zone_device_page_init(map.page(map.frames.lowerBound))
+      unsafe zone_device_page_init(map.page(map.frames.lowerBound))
+    }
+    expectStop(twice, "CI27")
+    let back = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.pciP2PDMA, pages: 512)
+      unsafe zone_device_page_init(map.page(map.frames.lowerBound))
+      unsafe free_zone_device_folio(map.folio(map.frames.lowerBound))
+    }
+    expectStop(back, "CI27")
+    let legacy = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.pciP2PDMA, pages: 512, .init(rules: .legacy))
+      unsafe free_zone_device_folio(map.folio(map.frames.lowerBound))
+    }
+    expectStop(legacy, "CI27")
+  }
+
+  @Test("CI42: a fork test without its sequence")
+  func preconditions() async {
     let even = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       let map = try PageMap(.fsdax, pages: 512)
       _ = unsafe folio_needs_cow_for_dma(true, 2, map.folio(map.frames.lowerBound))

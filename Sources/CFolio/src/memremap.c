@@ -229,6 +229,14 @@ static void free_generic(struct dev_pagemap *pgmap, struct folio *folio)
 	folio_set_count(folio, 1);
 }
 
+/* A page goes home with R at 0: nobody can have raised it since the last put (CI26, CI27). */
+static void check_going_home(const struct dev_pagemap *pgmap, const struct folio *folio)
+{
+	FOLIO_BUG_ON(folio_ref_count(folio) != 0,
+		     pgmap->type == MEMORY_DEVICE_PCI_P2PDMA ? "CI27" : "CI26", &folio->page,
+		     "a page in use given back");
+}
+
 /*
  * A page that its driver handed out goes home: once page_free() has it, it may be out again, so
  * only the map is touched after, and only when the page held it.
@@ -236,6 +244,7 @@ static void free_generic(struct dev_pagemap *pgmap, struct folio *folio)
 static void free_to_driver(struct dev_pagemap *pgmap, struct folio *folio, int events)
 {
 	bool holds_map = pgmap->type != MEMORY_DEVICE_PCI_P2PDMA;
+	check_going_home(pgmap, folio);
 	WRITE_ONCE(folio->mapping, 0);
 	wake_idle_waiters(pgmap, folio, events);
 	if (!has_page_free(pgmap, folio))
@@ -258,6 +267,7 @@ static void free_legacy(struct dev_pagemap *pgmap, struct folio *folio, int even
 	}
 	if (!has_page_free(pgmap, folio))
 		return;
+	check_going_home(pgmap, folio);
 	WRITE_ONCE(folio->mapping, 0);
 	folio_set_count(folio, 1);
 	wake_idle_waiters(pgmap, folio, events);

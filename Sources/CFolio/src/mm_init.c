@@ -67,7 +67,9 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsig
 
 void cfolio_hand_out_page(struct page *page)
 {
-	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(page_pgmap(page)), "CI26", page,
+	const struct dev_pagemap *pgmap = page_pgmap(page);
+	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(pgmap),
+		     pgmap->type == MEMORY_DEVICE_PCI_P2PDMA ? "CI27" : "CI26", page,
 		     "a page in use handed out again");
 	set_page_count(page, 1);
 	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");

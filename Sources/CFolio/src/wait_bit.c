@@ -193,7 +193,10 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 			result = interrupted;
 			break;
 		}
-		in_time = sleep_unlocked(&sleeper, options, deadline);
+		/* A sleeper that was woken in time comes back true: ask the clock, or wakes without
+		 * end would keep it. */
+		in_time = sleep_unlocked(&sleeper, options, deadline) &&
+			  (!deadline || cfolio_clock_ns() < deadline);
 	}
 	finish_keyed(&entry);
 	if (unlikely(result < 0 && state == TASK_UNINTERRUPTIBLE))
