@@ -131,11 +131,11 @@ struct GetPutTests {
     let (owner, page) = try unsafe map(.fsdax, count: 5)
     defer { withExtendedLifetime(owner) {} }
     let folio = unsafe page_folio(page)
-    unsafe cfolio_set_zero_folios(nil, folio)
-    defer { cfolio_set_zero_folios(nil, nil) }
-    var batch = folio_batch()
-    unsafe _ = folio_batch_add(&batch, folio)
-    unsafe folios_put(&batch)
+    unsafe ZeroFolios.with(huge: folio) {
+      var batch = folio_batch()
+      unsafe _ = folio_batch_add(&batch, folio)
+      unsafe folios_put(&batch)
+    }
     #expect(unsafe page_ref_count(page) == 5)
   }
 

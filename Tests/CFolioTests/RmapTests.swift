@@ -132,13 +132,14 @@ struct RmapTests {
   @Test("zero folios are never counted")
   func zeroFolio() throws {
     let held = try SystemMemory.shared.allocate()
-    unsafe cfolio_set_zero_folios(pfn_to_page(held.frame), nil)
-    defer { cfolio_set_zero_folios(nil, nil) }
+    let folio = unsafe held.folio
     cfolio_warnings_quiet(true)
     defer { cfolio_warnings_quiet(false) }
-    unsafe folio_add_file_rmap_pte(held.folio, pfn_to_page(held.frame), 1)
-    #expect(unsafe folio_mapcount(held.folio) == 0)
-    #expect(unsafe folio_is_longterm_pinnable(held.folio))
+    unsafe ZeroFolios.with(page: folio_page(folio, 0)) {
+      unsafe folio_add_file_rmap_pte(folio, folio_page(folio, 0), 1)
+      #expect(unsafe folio_mapcount(folio) == 0)
+      #expect(unsafe folio_is_longterm_pinnable(folio))
+    }
   }
 
   @Test("anonymous pages: exclusive and maybe pinned cannot be shared or duplicated")

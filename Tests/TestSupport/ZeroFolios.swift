@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+
+// The permanent pages of the process, for one test at a time: suites run side by side.
+
+public import CFolio
+import Synchronization
+
+/// The zero page and the huge zero folio.
+public enum ZeroFolios {
+  private static let turn = Mutex(())
+
+  /// Runs `body` with these pages as the permanent ones; then there are none again.
+  public static func with(
+    page: UnsafeMutablePointer<page>? = nil, huge: UnsafeMutablePointer<folio>? = nil,
+    _ body: () -> Void
+  ) {
+    turn.withLock { _ in
+      unsafe cfolio_set_zero_folios(page, huge)
+      body()
+      cfolio_set_zero_folios(nil, nil)
+    }
+  }
+}
