@@ -95,12 +95,15 @@ struct PercpuRefTests {
   }
 
   @Test("allocation failure is reported and leaves nothing")
-  func noMemory() {
-    let ref = UnsafeMutablePointer<percpu_ref>.allocate(capacity: 1)
-    cfolio_fault_injection(1, 1)
-    defer { cfolio_fault_injection(0, 0) }
-    #expect(unsafe percpu_ref_init(ref, { _ in }) == -12)
-    unsafe ref.deallocate()
+  func noMemory() async {
+    // In a process of its own: all allocations of the process fail.
+    await #expect(processExitsWith: .success) {
+      let ref = UnsafeMutablePointer<percpu_ref>.allocate(capacity: 1)
+      cfolio_fault_injection(1, 1)
+      #expect(unsafe percpu_ref_init(ref, { _ in }) == -12)
+      cfolio_fault_injection(0, 0)
+      unsafe ref.deallocate()
+    }
   }
 
   @Test("a lookup finds the live map of a frame, and no map once it was killed")
