@@ -4,6 +4,8 @@
  */
 #include <peers/probes.h>
 
+#include <folio/events.h>
+
 #include <stdatomic.h>
 
 void folio_bench_probe_get_put(struct folio *folio)
@@ -51,4 +53,9 @@ bool folio_bench_probe_plain_try_get(struct page *page)
 	} while (!atomic_compare_exchange_strong_explicit(
 		counter(page), &old, old + 1, memory_order_acq_rel, memory_order_relaxed));
 	return true;
+}
+
+int folio_bench_waiters(void)
+{
+	return atomic_read(&cfolio_events) / FOLIO_EVENT_WAITER;
 }

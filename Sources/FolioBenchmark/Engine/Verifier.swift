@@ -38,7 +38,8 @@ public struct Verifier: Sendable {
   }
 }
 
-/// The counters of one folio as the spec's tables move them (core.md sections 3, 7 and 8).
+/// The counters of one folio as the spec's tables move them (core.md sections 3, 7 and 8), in a map
+/// that counts by page and by mm, and with no more than two mms at a time.
 public struct FolioModel: Equatable, Sendable {
   /// R.
   public var references: Int
@@ -48,6 +49,8 @@ public struct FolioModel: Equatable, Sendable {
   public var pageMappings: [Int: Int] = [:]
   /// Mappings of the whole folio (EM).
   public var entireMappings = 0
+  /// Mappings by the mm that owns them, large folios only; absent: none.
+  public var mappers: [mm_id_t: Int] = [:]
   /// PC, large folios only.
   public var pins = 0
   /// S.
@@ -61,10 +64,38 @@ public struct FolioModel: Equatable, Sendable {
   /// M.
   public var mappings: Int { pageMappings.values.reduce(entireMappings, +) }
 
+  /// NM: pages mapped one by one, and a mark that the whole is mapped.
+  var pagesMapped: Int {
+    pageMappings.values.count { $0 > 0 } + (entireMappings > 0 ? Int(ENTIRELY_MAPPED) : 0)
+  }
+
   public mutating func get(_ count: Int = 1) { references += count }
   public mutating func put(_ count: Int = 1) { references -= count }
-  public mutating func map(page: Int) { pageMappings[page, default: 0] += 1 }
-  public mutating func unmap(page: Int) { pageMappings[page, default: 0] -= 1 }
+
+  public mutating func map(page: Int, by mm: mm_id_t) {
+    pageMappings[page, default: 0] += 1
+    mappers[mm, default: 0] += 1
+  }
+
+  public mutating func unmap(page: Int, by mm: mm_id_t) {
+    pageMappings[page, default: 0] -= 1
+    leave(mm)
+  }
+
+  public mutating func mapEntirely(by mm: mm_id_t) {
+    entireMappings += 1
+    mappers[mm, default: 0] += 1
+  }
+
+  public mutating func unmapEntirely(by mm: mm_id_t) {
+    entireMappings -= 1
+    leave(mm)
+  }
+
+  private mutating func leave(_ mm: mm_id_t) {
+    let left = mappers[mm, default: 0] - 1
+    mappers[mm] = left == 0 ? nil : left
+  }
 
   /// Compares every counter of the folio, and of its tails, with the model.
   public func verify(
@@ -80,11 +111,37 @@ public struct FolioModel: Equatable, Sendable {
     verifier.expect(Int(unsafe folio_order(folio)), order, "\(what()): order")
     guard order > 0 else {
       verifier.expect(Int(unsafe folio_share(folio)), share, "\(what()): share")
+      let frame = unsafe page_to_pfn(head)
+      verifier.expect(
+        cfolio_frees_in_progress(frame, frame + 1), false, "\(what()): free path under way")
       return
     }
+    verifier.expect(Int(unsafe folio_nr_pages(folio)), 1 << order, "\(what()): pages")
     verifier.expect(Int(unsafe folio_entire_mapcount(folio)), entireMappings, "\(what()): EM")
     verifier.expect(Int(unsafe atomic_read(&folio.pointee._pincount)), pins, "\(what()): PC")
+    verifier.expect(
+      Int(unsafe atomic_read(&folio.pointee._nr_pages_mapped)), pagesMapped, "\(what()): NM")
+    unsafe verifySlots(folio, what(), &verifier)
     unsafe verifyTails(head, what(), &verifier)
+  }
+
+  /// Both slots, and whether the folio counts as mapped by more than one mm.
+  private func verifySlots(
+    _ folio: UnsafeMutablePointer<folio>, _ what: @autoclosure () -> String,
+    _ verifier: inout Verifier
+  ) {
+    let slots = unsafe folio_mm_slots(folio)
+    var found: [mm_id_t: Int] = [:]
+    for (id, count) in [(slots.id0, slots.count0), (slots.id1, slots.count1)] {
+      if id == 0 {
+        verifier.expect(Int(count) + 1, 0, "\(what()): mappings of an empty mm slot")
+      } else {
+        found[id, default: 0] += Int(count) + 1
+      }
+    }
+    verifier.expect(found, mappers, "\(what()): mappings by mm")
+    verifier.expect(slots.shared, mappers.count > 1, "\(what()): SHARED")
+    verifier.expect(slots.locked, false, "\(what()): mm slots locked")
   }
 
   private func verifyTails(

@@ -62,7 +62,7 @@ enum DeviceOperations {
     unsafe folio_ref_inc(folio)
     unsafe folio_add_file_rmap_pte(folio, device.base, 1)
     var mapped = FolioModel(references: 1)
-    mapped.map(page: 0)
+    mapped.map(page: 0, by: 1)
     let model = mapped
     let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], model, &$1) }
     return Trial(
@@ -178,12 +178,17 @@ enum DeviceOperations {
       ] + others,
       witness: { verifier in
         var model = idle
-        unsafe folio_add_file_rmap_pte(folio, target, 1)
-        model.map(page: page)
-        device.verify([0], model, &verifier)
-        unsafe folio_remove_rmap_pte(folio, target, 1)
-        model.unmap(page: page)
-        device.verify([0], model, &verifier)
+        // Two mms: the second one makes the folio shared, and its going makes it exclusive again.
+        for mm in 1...mm_id_t(2) {
+          unsafe folio_add_file_rmap_pte(folio, target, mm)
+          model.map(page: page, by: mm)
+          device.verify([0], model, &verifier)
+        }
+        for mm in 1...mm_id_t(2) {
+          unsafe folio_remove_rmap_pte(folio, target, mm)
+          model.unmap(page: page, by: mm)
+          device.verify([0], model, &verifier)
+        }
       },
       close: { device.close(idle, &$0) })
   }
@@ -213,11 +218,16 @@ enum DeviceOperations {
       ],
       witness: { verifier in
         var model = idle
-        unsafe folio_add_file_rmap_pmd(folio, 1)
-        model.entireMappings = 1
-        device.verify([0], model, &verifier)
-        unsafe folio_remove_rmap_pmd(folio, 1)
-        device.verify([0], idle, &verifier)
+        for mm in 1...mm_id_t(2) {
+          unsafe folio_add_file_rmap_pmd(folio, mm)
+          model.mapEntirely(by: mm)
+          device.verify([0], model, &verifier)
+        }
+        for mm in 1...mm_id_t(2) {
+          unsafe folio_remove_rmap_pmd(folio, mm)
+          model.unmapEntirely(by: mm)
+          device.verify([0], model, &verifier)
+        }
       },
       close: { device.close(idle, &$0) })
   }

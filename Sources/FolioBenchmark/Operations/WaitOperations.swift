@@ -22,6 +22,12 @@ enum WaitOperations {
     deinit { unsafe cfolio_free(pointer) }
 
     var value: Int { Int(unsafe atomic_read(pointer)) }
+
+    /// The word, and that no waiter is left in the event word.
+    func verify(_ expected: Int, _ verifier: inout Verifier) {
+      verifier.expect(value, expected, "word")
+      verifier.expect(folio_bench_waiters(), 0, "waiters in the event word")
+    }
   }
 
   private static let wakeNobody = BenchmarkOperation(
@@ -35,7 +41,7 @@ enum WaitOperations {
         Side(
           "folio",
           loop: Loop { _, _, count in unsafe Loops.wakeNobody(word.pointer, count) },
-          verify: { $1.expect(word.value, 0, "word") }),
+          verify: { word.verify(0, &$1) }),
         Side(
           Peer.conditionVariable,
           loop: Loop { _, _, count in
@@ -119,9 +125,7 @@ enum WaitOperations {
         Side(
           "folio",
           loop: Loop { thread, _, count in unsafe play(word.pointer, thread, count) },
-          verify: { progress, verifier in
-            verifier.expect(word.value, progress.total, "turns taken")
-          }),
+          verify: { progress, verifier in word.verify(progress.total, &verifier) }),
         try unsafe peerSide(Peer.conditionVariable) { unsafe waits_condition_play($0, $1, $2) },
         try unsafe peerSide(Peer.futex) { unsafe waits_futex_play($0, $1, $2) },
       ])
