@@ -65,104 +65,105 @@ static __attribute__((cold, noinline)) void end_of_life(struct c11_counters *cou
 	atomic_fetch_add(&counters->reached_zero, 1);
 }
 
-static size_t try_get_put_one(struct c11_counters *counters, atomic_int *value, size_t n)
+/* One operation on one counter; true when it did what it should. */
+typedef bool step_t(struct c11_counters *counters, atomic_int *value);
+
+/* Inlined with its step: the loop is as if it were written out. */
+static inline __attribute__((always_inline)) size_t
+walk(struct c11_counters *counters, size_t mask, size_t start, size_t n, step_t *step)
 {
-	size_t got = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!inc_not_zero(value))
-			continue;
-		got++;
-		if (__builtin_expect(dec_and_test(value), 0))
-			end_of_life(counters);
+	struct counter *counter = counters->counter;
+	size_t done = 0;
+	if (mask == 0) {
+		for (size_t i = 0; i < n; i++)
+			done += step(counters, &counter->value);
+		return done;
 	}
-	return got;
+	for (size_t i = 0; i < n; i++)
+		done += step(counters, &counter[walk_index(start + i, mask)].value);
+	return done;
 }
 
-static void get_put_one(struct c11_counters *counters, atomic_int *value, size_t n)
+static inline bool try_get_put(struct c11_counters *counters, atomic_int *value)
 {
-	for (size_t i = 0; i < n; i++) {
-		atomic_fetch_add_explicit(value, 1, memory_order_relaxed);
-		if (__builtin_expect(dec_and_test(value), 0))
-			end_of_life(counters);
-	}
+	if (!inc_not_zero(value))
+		return false;
+	if (__builtin_expect(dec_and_test(value), 0))
+		end_of_life(counters);
+	return true;
 }
 
 size_t c11_try_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n)
 {
-	struct counter *counter = counters->counter;
-	size_t got = 0;
-	if (mask == 0)
-		return try_get_put_one(counters, &counter->value, n);
-	for (size_t i = 0; i < n; i++) {
-		atomic_int *value = &counter[walk_index(start + i, mask)].value;
-		if (!inc_not_zero(value))
-			continue;
-		got++;
-		if (__builtin_expect(dec_and_test(value), 0))
-			end_of_life(counters);
-	}
-	return got;
+	return walk(counters, mask, start, n, try_get_put);
 }
 
-void c11_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n)
+static inline bool get_put(struct c11_counters *counters, atomic_int *value)
 {
-	struct counter *counter = counters->counter;
-	if (mask == 0) {
-		get_put_one(counters, &counter->value, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		atomic_int *value = &counter[walk_index(start + i, mask)].value;
-		atomic_fetch_add_explicit(value, 1, memory_order_relaxed);
-		if (__builtin_expect(dec_and_test(value), 0))
-			end_of_life(counters);
-	}
+	atomic_fetch_add_explicit(value, 1, memory_order_relaxed);
+	if (__builtin_expect(dec_and_test(value), 0))
+		end_of_life(counters);
+	return true;
 }
 
-size_t c11_freeze_unfreeze(struct c11_counters *counters, size_t n)
+size_t c11_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n)
 {
-	atomic_int *value = &counters->counter[0].value;
-	size_t frozen = 0;
-	for (size_t i = 0; i < n; i++) {
-		int expected = 1;
-		if (!atomic_compare_exchange_strong_explicit(
-			    value, &expected, 0, memory_order_acq_rel, memory_order_relaxed))
-			continue;
-		frozen++;
-		atomic_store_explicit(value, 1, memory_order_release);
-	}
-	return frozen;
+	return walk(counters, mask, start, n, get_put);
 }
 
-void c11_map_unmap(struct c11_counters *counters, size_t n)
+static inline bool freeze_unfreeze(struct c11_counters *counters, atomic_int *value)
 {
-	atomic_int *value = &counters->counter[0].value;
-	for (size_t i = 0; i < n; i++) {
-		if (atomic_fetch_add_explicit(value, 1, memory_order_acq_rel) != -1)
-			end_of_life(counters);
-		if (atomic_fetch_sub_explicit(value, 1, memory_order_acq_rel) != 0)
-			end_of_life(counters);
-	}
+	(void)counters;
+	int expected = 1;
+	if (!atomic_compare_exchange_strong_explicit(value, &expected, 0, memory_order_acq_rel,
+						     memory_order_relaxed))
+		return false;
+	atomic_store_explicit(value, 1, memory_order_release);
+	return true;
 }
 
-size_t c11_arm_put(struct c11_counters *counters, size_t n)
+size_t c11_freeze_unfreeze(struct c11_counters *counters, size_t mask, size_t start, size_t n)
 {
-	atomic_int *value = &counters->counter[0].value;
-	size_t zeroes = 0;
-	for (size_t i = 0; i < n; i++) {
-		atomic_store_explicit(value, 1, memory_order_relaxed);
-		zeroes += dec_and_test(value);
-	}
-	return zeroes;
+	return walk(counters, mask, start, n, freeze_unfreeze);
 }
 
-void c11_plain_up_down(struct c11_counters *counters, size_t n)
+static inline bool map_unmap(struct c11_counters *counters, atomic_int *value)
 {
-	atomic_int *value = &counters->counter[0].value;
-	for (size_t i = 0; i < n; i++) {
-		int now = atomic_load_explicit(value, memory_order_relaxed);
-		atomic_store_explicit(value, now + 1, memory_order_relaxed);
-		now = atomic_load_explicit(value, memory_order_relaxed);
-		atomic_store_explicit(value, now - 1, memory_order_relaxed);
-	}
+	if (atomic_fetch_add_explicit(value, 1, memory_order_acq_rel) != -1)
+		end_of_life(counters);
+	if (atomic_fetch_sub_explicit(value, 1, memory_order_acq_rel) != 0)
+		end_of_life(counters);
+	return true;
+}
+
+size_t c11_map_unmap(struct c11_counters *counters, size_t mask, size_t start, size_t n)
+{
+	return walk(counters, mask, start, n, map_unmap);
+}
+
+static inline bool arm_put(struct c11_counters *counters, atomic_int *value)
+{
+	(void)counters;
+	atomic_store_explicit(value, 1, memory_order_relaxed);
+	return dec_and_test(value);
+}
+
+size_t c11_arm_put(struct c11_counters *counters, size_t mask, size_t start, size_t n)
+{
+	return walk(counters, mask, start, n, arm_put);
+}
+
+static inline bool plain_up_down(struct c11_counters *counters, atomic_int *value)
+{
+	(void)counters;
+	int now = atomic_load_explicit(value, memory_order_relaxed);
+	atomic_store_explicit(value, now + 1, memory_order_relaxed);
+	now = atomic_load_explicit(value, memory_order_relaxed);
+	atomic_store_explicit(value, now - 1, memory_order_relaxed);
+	return true;
+}
+
+size_t c11_plain_up_down(struct c11_counters *counters, size_t mask, size_t start, size_t n)
+{
+	return walk(counters, mask, start, n, plain_up_down);
 }

@@ -3,6 +3,8 @@
  * See peers/device.h. The calls that the library makes out of line are out of line here too, so
  * that the difference in time is the test that was left out.
  */
+#include "walk.h"
+
 #include <peers/device.h>
 #include <peers/harness.h>
 
@@ -11,7 +13,7 @@
 static inline struct dev_pagemap *pgmap_of(const struct folio *folio)
 {
 	unsigned long word = READ_ONCE(folio->pgmap);
-	return word & 1 ? NULL : (struct dev_pagemap *)word;
+	return likely(word && !(word & 1)) ? (struct dev_pagemap *)word : NULL;
 }
 
 static __attribute__((noinline)) void end_life(struct folio *folio)
@@ -87,24 +89,34 @@ static __attribute__((cold, noinline)) void put_slow(struct folio *folio, int re
 	put_zero(folio);
 }
 
-void device_arm_put_no_wake_test(struct folio *folio, size_t n)
+static inline bool arm_put_no_wake_test(struct page *page)
 {
-	for (size_t i = 0; i < n; i++) {
-		folio_ref_inc(folio);
-		int result = page_ref_put_return(&folio->page, 1);
-		if (unlikely(result <= 0))
-			put_slow(folio, result);
-	}
+	struct folio *folio = (struct folio *)page;
+	folio_ref_inc(folio);
+	int result = page_ref_put_return(page, 1);
+	if (unlikely(result <= 0))
+		put_slow(folio, result);
+	return true;
 }
 
-void device_unpin_no_event_test(struct folio *folio, size_t n)
+size_t device_arm_put_no_wake_test(struct page *pages, size_t mask, size_t start, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		folio_get(folio);
-		int result = atomic_sub_return(1, &folio->page._refcount);
-		if (unlikely(result <= 0))
-			put_slow(folio, result);
-	}
+	return walk(pages, mask, start, n, arm_put_no_wake_test);
+}
+
+static inline bool unpin_no_event_test(struct page *page)
+{
+	struct folio *folio = (struct folio *)page;
+	folio_get(folio);
+	int result = atomic_sub_return(1, &page->_refcount);
+	if (unlikely(result <= 0))
+		put_slow(folio, result);
+	return true;
+}
+
+size_t device_unpin_no_event_test(struct page *pages, size_t mask, size_t start, size_t n)
+{
+	return walk(pages, mask, start, n, unpin_no_event_test);
 }
 
 static __attribute__((noinline)) void plain_prep(struct page *head, unsigned int order)
@@ -128,13 +140,16 @@ static __attribute__((noinline)) void plain_split(struct page *head, unsigned in
 	}
 }
 
-void device_plain_prep_split(struct page *head, unsigned int order, size_t n)
+size_t device_plain_prep_split(struct page *pages, unsigned int order, size_t mask, size_t start,
+			       size_t n)
 {
-	unsigned long pgmap = READ_ONCE(head->compound_head);
+	unsigned long pgmap = READ_ONCE(pages->compound_head);
 	for (size_t i = 0; i < n; i++) {
+		struct page *head = pages + (walk_index(start + i, mask) << order);
 		plain_prep(head, order);
 		plain_split(head, order, pgmap);
 	}
+	return n;
 }
 
 size_t device_plain_map_unmap(size_t pages, size_t n)

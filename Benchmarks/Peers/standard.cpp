@@ -68,18 +68,20 @@ struct standard_map {
 	std::shared_mutex lock;
 	uint64_t first = 0;
 	uint64_t count = 0;
+	uint64_t stride = 1;
 };
 
-struct standard_map *standard_map_create(uint64_t first, uint64_t count)
+struct standard_map *standard_map_create(uint64_t first, uint64_t count, uint64_t stride)
 {
 	try {
 		auto map = std::make_unique<standard_map>();
 		map->first = first;
 		map->count = count;
+		map->stride = stride;
 		map->descriptors.resize(count, descriptor{0, owner_word, {}});
 		map->entries.reserve(count);
 		for (uint64_t i = 0; i < count; i++)
-			map->entries.emplace(first + i, &map->descriptors[i]);
+			map->entries.emplace(first + i * stride, &map->descriptors[i]);
 		return map.release();
 	} catch (const std::bad_alloc &) {
 		return nullptr;
@@ -102,7 +104,8 @@ size_t standard_map_random(struct standard_map *map, bool follow, uint64_t seed,
 {
 	size_t hits = 0;
 	for (size_t i = 0; i < n; i++)
-		hits += lookup(map, follow, map->first + scale_key(next_key(&seed), map->count));
+		hits += lookup(map, follow,
+			       map->first + scale_key(next_key(&seed), map->count) * map->stride);
 	return hits;
 }
 
@@ -111,7 +114,7 @@ size_t standard_map_sequential(struct standard_map *map, uint64_t start, size_t 
 	size_t hits = 0;
 	uint64_t index = start % map->count;
 	for (size_t i = 0; i < n; i++) {
-		hits += lookup(map, true, map->first + index);
+		hits += lookup(map, true, map->first + index * map->stride);
 		if (++index == map->count)
 			index = 0;
 	}

@@ -1,150 +1,144 @@
 // SPDX-License-Identifier: MIT
 /* See peers/twins.h. */
-#include <peers/atomics.h>
+#include "walk.h"
+
 #include <peers/twins.h>
 
 #include <folio/idle.h>
 
-static struct folio *walk_folio(struct page *pages, size_t mask, size_t i)
+static inline bool try_get_put(struct page *page)
 {
-	return (struct folio *)(pages + walk_index(i, mask));
-}
-
-static size_t try_get_put_one(struct folio *folio, size_t n)
-{
-	size_t got = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!folio_try_get(folio))
-			continue;
-		got++;
-		folio_put(folio);
-	}
-	return got;
-}
-
-static void get_put_one(struct folio *folio, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		folio_get(folio);
-		folio_put(folio);
-	}
+	struct folio *folio = (struct folio *)page;
+	if (!folio_try_get(folio))
+		return false;
+	folio_put(folio);
+	return true;
 }
 
 size_t twin_try_get_put(struct page *pages, size_t mask, size_t start, size_t n)
 {
-	size_t got = 0;
-	if (mask == 0)
-		return try_get_put_one((struct folio *)pages, n);
-	for (size_t i = 0; i < n; i++) {
-		struct folio *folio = walk_folio(pages, mask, start + i);
-		if (!folio_try_get(folio))
-			continue;
-		got++;
-		folio_put(folio);
-	}
-	return got;
+	return walk(pages, mask, start, n, try_get_put);
 }
 
-void twin_get_put(struct page *pages, size_t mask, size_t start, size_t n)
+static inline bool get_put(struct page *page)
 {
-	if (mask == 0) {
-		get_put_one((struct folio *)pages, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct folio *folio = walk_folio(pages, mask, start + i);
-		folio_get(folio);
-		folio_put(folio);
-	}
+	folio_get((struct folio *)page);
+	folio_put((struct folio *)page);
+	return true;
 }
 
-void twin_get_page_put_page(struct page *page, size_t n)
+size_t twin_get_put(struct page *pages, size_t mask, size_t start, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		get_page(page);
-		put_page(page);
-	}
+	return walk(pages, mask, start, n, get_put);
 }
 
-size_t twin_freeze_unfreeze(struct folio *folio, int count, size_t n)
+static inline bool get_page_put_page(struct page *page)
 {
-	size_t frozen = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!folio_ref_freeze(folio, count))
-			continue;
-		frozen++;
-		folio_ref_unfreeze(folio, count);
-	}
-	return frozen;
+	get_page(page);
+	put_page(page);
+	return true;
 }
 
-size_t twin_try_get_folio_put(struct page *page, size_t n)
+size_t twin_get_page_put_page(struct page *pages, size_t mask, size_t start, size_t n)
 {
-	size_t got = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct folio *folio = try_get_folio(page, 1);
-		if (!folio)
-			continue;
-		got++;
-		folio_put(folio);
-	}
-	return got;
+	return walk(pages, mask, start, n, get_page_put_page);
 }
 
-void twin_batch_put(struct page *pages, size_t n)
+static inline bool freeze_unfreeze(struct page *page)
+{
+	if (!page_ref_freeze(page, 1))
+		return false;
+	page_ref_unfreeze(page, 1);
+	return true;
+}
+
+size_t twin_freeze_unfreeze(struct page *pages, size_t mask, size_t start, size_t n)
+{
+	return walk(pages, mask, start, n, freeze_unfreeze);
+}
+
+static inline bool try_get_folio_put(struct page *page)
+{
+	struct folio *folio = try_get_folio(page, 1);
+	if (!folio)
+		return false;
+	folio_put(folio);
+	return true;
+}
+
+size_t twin_try_get_folio_put(struct page *pages, size_t mask, size_t start, size_t n)
+{
+	return walk(pages, mask, start, n, try_get_folio_put);
+}
+
+static inline struct folio *batch_folio(struct page *pages, size_t mask, size_t i)
+{
+	return (struct folio *)(pages + walk_index(i, mask));
+}
+
+size_t twin_batch_put(struct page *pages, size_t mask, size_t start, size_t n)
 {
 	struct folio_batch batch;
 	folio_batch_init(&batch);
 	for (size_t done = 0; done < n; done += PAGEVEC_SIZE) {
 		for (size_t i = 0; i < PAGEVEC_SIZE; i++) {
-			struct folio *folio = (struct folio *)(pages + i);
+			struct folio *folio = batch_folio(pages, mask, start + done + i);
 			folio_get(folio);
 			(void)folio_batch_add(&batch, folio);
 		}
 		folios_put(&batch);
 	}
+	return n;
 }
 
-void twin_single_put(struct page *pages, size_t n)
+size_t twin_single_put(struct page *pages, size_t mask, size_t start, size_t n)
 {
-	for (size_t done = 0; done < n; done += PAGEVEC_SIZE) {
+	for (size_t done = start; done < start + n; done += PAGEVEC_SIZE) {
 		for (size_t i = 0; i < PAGEVEC_SIZE; i++)
-			folio_get((struct folio *)(pages + i));
+			folio_get(batch_folio(pages, mask, done + i));
 		for (size_t i = 0; i < PAGEVEC_SIZE; i++)
-			folio_put((struct folio *)(pages + i));
+			folio_put(batch_folio(pages, mask, done + i));
 	}
+	return n;
 }
 
-void twin_rmap_pte(struct folio *folio, struct page *page, mm_id_t mm, size_t n)
+size_t twin_rmap_pte(struct page *pages, size_t mask, size_t start, size_t n, mm_id_t mm)
 {
 	for (size_t i = 0; i < n; i++) {
+		struct page *page = pages + walk_index(start + i, mask);
+		struct folio *folio = page_folio(page);
 		folio_add_file_rmap_pte(folio, page, mm);
 		folio_remove_rmap_pte(folio, page, mm);
 	}
+	return n;
 }
 
-void twin_rmap_pmd(struct folio *folio, mm_id_t mm, size_t n)
+size_t twin_rmap_pmd(struct folio *folio, mm_id_t mm, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		folio_add_file_rmap_pmd(folio, mm);
 		folio_remove_rmap_pmd(folio, mm);
 	}
+	return n;
 }
 
-void twin_prep_split(struct page *head, unsigned int order, size_t n)
+size_t twin_prep_split(struct page *pages, unsigned int order, size_t mask, size_t start, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		struct page *head = pages + (walk_index(start + i, mask) << order);
 		prep_compound_page(head, order);
 		folio_split_to_order_0((struct folio *)head);
 	}
+	return n;
 }
 
-void twin_percpu_get_put(struct percpu_ref *ref, size_t n)
+size_t twin_percpu_get_put(struct percpu_ref *ref, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		percpu_ref_get(ref);
 		percpu_ref_put(ref);
 	}
+	return n;
 }
 
 size_t twin_pgmap_get_put(unsigned long pfn, size_t n)
@@ -158,18 +152,27 @@ size_t twin_pgmap_get_put(unsigned long pfn, size_t n)
 	return got;
 }
 
-void twin_arm_put(struct folio *folio, size_t n)
+static inline bool arm_put(struct page *page)
 {
-	for (size_t i = 0; i < n; i++) {
-		folio_ref_inc(folio);
-		folio_put(folio);
-	}
+	folio_ref_inc((struct folio *)page);
+	folio_put((struct folio *)page);
+	return true;
 }
 
-void twin_share_up_down(struct folio *folio, size_t n)
+size_t twin_arm_put(struct page *pages, size_t mask, size_t start, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		folio_set_share(folio, folio_share(folio) + 1);
-		folio_set_share(folio, folio_share(folio) - 1);
-	}
+	return walk(pages, mask, start, n, arm_put);
+}
+
+static inline bool share_up_down(struct page *page)
+{
+	struct folio *folio = (struct folio *)page;
+	folio_set_share(folio, folio_share(folio) + 1);
+	folio_set_share(folio, folio_share(folio) - 1);
+	return true;
+}
+
+size_t twin_share_up_down(struct page *pages, size_t mask, size_t start, size_t n)
+{
+	return walk(pages, mask, start, n, share_up_down);
 }

@@ -15,7 +15,7 @@ struct RunCommand: ParsableCommand {
         folio-bench run --json run.json --plot charts
       """)
 
-  @Flag(help: "Short batches and small devices: less than a minute.")
+  @Flag(help: "Short batches, devices of up to 2^22 pages: less than a minute.")
   var quick = false
 
   @Option(help: ArgumentHelp("Only operations whose name has a match.", valueName: "RE"))

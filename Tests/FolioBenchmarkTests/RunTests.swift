@@ -3,17 +3,19 @@
 // The engine, end to end and in little: what a broken operation does to the exit status, what the
 // table ends with, filters, skips, interrupts.
 
+import BenchmarkPeers
 import CFolio
-import FolioBenchmark
 import FolioCore
 import Foundation
 import Testing
+
+@testable import FolioBenchmark
 
 /// Serialised: runs pin threads to CPUs and share the interrupt flag.
 @Suite(.serialized) struct RunTests {
   /// A trial on one idle page that takes `count` references and gives `count - missing` back.
   private static func operation(_ name: String, missing: Int) -> BenchmarkOperation {
-    BenchmarkOperation(name, "for a test", threads: [1]) { _ throws(Refusal) in
+    BenchmarkOperation(name, "for a test", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
       let map: PageMap
       do { map = try PageMap(.generic, pages: 1) } catch { throw Refusal("\(error)") }
       let frame = map.frames.lowerBound
@@ -86,7 +88,7 @@ import Testing
 
   @Test("a loop that does less than it was asked for is caught, though no counter is wrong")
   func idleLoop() throws {
-    let lazy = BenchmarkOperation("lazy", "does nothing", threads: [1]) { _ throws(Refusal) in
+    let lazy = BenchmarkOperation("lazy", "does nothing", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
       Trial(pages: 1, sides: [Side("folio", loop: Loop { _, _, count in count - 1 })])
     }
     #expect(try run([lazy]).status == .failed)
@@ -110,7 +112,7 @@ import Testing
 
   @Test("a peer that cannot run here gives no ratio and its reason, and fails nothing")
   func refusedPeer() throws {
-    let operation = BenchmarkOperation("r", "x", threads: [1]) { _ throws(Refusal) in
+    let operation = BenchmarkOperation("r", "x", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
       Trial(
         pages: 1,
         sides: [
@@ -132,7 +134,7 @@ import Testing
 
   @Test("a trial that cannot be made is skipped with a line")
   func refusedTrial() throws {
-    let refused = BenchmarkOperation("none", "x", threads: [1]) { _ throws(Refusal) in
+    let refused = BenchmarkOperation("none", "x", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
       throw Refusal("no such device")
     }
     let outcome = try run([refused, Self.operation("sound", missing: 0)])
@@ -149,7 +151,7 @@ import Testing
 
   @Test("a device that does not fit into memory is skipped with a line")
   func memory() throws {
-    let scaled = BenchmarkOperation("scaled", "x", threads: [1], isScaled: true) {
+    let scaled = BenchmarkOperation("scaled", "x", threads: [1], warmOnly: "a test", isScaled: true) {
       configuration throws(Refusal) in
       let pages = configuration.devicePages ?? 0
       return Trial(
@@ -172,7 +174,7 @@ import Testing
   @Test("an interrupt ends the run with what was measured and status 130")
   func interrupt() throws {
     defer { BenchmarkTool.clearInterrupt() }
-    let interrupting = BenchmarkOperation("last", "x", threads: [1]) { _ throws(Refusal) in
+    let interrupting = BenchmarkOperation("last", "x", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
       BenchmarkTool.interrupt()
       throw Refusal("interrupted")
     }
@@ -217,33 +219,82 @@ import Testing
     #expect(names.allSatisfy { $0.wholeMatch(of: /[A-Za-z0-9_.+-]+/) != nil })
   }
 
-  @Test("the list shows every operation and its peers")
+  @Test("the list shows every operation, its peers, and why it is not measured cold")
   func list() {
     let text = Catalog.listing()
     for operation in Catalog.operations {
       #expect(text.contains("\(operation.name)\n"))
       #expect(operation.peers.allSatisfy { text.contains($0) })
+      guard let reason = operation.warmOnly else { continue }
+      #expect(reason.count > 10 && text.contains("not cold: \(reason)"))
     }
   }
 
-  @Test("each operation of the catalog has the peers that it lists and passes its own checks")
-  func catalog() throws {
-    // Large devices and slow peers are for `run`; the rest is quick even in a debug build.
+  @Test("every operation whose counters can miss the cache is measured cold too")
+  func coldVariants() {
+    let warmOnly: Set = [
+      Name.readSection, Name.pageLookupSequential, Name.pagemapGet, Name.percpuGet,
+      Name.percpuKill, Name.rmapEntire, Name.remap, Name.wakeNobody, Name.handOff,
+      Name.deferredFree, Name.deviceWalk, Name.metadata, Name.getPutInstructions,
+      Name.tryGetInstructions,
+    ]
+    #expect(Set(Catalog.operations.filter { $0.warmOnly != nil }.map(\.name)) == warmOnly)
+    #expect(
+      Catalog.operations.allSatisfy { $0.states.contains(.cold) == ($0.warmOnly == nil) })
+  }
+
+  @Test("a quick run covers the device sizes that gate G9 speaks of")
+  func quickSizes() {
+    #expect(BenchmarkRun.quickOrders.min() == 10)
+    #expect(BenchmarkRun.quickOrders.max() == 22)
+  }
+
+  @Test(
+    "each operation has the peers that it lists, and passes its own checks warm and cold",
+    arguments: CacheState.allCases)
+  func catalog(_ state: CacheState) throws {
+    // Fixed large devices and slow peers are for `run`; the rest is quick even in a debug build.
     let slow: Set = [
       Name.pageLookupRandom, Name.pageLookupSequential, Name.arrayLoad, Name.deferredFree,
-      Name.getPutInstructions, Name.tryGetInstructions,
     ]
-    for operation in Catalog.operations where !slow.contains(operation.name) {
+    for operation in Catalog.operations where operation.states.contains(state) {
+      if state == .warm && slow.contains(operation.name) { continue }
       guard case .timed(let make) = operation.kind else { continue }
       let threads = operation.threads?.min() ?? 1
       let trial = try make(
-        Configuration(threads: threads, state: .warm, devicePages: 1024, isQuick: true))
-      #expect(trial.sides.dropFirst().map(\.name) == operation.peers, "\(operation.name)")
+        Configuration(threads: threads, state: state, devicePages: 4096, isQuick: true))
+      let peers = trial.sides.dropFirst().map(\.name)
       #expect(trial.sides.first?.name == "folio")
+      // A peer with one word of its own has nothing to walk over.
+      if state == .warm { #expect(peers == operation.peers, "\(operation.name)") }
+      #expect(peers.allSatisfy { operation.peers.contains($0) }, "\(operation.name)")
+      #expect(!peers.isEmpty || operation.isScaled, "\(operation.name)")
       var verifier = Verifier()
       trial.witness(&verifier)
+      for side in trial.sides where !trial.isCoupled {
+        guard case .success(let loop) = side.loop else { continue }
+        let count = 10 * side.granularity
+        #expect(loop.body(0, 0, count) == count, "\(operation.name), \(side.name)")
+        side.verify(IterationCounts(iterations: [count]), &verifier)
+      }
       trial.close(&verifier)
       #expect(verifier.failures == [], "\(operation.name)")
     }
+  }
+
+  @Test("a walk is compared with the model on exactly the pages that it touched")
+  func walkCheck() throws {
+    let device = try Device(.generic, pages: 64)
+    let check = WalkCheck(device, mask: 63, FolioModel(references: 1))
+    let touched = Int(walk_index(3, 63))
+    unsafe folio_get(device.folio(touched))
+    var verifier = Verifier()
+    check.verify(IterationCounts(iterations: [3]), &verifier)
+    #expect(verifier.failures == [])
+    check.verify(IterationCounts(iterations: [4]), &verifier)
+    #expect(verifier.failures == ["page \(touched): R is 2, the model says 1"])
+    unsafe folio_put(device.folio(touched))
+    device.close(FolioModel(references: 1), &verifier)
+    #expect(verifier.failureCount == 1)
   }
 }

@@ -144,6 +144,8 @@ public struct BenchmarkOperation: Sendable {
   /// Thread counts that make sense; nil: any.
   public let threads: Set<Int>?
   public let states: [CacheState]
+  /// Why there is no cold variant; nil when there is one.
+  public let warmOnly: String?
   /// Device sizes that it is run over, or nil when it chooses its own.
   public let isScaled: Bool
   /// Names of the peers, for `list`.
@@ -151,14 +153,15 @@ public struct BenchmarkOperation: Sendable {
   public let kind: Kind
 
   public init(
-    _ name: String, _ summary: String, threads: Set<Int>? = nil, states: [CacheState] = [.warm],
+    _ name: String, _ summary: String, threads: Set<Int>? = nil, warmOnly: String? = nil,
     isScaled: Bool = false, peers: [String] = [],
     trial: @escaping @Sendable (Configuration) throws(Refusal) -> Trial
   ) {
     self.name = name
     self.summary = summary
     self.threads = threads
-    self.states = states
+    states = warmOnly == nil ? [.warm, .cold] : [.warm]
+    self.warmOnly = warmOnly
     self.isScaled = isScaled
     self.peers = peers
     kind = .timed(trial)
@@ -172,6 +175,7 @@ public struct BenchmarkOperation: Sendable {
     self.summary = summary
     threads = [1]
     states = [.warm]
+    warmOnly = "nothing is timed"
     self.isScaled = isScaled
     self.peers = peers
     kind = .measured(value)

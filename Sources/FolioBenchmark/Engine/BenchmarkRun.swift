@@ -143,6 +143,9 @@ public struct BenchmarkRun {
     }
   }
 
+  /// Device sizes of a quick run: the whole range that gate G9 speaks of.
+  public static let quickOrders = Array(stride(from: 10, through: 22, by: 2))
+
   struct Step {
     let operation: BenchmarkOperation
     let configuration: Configuration
@@ -177,7 +180,7 @@ public struct BenchmarkRun {
 
   private func sizes(of operation: BenchmarkOperation, _ skipped: inout [String]) -> [Int?] {
     guard operation.isScaled else { return [nil] }
-    let orders = options.deviceOrders ?? (options.isQuick ? [10, 12, 14, 16, 20] : Array(10...24))
+    let orders = options.deviceOrders ?? (options.isQuick ? Self.quickOrders : Array(10...24))
     let available = HostDescription.availableMemory
     return orders.compactMap { order in
       let pages = 1 << order

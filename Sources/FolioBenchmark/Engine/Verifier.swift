@@ -98,9 +98,11 @@ public struct FolioModel: Equatable, Sendable {
   }
 
   /// Compares every counter of the folio, and of its tails, with the model.
+  ///
+  /// - Parameter tails: which pages of the folio to look at one by one; nil: all.
   public func verify(
     _ head: UnsafeMutablePointer<page>, _ what: @autoclosure () -> String,
-    _ verifier: inout Verifier
+    tails: Range<Int>? = nil, _ verifier: inout Verifier
   ) {
     let folio = unsafe page_folio(head)
     let isHead = unsafe UnsafeRawPointer(folio) == UnsafeRawPointer(head)
@@ -122,7 +124,7 @@ public struct FolioModel: Equatable, Sendable {
     verifier.expect(
       Int(unsafe atomic_read(&folio.pointee._nr_pages_mapped)), pagesMapped, "\(what()): NM")
     unsafe verifySlots(folio, what(), &verifier)
-    unsafe verifyTails(head, what(), &verifier)
+    unsafe verifyTails(head, tails ?? 0..<(1 << order), what(), &verifier)
   }
 
   /// Both slots, and whether the folio counts as mapped by more than one mm.
@@ -144,11 +146,12 @@ public struct FolioModel: Equatable, Sendable {
     verifier.expect(slots.locked, false, "\(what()): mm slots locked")
   }
 
-  private func verifyTails(
-    _ head: UnsafeMutablePointer<page>, _ what: @autoclosure () -> String,
-    _ verifier: inout Verifier
+  /// Compares the counters of single pages of a large folio.
+  func verifyTails(
+    _ head: UnsafeMutablePointer<page>, _ indices: Range<Int>,
+    _ what: @autoclosure () -> String, _ verifier: inout Verifier
   ) {
-    for index in 0..<(1 << order) {
+    for index in indices {
       let tail = unsafe head + index
       let mapped = Int(unsafe atomic_read(&tail.pointee._mapcount)) + 1
       verifier.expect(mapped, pageMappings[index] ?? 0, "\(what()): PM[\(index)]")

@@ -12,7 +12,9 @@ public enum Catalog {
   public static func listing(_ operations: [BenchmarkOperation] = operations) -> String {
     operations.map { operation in
       let threads = operation.threads.map { $0.sorted().map(String.init).joined(separator: ",") }
-      let states = operation.states.map(\.rawValue).joined(separator: ", ")
+      let states =
+        operation.warmOnly.map { "warm (not cold: \($0))" }
+        ?? operation.states.map(\.rawValue).joined(separator: ", ")
       let scale = operation.isScaled ? ", over device sizes" : ""
       let peers = operation.peers.isEmpty ? "none" : operation.peers.joined(separator: ", ")
       return """

@@ -55,45 +55,108 @@ func folioOf(_ page: UnsafeMutablePointer<page>) -> UnsafeMutablePointer<folio> 
   unsafe UnsafeMutableRawPointer(page).assumingMemoryBound(to: folio.self)
 }
 
-/// Comparison of a walk: the pages that a side has touched since it was last looked at.
+/// Comparison of a walk: the pages that a side has touched since it was last looked at, and the
+/// counters of the folios that they belong to.
 final class WalkCheck {
   private let device: Device
   private let isSequential: Bool
   private let mask: Int
   private let offset: Int
+  private let scale: Int
+  private let place: Int
   private let model: FolioModel
   private var seen: [Int] = []
 
-  /// - Parameter offset: added to the number of every iteration.
+  /// - Parameters:
+  ///   - offset: added to the number of every iteration.
+  ///   - place: first page of the walk.
+  ///   - scale: log2 of the pages that one iteration works on.
   init(
-    _ device: Device, mask: Int, offset: Int = 0, isSequential: Bool = false, _ model: FolioModel
+    _ device: Device, place: Int = 0, mask: Int, offset: Int = 0, scale: Int = 0,
+    isSequential: Bool = false, _ model: FolioModel
   ) {
     self.device = device
     self.mask = mask
     self.offset = offset
+    self.scale = scale
+    self.place = place
     self.isSequential = isSequential
     self.model = model
   }
 
   func verify(_ progress: IterationCounts, _ verifier: inout Verifier) {
+    var heads: Set<Int> = []
     for (thread, end) in progress.iterations.enumerated() {
       if seen.count <= thread { seen.append(0) }
-      let start = max(seen[thread], end - mask - 1)
-      for iteration in start..<end {
-        let index =
+      for iteration in max(seen[thread], end - mask - 1)..<end {
+        let step =
           isSequential
           ? (iteration + offset) & mask : Int(walk_index(iteration + offset, mask))
-        unsafe model.verify(device.base + index, "page \(index)", &verifier)
+        for page in step << scale..<(step + 1) << scale {
+          verify(place + page, &heads, &verifier)
+        }
       }
       seen[thread] = end
+    }
+  }
+
+  /// The page's own counters, and its folio's when they have not been looked at yet.
+  private func verify(_ page: Int, _ heads: inout Set<Int>, _ verifier: inout Verifier) {
+    guard model.order > 0 else {
+      unsafe model.verify(device.base + page, "page \(page)", &verifier)
+      return
+    }
+    let head = page & ~((1 << model.order) - 1)
+    if heads.insert(head).inserted {
+      unsafe model.verify(device.base + head, "page \(head)", tails: 0..<0, &verifier)
+    }
+    unsafe model.verifyTails(
+      device.base + head, page - head..<page - head + 1, "page \(head)", &verifier)
+  }
+}
+
+/// A loop over pages, as Folio and its peers on struct pages have it.
+@safe struct PageLoop {
+  typealias Body = (
+    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ thread: Int, _ first: Int, _ count: Int
+  ) -> Int
+
+  let name: String
+  let run: Body
+
+  init(_ name: String, _ run: @escaping Body) {
+    self.name = name
+    unsafe self.run = run
+  }
+}
+
+extension Device {
+  /// Folio's loop and others on mask + 1 pages from `place`, every second walk half of them ahead:
+  /// neither finds in the cache what the one before has just brought there.
+  func walkSides(
+    _ model: FolioModel, place: Int = 0, mask: Int? = nil, granularity: Int = 1,
+    _ loops: [PageLoop]
+  ) -> [Side] {
+    let mask = mask ?? count - 1
+    return loops.enumerated().map { number, body in
+      let offset = number % 2 * ((mask + 1) / 2)
+      let check = WalkCheck(self, place: place, mask: mask, offset: offset, model)
+      return Side(
+        body.name, granularity: granularity,
+        loop: Loop { thread, first, iterations in
+          unsafe body.run(self.base + place, mask, thread, first + offset, iterations)
+        },
+        verify: { check.verify($0, &$1) })
     }
   }
 }
 
 extension Configuration {
-  /// Pages that a walk goes over: one when warm, twice the last-level cache when cold.
+  /// Pages that a walk goes over: one when warm, twice the last-level cache when cold unless the
+  /// configuration says how many.
   var walkPages: Int {
     guard state == .cold else { return 1 }
+    if let devicePages { return devicePages }
     let wanted = max(Int(harness_cache_bytes()), 8 << 20) * 2 / MemoryLayout<page>.stride
     var pages = 1 << 18
     while pages < wanted && pages < 1 << 22 { pages *= 2 }

@@ -18,32 +18,22 @@ enum DeviceOperations {
   private static let lastPut = BenchmarkOperation(
     Name.lastPut, "0 -> 1 by the owner, then the FS_DAX put that ends it; nobody waits",
     threads: [1], peers: [Peer.noWakeTest, Peer.cTwin, Peer.cAtomics]
-  ) { _ throws(Refusal) in
-    let device = try Device(.fsdax, pages: 1)
+  ) { configuration throws(Refusal) in
+    let device = try Device(.fsdax, pages: configuration.walkPages)
     let folio = unsafe device.folio(0)
     let idle = FolioModel(references: 0)
-    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    let own = unsafe device.walkSides(
+      idle,
+      [
+        PageLoop("folio") { unsafe Loops.lastPut($0, $1, $3, $4) },
+        PageLoop(Peer.noWakeTest) { unsafe Int(device_arm_put_no_wake_test($0, $1, $3, $4)) },
+        PageLoop(Peer.cTwin) { unsafe Int(twin_arm_put($0, $1, $3, $4)) },
+      ])
+    let atomics = unsafe PeerSides.cAtomics(count: device.count, idle: 0) {
+      unsafe Int(c11_arm_put($0, $1, $2, $3))
+    }
     return Trial(
-      pages: 1,
-      sides: [
-        Side(
-          "folio", loop: Loop { _, _, count in unsafe Loops.lastPut(folio, count) }, verify: check),
-        Side(
-          Peer.noWakeTest,
-          loop: Loop { _, _, count in
-            unsafe device_arm_put_no_wake_test(folio, count)
-            return count
-          }, verify: check),
-        Side(
-          Peer.cTwin,
-          loop: Loop { _, _, count in
-            unsafe twin_arm_put(folio, count)
-            return count
-          }, verify: check),
-        unsafe PeerSides.cAtomics(idle: 0) { counters, _, _, count in
-          unsafe c11_arm_put(counters, count)
-        },
-      ],
+      pages: device.count, sides: own + [atomics],
       witness: { verifier in
         unsafe folio_ref_inc(folio)
         device.verify([0], FolioModel(references: 1), &verifier)
@@ -56,38 +46,30 @@ enum DeviceOperations {
   private static let unpinMapped = BenchmarkOperation(
     Name.unpinMapped, "a pin taken and dropped while a mapping holds the page (strict rules)",
     threads: [1], peers: [Peer.noEventTest, Peer.cTwin]
-  ) { _ throws(Refusal) in
-    let device = try Device(.fsdax, pages: 1, .init(rules: .strict))
-    let folio = unsafe device.folio(0)
-    unsafe folio_ref_inc(folio)
-    unsafe folio_add_file_rmap_pte(folio, device.base, 1)
+  ) { configuration throws(Refusal) in
+    let device = try Device(.fsdax, pages: configuration.walkPages, .init(rules: .strict))
+    for index in 0..<device.count {
+      unsafe folio_ref_inc(device.folio(index))
+      unsafe folio_add_file_rmap_pte(device.folio(index), device.base + index, 1)
+    }
     var mapped = FolioModel(references: 1)
     mapped.map(page: 0, by: 1)
     let model = mapped
-    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], model, &$1) }
+    let own = unsafe device.walkSides(
+      model,
+      [
+        PageLoop("folio") { unsafe Loops.getPut($0, $1, $3, $4) },
+        PageLoop(Peer.noEventTest) { unsafe Int(device_unpin_no_event_test($0, $1, $3, $4)) },
+        PageLoop(Peer.cTwin) { unsafe Int(twin_get_put($0, $1, $3, $4)) },
+      ])
     return Trial(
-      pages: 1,
-      sides: [
-        Side(
-          "folio", loop: Loop { _, _, count in unsafe Loops.getPut(device.base, 0, 0, count) },
-          verify: check),
-        Side(
-          Peer.noEventTest,
-          loop: Loop { _, _, count in
-            unsafe device_unpin_no_event_test(folio, count)
-            return count
-          }, verify: check),
-        Side(
-          Peer.cTwin,
-          loop: Loop { _, _, count in
-            unsafe twin_get_put(device.base, 0, 0, count)
-            return count
-          }, verify: check),
-      ],
+      pages: device.count, sides: own,
       witness: { device.verify([0], model, &$0) },
       close: { verifier in
-        unsafe folio_remove_rmap_pte(folio, device.base, 1)
-        unsafe folio_put(folio)
+        for index in 0..<device.count {
+          unsafe folio_remove_rmap_pte(device.folio(index), device.base + index, 1)
+          unsafe folio_put(device.folio(index))
+        }
         device.close(FolioModel(references: 0), &verifier)
       })
   }
@@ -95,41 +77,43 @@ enum DeviceOperations {
   private static let prepSplit = BenchmarkOperation(
     Name.prepSplit, "512 pages made one folio and dissolved again; per folio", threads: [1],
     peers: [Peer.cTwin, Peer.plainStores]
-  ) { _ throws(Refusal) in
+  ) { configuration throws(Refusal) in
     // The plain peer writes to the second half: what it skips must not be seen by the first.
-    let device = try Device(.fsdax, pages: 2 * pmdPages)
+    let folios = max(configuration.walkPages / pmdPages, 1)
+    let device = try Device(.fsdax, pages: 2 * folios * pmdPages)
     let idle = FolioModel(references: 0)
     let head = unsafe device.base
-    let plain = unsafe head + pmdPages
-    let check: (IterationCounts, inout Verifier) -> Void = { _, verifier in
-      device.verify(0..<pmdPages, idle, &verifier)
-      for index in 0..<pmdPages {
-        let map = unsafe page_pgmap(head + index) == device.map.pgmap
-        verifier.expect(map, true, "page \(index) belongs to its map")
-      }
+    let plain = unsafe head + folios * pmdPages
+    func side(_ name: String, _ number: Int, _ run: @escaping PageLoop.Body) -> Side {
+      let offset = number * (folios / 2)
+      let walk = WalkCheck(device, mask: folios - 1, offset: offset, scale: pmdOrder, idle)
+      return Side(
+        name,
+        loop: Loop { thread, first, count in
+          unsafe run(head, folios - 1, thread, first + offset, count)
+        },
+        verify: { progress, verifier in
+          walk.verify(progress, &verifier)
+          for index in 0..<pmdPages {
+            let map = unsafe page_pgmap(head + index) == device.map.pgmap
+            verifier.expect(map, true, "page \(index) belongs to its map")
+          }
+        })
     }
+    let order = UInt32(PMD_ORDER)
     return Trial(
-      pages: pmdPages,
+      pages: folios * pmdPages,
       sides: [
-        Side(
-          "folio",
-          loop: Loop { _, _, count in unsafe Loops.prepSplit(head, UInt32(PMD_ORDER), count) },
-          verify: check),
-        Side(
-          Peer.cTwin,
-          loop: Loop { _, _, count in
-            unsafe twin_prep_split(head, UInt32(PMD_ORDER), count)
-            return count
-          }, verify: check),
+        unsafe side("folio", 0) { unsafe Loops.prepSplit($0, order, $1, $3, $4) },
+        unsafe side(Peer.cTwin, 1) { unsafe Int(twin_prep_split($0, order, $1, $3, $4)) },
         Side(
           Peer.plainStores,
-          loop: Loop { _, _, count in
-            unsafe device_plain_prep_split(plain, UInt32(PMD_ORDER), count)
-            return count
+          loop: Loop { _, first, count in
+            unsafe Int(device_plain_prep_split(plain, order, folios - 1, first, count))
           }),
       ],
       witness: { verifier in
-        unsafe prep_compound_page(head, UInt32(PMD_ORDER))
+        unsafe prep_compound_page(head, order)
         device.verify([0], FolioModel(references: 0, order: pmdOrder), &verifier)
         unsafe folio_split_to_order_0(folioOf(head))
         device.verify(0..<pmdPages, idle, &verifier)
@@ -139,43 +123,46 @@ enum DeviceOperations {
 
   private static let rmapSmall = BenchmarkOperation(
     Name.rmapSmall, "a page mapped by a PTE and unmapped", peers: [Peer.cTwin, Peer.cAtomics]
-  ) { _ throws(Refusal) in
-    let device = try Device(.generic, pages: 1)
-    let atomics = unsafe PeerSides.cAtomics(idle: -1) { counters, _, _, count in
-      unsafe c11_map_unmap(counters, count)
-      return count
+  ) { configuration throws(Refusal) in
+    let device = try Device(.generic, pages: configuration.walkPages)
+    let atomics = unsafe PeerSides.cAtomics(count: device.count, idle: -1) {
+      unsafe Int(c11_map_unmap($0, $1, $2, $3))
     }
-    return pteTrial(device, order: 0, page: 0, others: [atomics])
+    return pteTrial(device, order: 0, page: 0, mask: device.count - 1, others: [atomics])
   }
 
   private static let rmapLarge = BenchmarkOperation(
     Name.rmapLarge, "a page of a 2 MiB folio mapped by a PTE and unmapped, one mm per thread",
     peers: [Peer.cTwin]
-  ) { _ throws(Refusal) in
-    let device = try Device(.generic, pages: pmdPages, .init(compoundOrder: pmdOrder))
-    return pteTrial(device, order: pmdOrder, page: 3, others: [])
+  ) { configuration throws(Refusal) in
+    // Warm: page 3 of one folio. Cold: any page of many.
+    let isCold = configuration.state == .cold
+    let device = try Device(
+      .generic, pages: isCold ? configuration.walkPages : pmdPages,
+      .init(compoundOrder: pmdOrder))
+    return pteTrial(
+      device, order: pmdOrder, page: isCold ? 0 : 3, mask: isCold ? device.count - 1 : 0,
+      others: [])
   }
 
-  private static func pteTrial(_ device: Device, order: Int, page: Int, others: [Side]) -> Trial {
+  private static func pteTrial(
+    _ device: Device, order: Int, page: Int, mask: Int, others: [Side]
+  ) -> Trial {
     let idle = FolioModel(references: 1, order: order)
     let folio = unsafe device.folio(0)
     let target = unsafe device.base + page
-    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    let own = unsafe device.walkSides(
+      idle, place: page, mask: mask,
+      [
+        PageLoop("folio") { pages, mask, thread, first, count in
+          unsafe Loops.rmapPTE(pages, mask, first, count, mm_id_t(thread + 1))
+        },
+        PageLoop(Peer.cTwin) { pages, mask, thread, first, count in
+          unsafe Int(twin_rmap_pte(pages, mask, first, count, mm_id_t(thread + 1)))
+        },
+      ])
     return Trial(
-      pages: 1 << order,
-      sides: [
-        Side(
-          "folio",
-          loop: Loop { thread, _, count in
-            unsafe Loops.rmapPTE(folio, target, mm_id_t(thread + 1), count)
-          }, verify: check),
-        Side(
-          Peer.cTwin,
-          loop: Loop { thread, _, count in
-            unsafe twin_rmap_pte(folio, target, mm_id_t(thread + 1), count)
-            return count
-          }, verify: check),
-      ] + others,
+      pages: device.count, sides: own + others,
       witness: { verifier in
         var model = idle
         // Two mms: the second one makes the folio shared, and its going makes it exclusive again.
@@ -195,6 +182,7 @@ enum DeviceOperations {
 
   private static let rmapEntire = BenchmarkOperation(
     Name.rmapEntire, "a 2 MiB folio mapped by a PMD and unmapped, one mm per thread",
+    warmOnly: "all the counters it moves in 2^20 pages, two lines per folio, stay in the cache",
     peers: [Peer.cTwin]
   ) { _ throws(Refusal) in
     let device = try Device(.generic, pages: pmdPages, .init(compoundOrder: pmdOrder))
@@ -212,8 +200,7 @@ enum DeviceOperations {
         Side(
           Peer.cTwin,
           loop: Loop { thread, _, count in
-            unsafe twin_rmap_pmd(folio, mm_id_t(thread + 1), count)
-            return count
+            unsafe Int(twin_rmap_pmd(folio, mm_id_t(thread + 1), count))
           }, verify: check),
       ],
       witness: { verifier in
@@ -235,28 +222,21 @@ enum DeviceOperations {
   private static let share = BenchmarkOperation(
     Name.share, "the share word of an FS_DAX page up and down, under its owner's lock",
     threads: [1], peers: [Peer.cTwin, Peer.cAtomics]
-  ) { _ throws(Refusal) in
-    let device = try Device(.fsdax, pages: 1)
+  ) { configuration throws(Refusal) in
+    let device = try Device(.fsdax, pages: configuration.walkPages)
     let folio = unsafe device.folio(0)
     let idle = FolioModel(references: 0)
-    let check: (IterationCounts, inout Verifier) -> Void = { device.verify([0], idle, &$1) }
+    let own = unsafe device.walkSides(
+      idle,
+      [
+        PageLoop("folio") { unsafe Loops.shareUpDown($0, $1, $3, $4) },
+        PageLoop(Peer.cTwin) { unsafe Int(twin_share_up_down($0, $1, $3, $4)) },
+      ])
+    let atomics = unsafe PeerSides.cAtomics(count: device.count) {
+      unsafe Int(c11_plain_up_down($0, $1, $2, $3))
+    }
     return Trial(
-      pages: 1,
-      sides: [
-        Side(
-          "folio", loop: Loop { _, _, count in unsafe Loops.shareUpDown(folio, count) },
-          verify: check),
-        Side(
-          Peer.cTwin,
-          loop: Loop { _, _, count in
-            unsafe twin_share_up_down(folio, count)
-            return count
-          }, verify: check),
-        unsafe PeerSides.cAtomics { counters, _, _, count in
-          unsafe c11_plain_up_down(counters, count)
-          return count
-        },
-      ],
+      pages: device.count, sides: own + [atomics],
       witness: { verifier in
         var model = idle
         unsafe folio_set_share(folio, folio_share(folio) + 1)
@@ -273,6 +253,7 @@ enum DeviceOperations {
 
   private static let remap = BenchmarkOperation(
     Name.remap, "an FS_DAX map of 4096 pages made and taken down; per page", threads: [1],
+    warmOnly: "the struct pages are new memory every time, cold by nature",
     peers: [Peer.plainMap]
   ) { _ throws(Refusal) in
     let ours = Loop { _, _, count in

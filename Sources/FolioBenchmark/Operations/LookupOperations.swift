@@ -14,11 +14,12 @@ enum LookupOperations {
   ]
 
   /// Frames that are looked up.
-  private static let frames = 100_000
+  private static let warmFrames = 100_000
   private static let idle = FolioModel(references: 1)
 
   private static let readSection = BenchmarkOperation(
-    Name.readSection, "an RCU read section with nothing in it", peers: [Peer.urcu]
+    Name.readSection, "an RCU read section with nothing in it",
+    warmOnly: "it touches only the thread's own line", peers: [Peer.urcu]
   ) { _ throws(Refusal) in
     let closed: (IterationCounts, inout Verifier) -> Void = { _, verifier in
       verifier.expect(rcu_read_lock_held(), false, "read section open")
@@ -47,7 +48,9 @@ enum LookupOperations {
   private static let pageLookupRandom = BenchmarkOperation(
     Name.pageLookupRandom, "registry, page and map of random frames, 100,000 of them, under RCU",
     peers: [Peer.dictionary, Peer.unorderedMap]
-  ) { _ throws(Refusal) in
+  ) { configuration throws(Refusal) in
+    // Cold: as many frames as any walk has pages, so that the struct page misses the caches.
+    let frames = configuration.state == .cold ? configuration.walkPages : warmFrames
     let device = try Device(.generic, pages: frames)
     let first = device.map.frames.lowerBound
     let table = SwiftPeers.Table(first: first, count: frames)
@@ -70,19 +73,20 @@ enum LookupOperations {
 
   private static let pageLookupSequential = BenchmarkOperation(
     Name.pageLookupSequential, "the same, frame after frame",
+    warmOnly: "the prefetcher brings what comes next; cold is the random one",
     peers: [Peer.dictionary, Peer.unorderedMap]
   ) { _ throws(Refusal) in
-    let device = try Device(.generic, pages: frames)
+    let device = try Device(.generic, pages: warmFrames)
     let first = device.map.frames.lowerBound
-    let table = SwiftPeers.Table(first: first, count: frames)
+    let table = SwiftPeers.Table(first: first, count: warmFrames)
     return lookupTrial(
       device,
-      ours: Loop { _, start, count in Loops.lookUpSequential(first, frames, start, count) },
+      ours: Loop { _, start, count in Loops.lookUpSequential(first, warmFrames, start, count) },
       peers: [
         Side(
           Peer.dictionary,
           loop: Loop { _, start, count in SwiftPeers.lookUpSequential(table, start, count) }),
-        unsafe PeerSides.unorderedMap(first: first, count: frames) { map, _, start, count in
+        unsafe PeerSides.unorderedMap(first: first, count: warmFrames) { map, _, start, count in
           unsafe standard_map_sequential(map, UInt64(start), count)
         },
       ])
@@ -90,8 +94,9 @@ enum LookupOperations {
 
   /// Lookups change nothing, and find nothing beyond the map.
   private static func lookupTrial(_ device: Device, ours: Loop, peers: [Side]) -> Trial {
+    // A lookup writes to no page: the first ones after each batch, all of them at the end.
     let check: (inout Verifier) -> Void = { verifier in
-      device.verify(0..<device.count, idle, &verifier)
+      device.verify(0..<min(device.count, warmFrames), idle, &verifier)
     }
     return Trial(
       pages: device.count,
@@ -107,19 +112,24 @@ enum LookupOperations {
       close: { device.close(idle, &$0) })
   }
 
-  /// An XArray with a value entry at each index.
+  /// Entries of one XArray node.
+  private static let nodeSlots: UInt = 64
+
+  /// An XArray with a value entry at each multiple of the stride.
   @safe private final class Array {
     let pointer: UnsafeMutablePointer<xarray>
     let count: Int
+    let stride: UInt
 
-    init(count: Int) throws(Refusal) {
+    init(count: Int, stride: UInt) throws(Refusal) {
       guard let memory = unsafe cfolio_zalloc(MemoryLayout<xarray>.size) else {
         throw Refusal("no memory")
       }
       unsafe pointer = memory.bindMemory(to: xarray.self, capacity: 1)
       self.count = count
+      self.stride = stride
       unsafe xa_init(pointer)
-      for index in 0..<UInt(count) {
+      for index in (0..<UInt(count)).lazy.map({ [stride] in $0 * stride }) {
         let stored = unsafe xa_store(pointer, index, xa_mk_value(index))
         guard unsafe xa_err(stored) == 0 else { throw Refusal("no memory for \(count) entries") }
       }
@@ -132,7 +142,7 @@ enum LookupOperations {
     }
 
     func verify(_ verifier: inout Verifier) {
-      for index in 0..<UInt(count) {
+      for index in (0..<UInt(count)).lazy.map({ [stride] in $0 * stride }) {
         let entry = unsafe xa_load(pointer, index)
         verifier.expect(unsafe xa_to_value(entry), index, "entry \(index)")
       }
@@ -142,9 +152,13 @@ enum LookupOperations {
   private static let arrayLoad = BenchmarkOperation(
     Name.arrayLoad, "random entries of an XArray of 100,000",
     peers: [Peer.dictionary, Peer.unorderedMap]
-  ) { _ throws(Refusal) in
-    let array = try Array(count: frames)
-    let table = SwiftPeers.Table(first: 0, count: frames)
+  ) { configuration throws(Refusal) in
+    // Cold: every entry in a node of its own, as in a sparse file, and nodes for twice the cache.
+    let isCold = configuration.state == .cold
+    let stride: UInt = isCold ? nodeSlots : 1
+    let frames = isCold ? configuration.walkPages / 8 : warmFrames
+    let array = try Array(count: frames, stride: stride)
+    let table = SwiftPeers.Table(first: 0, count: frames, stride: stride)
     return Trial(
       pages: frames,
       sides: [
@@ -152,14 +166,15 @@ enum LookupOperations {
           "folio",
           loop: Loop { thread, start, count in
             unsafe Loops.arrayLoad(
-              array.pointer, UInt64(frames), PeerSides.seed(thread, start), count)
+              array.pointer, UInt64(frames), stride: stride, PeerSides.seed(thread, start), count)
           }, verify: { array.verify(&$1) }),
         Side(
           Peer.dictionary,
           loop: Loop { thread, start, count in
             SwiftPeers.findRandom(table, PeerSides.seed(thread, start), count)
           }),
-        unsafe PeerSides.unorderedMap(first: 0, count: frames) { map, thread, start, count in
+        unsafe PeerSides.unorderedMap(first: 0, count: frames, stride: stride) {
+          map, thread, start, count in
           unsafe standard_map_random(map, false, PeerSides.seed(thread, start), count)
         },
       ],
@@ -171,6 +186,7 @@ enum LookupOperations {
 
   private static let pagemapGet = BenchmarkOperation(
     Name.pagemapGet, "the map of a frame with a reference on it, and its put",
+    warmOnly: "a few registry nodes and one count per CPU serve every frame of a map",
     peers: [Peer.cTwin, Peer.sharedMap]
   ) { _ throws(Refusal) in
     let device = try Device(.generic, pages: 512)
@@ -226,6 +242,7 @@ enum LookupOperations {
 
   private static let percpuGet = BenchmarkOperation(
     Name.percpuGet, "a per-CPU reference, and its put",
+    warmOnly: "one count per CPU, whatever it is a reference on",
     peers: [Peer.cTwin, Peer.cAtomics, Peer.swiftAtomic, Peer.sharedPointer]
   ) { _ throws(Refusal) in
     let reference = try PercpuReference()
@@ -240,12 +257,10 @@ enum LookupOperations {
         Side(
           Peer.cTwin,
           loop: Loop { _, _, count in
-            unsafe twin_percpu_get_put(reference.pointer, count)
-            return count
+            unsafe Int(twin_percpu_get_put(reference.pointer, count))
           }, verify: check),
         unsafe PeerSides.cAtomics {
-          unsafe c11_get_put($0, $1, $2, $3)
-          return $3
+          unsafe Int(c11_get_put($0, $1, $2, $3))
         },
         PeerSides.swiftAtomic { SwiftPeers.atomicGetPut($0, $1) },
         PeerSides.sharedPointer(),
@@ -254,6 +269,7 @@ enum LookupOperations {
 
   private static let percpuKill = BenchmarkOperation(
     Name.percpuKill, "kill, switch to one atomic count, reach 0, live again", threads: [1],
+    warmOnly: "it is made of grace periods, beside which a cache miss is nothing",
     peers: [Peer.urcu]
   ) { _ throws(Refusal) in
     let reference = try PercpuReference()

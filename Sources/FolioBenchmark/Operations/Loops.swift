@@ -2,76 +2,58 @@
 
 // The loops that are timed for Folio, written in Swift as a user would: plain functions over C
 // inlines, in which nothing retains or releases. Each returns how many operations did what the
-// model says. Walks as in peers/atomics.h.
+// model says. Walks as in peers/atomics.h: one page over and over when the mask is 0.
 
 import BenchmarkPeers
 import CFolio
 import FolioCore
 
 enum Loops {
-  @inline(never)
-  static func tryGetPutOne(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
-    var got = 0
-    var index = 0
-    while index < count {
-      if unsafe folio_try_get(folio) {
-        got &+= 1
-        unsafe folio_put(folio)
-      }
-      index &+= 1
-    }
-    return got
-  }
+  typealias Pages = UnsafeMutablePointer<page>
 
-  @inline(never)
-  static func getPutOne(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
-    var index = 0
-    while index < count {
-      unsafe folio_get(folio)
-      unsafe folio_put(folio)
-      index &+= 1
-    }
-    return count
-  }
-
-  @inline(never)
-  static func tryGetPut(
-    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ start: Int, _ count: Int
+  /// Inlined with its step: the loop is as if it were written out.
+  @inline(__always)
+  private static func walk(
+    _ pages: Pages, _ mask: Int, _ start: Int, _ count: Int, _ step: (Pages) -> Bool
   ) -> Int {
-    if mask == 0 { return unsafe tryGetPutOne(folioOf(pages), count) }
-    var got = 0
+    var done = 0
+    if mask == 0 {
+      var index = 0
+      while index < count {
+        if unsafe step(pages) { done &+= 1 }
+        index &+= 1
+      }
+      return done
+    }
     var index = start
     while index < start &+ count {
-      let folio = unsafe folioOf(pages + walk_index(index, mask))
-      if unsafe folio_try_get(folio) {
-        got &+= 1
-        unsafe folio_put(folio)
-      }
+      if unsafe step(pages + walk_index(index, mask)) { done &+= 1 }
       index &+= 1
     }
-    return got
+    return done
   }
 
   @inline(never)
-  static func getPut(
-    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ start: Int, _ count: Int
-  ) -> Int {
-    if mask == 0 { return unsafe getPutOne(folioOf(pages), count) }
-    var index = start
-    while index < start &+ count {
-      let folio = unsafe folioOf(pages + walk_index(index, mask))
-      unsafe folio_get(folio)
-      unsafe folio_put(folio)
-      index &+= 1
+  static func tryGetPut(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      guard unsafe folio_try_get(folioOf(page)) else { return false }
+      unsafe folio_put(folioOf(page))
+      return true
     }
-    return count
+  }
+
+  @inline(never)
+  static func getPut(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      unsafe folio_get(folioOf(page))
+      unsafe folio_put(folioOf(page))
+      return true
+    }
   }
 
   /// Every page of a device in turn.
   @inline(never)
-  static func walk(
-    _ pages: UnsafeMutablePointer<page>, _ mask: Int, _ start: Int, _ count: Int
-  ) -> Int {
+  static func walkInOrder(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
     var index = start
     while index < start &+ count {
       let folio = unsafe folioOf(pages + (index & mask))
@@ -82,67 +64,61 @@ enum Loops {
     return count
   }
 
+  /// A reference beside one that somebody holds already: adopted for the step, given back as such.
   @inline(never)
-  static func cloneDrop(_ reference: borrowing FolioReference, _ count: Int) -> Int {
-    var index = 0
-    while index < count {
-      _ = reference.clone()
-      index &+= 1
+  static func cloneDrop(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      let held = unsafe FolioReference(adopting: folioOf(page))
+      _ = held.clone()
+      return unsafe held.leak() == folioOf(page)
     }
-    return count
   }
 
   @inline(never)
-  static func getPage(_ page: UnsafeMutablePointer<page>, _ count: Int) -> Int {
-    var index = 0
-    while index < count {
+  static func getPage(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
       unsafe get_page(page)
       unsafe put_page(page)
-      index &+= 1
+      return true
     }
-    return count
   }
 
-  /// Gets one by one, puts in batches of PAGEVEC_SIZE; count is a multiple of it.
+  /// Gets one by one, puts in batches of PAGEVEC_SIZE, of which count is a multiple and which the
+  /// mask is not below.
   @inline(never)
-  static func batchPut(_ pages: UnsafeMutablePointer<page>, _ count: Int) -> Int {
+  static func batchPut(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    let size = Int(PAGEVEC_SIZE)
     var batch = folio_batch()
     unsafe folio_batch_init(&batch)
     var done = 0
     while done < count {
-      for index in 0..<Int(PAGEVEC_SIZE) {
-        let folio = unsafe folioOf(pages + index)
+      for index in 0..<size {
+        let folio = unsafe folioOf(pages + walk_index(start &+ done &+ index, mask))
         unsafe folio_get(folio)
         _ = unsafe folio_batch_add(&batch, folio)
       }
       unsafe folios_put_refs(&batch, nil)
-      done &+= Int(PAGEVEC_SIZE)
+      done &+= size
     }
     return count
   }
 
   @inline(never)
-  static func freezeUnfreeze(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
-    var frozen = 0
-    for _ in 0..<count {
-      if unsafe folio_ref_freeze(folio, 1) {
-        frozen &+= 1
-        unsafe folio_ref_unfreeze(folio, 1)
-      }
+  static func freezeUnfreeze(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      guard unsafe folio_ref_freeze(folioOf(page), 1) else { return false }
+      unsafe folio_ref_unfreeze(folioOf(page), 1)
+      return true
     }
-    return frozen
   }
 
   @inline(never)
-  static func tryGetFolioPut(_ page: UnsafeMutablePointer<page>, _ count: Int) -> Int {
-    var got = 0
-    for _ in 0..<count {
-      if let folio = unsafe try_get_folio(page, 1) {
-        got &+= 1
-        unsafe folio_put(folio)
-      }
+  static func tryGetFolioPut(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      guard let folio = unsafe try_get_folio(page, 1) else { return false }
+      unsafe folio_put(folio)
+      return true
     }
-    return got
   }
 
   /// Four per turn, as the peer's loop has it; count is a multiple of it.
@@ -165,31 +141,35 @@ enum Loops {
 
   /// 0 -> 1 by the owner, then the put that ends it.
   @inline(never)
-  static func lastPut(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
-    var index = 0
-    while index < count {
-      unsafe folio_ref_inc(folio)
-      unsafe folio_put(folio)
-      index &+= 1
+  static func lastPut(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      unsafe folio_ref_inc(folioOf(page))
+      unsafe folio_put(folioOf(page))
+      return true
     }
-    return count
   }
 
+  /// A walk over mask + 1 runs of 2^order pages.
   @inline(never)
-  static func prepSplit(_ head: UnsafeMutablePointer<page>, _ order: UInt32, _ count: Int) -> Int {
-    for _ in 0..<count {
+  static func prepSplit(
+    _ pages: Pages, _ order: UInt32, _ mask: Int, _ start: Int, _ count: Int
+  ) -> Int {
+    for index in start..<start + count {
+      let head = unsafe pages + Int(walk_index(index, mask)) << Int(order)
       unsafe prep_compound_page(head, order)
       unsafe folio_split_to_order_0(folioOf(head))
     }
     return count
   }
 
+  /// The pages may belong to large folios.
   @inline(never)
   static func rmapPTE(
-    _ folio: UnsafeMutablePointer<folio>, _ page: UnsafeMutablePointer<page>, _ mm: mm_id_t,
-    _ count: Int
+    _ pages: Pages, _ mask: Int, _ start: Int, _ count: Int, _ mm: mm_id_t
   ) -> Int {
-    for _ in 0..<count {
+    for index in start..<start + count {
+      let page = unsafe pages + Int(walk_index(index, mask))
+      let folio = unsafe page_folio(page)
       unsafe folio_add_file_rmap_pte(folio, page, mm)
       unsafe folio_remove_rmap_pte(folio, page, mm)
     }
@@ -206,12 +186,13 @@ enum Loops {
   }
 
   @inline(never)
-  static func shareUpDown(_ folio: UnsafeMutablePointer<folio>, _ count: Int) -> Int {
-    for _ in 0..<count {
+  static func shareUpDown(_ pages: Pages, _ mask: Int, _ start: Int, _ count: Int) -> Int {
+    unsafe walk(pages, mask, start, count) { page in
+      let folio = unsafe folioOf(page)
       unsafe folio_set_share(folio, folio_share(folio) &+ 1)
       unsafe folio_set_share(folio, folio_share(folio) &- 1)
+      return true
     }
-    return count
   }
 
   /// Registry, page, map of random frames of a map. A hit is a page whose own map is the registry's.
@@ -249,12 +230,13 @@ enum Loops {
 
   @inline(never)
   static func arrayLoad(
-    _ array: UnsafeMutablePointer<xarray>, _ entries: UInt64, _ seed: UInt64, _ count: Int
+    _ array: UnsafeMutablePointer<xarray>, _ entries: UInt64, stride: UInt, _ seed: UInt64,
+    _ count: Int
   ) -> Int {
     var state = seed
     var hits = 0
     for _ in 0..<count {
-      let index = UInt(scale_key(unsafe next_key(&state), entries))
+      let index = UInt(scale_key(unsafe next_key(&state), entries)) &* stride
       hits &+= unsafe xa_load(array, index) != nil ? 1 : 0
     }
     return hits

@@ -94,8 +94,10 @@ enum PeerSides {
   @safe private final class Map {
     let handle: OpaquePointer
 
-    init?(first: UInt, count: Int) {
-      guard let handle = unsafe standard_map_create(UInt64(first), UInt64(count)) else {
+    init?(first: UInt, count: Int, stride: UInt) {
+      guard
+        let handle = unsafe standard_map_create(UInt64(first), UInt64(count), UInt64(stride))
+      else {
         return nil
       }
       unsafe self.handle = handle
@@ -106,10 +108,10 @@ enum PeerSides {
 
   /// - Parameter body: the lookups to time.
   static func unorderedMap(
-    _ name: String = Peer.unorderedMap, first: UInt, count: Int,
+    _ name: String = Peer.unorderedMap, first: UInt, count: Int, stride: UInt = 1,
     _ body: @escaping (_ map: OpaquePointer, _ thread: Int, _ first: Int, _ count: Int) -> Int
   ) -> Side {
-    guard let map = Map(first: first, count: count) else {
+    guard let map = Map(first: first, count: count, stride: stride) else {
       return Side(name, refused: Refusal("no memory"))
     }
     return Side(

@@ -14,7 +14,8 @@ enum ScaleOperations {
   private static let idle = FolioModel(references: 1)
 
   private static let deviceWalk = BenchmarkOperation(
-    Name.deviceWalk, "get and put of every page in turn; per page", threads: [1], isScaled: true
+    Name.deviceWalk, "get and put of every page in turn; per page", threads: [1],
+    warmOnly: "its sizes go from warm to cold", isScaled: true
   ) { configuration throws(Refusal) in
     let device = try Device(.generic, pages: configuration.devicePages ?? 1024)
     let mask = device.count - 1
@@ -24,7 +25,7 @@ enum ScaleOperations {
       sides: [
         Side(
           "folio",
-          loop: Loop { _, first, count in unsafe Loops.walk(device.base, mask, first, count) },
+          loop: Loop { _, first, count in unsafe Loops.walkInOrder(device.base, mask, first, count) },
           verify: { check.verify($0, &$1) })
       ],
       close: { device.close(idle, &$0) })

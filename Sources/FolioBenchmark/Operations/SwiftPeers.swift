@@ -102,15 +102,17 @@ enum SwiftPeers {
     private let descriptors: UnsafeMutablePointer<Descriptor>
     let first: UInt
     let count: Int
+    let stride: UInt
 
-    init(first: UInt, count: Int) {
+    init(first: UInt, count: Int, stride: UInt = 1) {
       self.first = first
       self.count = count
+      self.stride = stride
       unsafe descriptors = .allocate(capacity: count)
       unsafe descriptors.initialize(repeating: Descriptor(), count: count)
       var entries = unsafe [UInt: UnsafePointer<Descriptor>](minimumCapacity: count)
       for index in 0..<count {
-        unsafe entries[first + UInt(index)] = UnsafePointer(descriptors + index)
+        unsafe entries[first + UInt(index) * stride] = UnsafePointer(descriptors + index)
       }
       unsafe self.entries = Mutex(entries)
     }
@@ -135,9 +137,9 @@ enum SwiftPeers {
   static func lookUpRandom(_ table: Table, _ seed: UInt64, _ count: Int) -> Int {
     var state = seed
     var hits = 0
-    let (first, keys) = (table.first, UInt64(table.count))
+    let (first, keys, stride) = (table.first, UInt64(table.count), table.stride)
     for _ in 0..<count {
-      let key = first &+ UInt(scale_key(unsafe next_key(&state), keys))
+      let key = first &+ UInt(scale_key(unsafe next_key(&state), keys)) &* stride
       hits &+= table.lookUp(key) ? 1 : 0
     }
     return hits
@@ -148,9 +150,9 @@ enum SwiftPeers {
   static func findRandom(_ table: Table, _ seed: UInt64, _ count: Int) -> Int {
     var state = seed
     var hits = 0
-    let (first, keys) = (table.first, UInt64(table.count))
+    let (first, keys, stride) = (table.first, UInt64(table.count), table.stride)
     for _ in 0..<count {
-      let key = first &+ UInt(scale_key(unsafe next_key(&state), keys))
+      let key = first &+ UInt(scale_key(unsafe next_key(&state), keys)) &* stride
       hits &+= table.contains(key) ? 1 : 0
     }
     return hits
@@ -161,7 +163,7 @@ enum SwiftPeers {
     var offset = start % table.count
     var hits = 0
     for _ in 0..<count {
-      let key = table.first &+ UInt(offset)
+      let key = table.first &+ UInt(offset) &* table.stride
       hits &+= table.lookUp(key) ? 1 : 0
       offset &+= 1
       if offset == table.count { offset = 0 }

@@ -32,6 +32,7 @@ enum WaitOperations {
 
   private static let wakeNobody = BenchmarkOperation(
     Name.wakeNobody, "a wake on a word that nobody waits on",
+    warmOnly: "only the word's address is used, and one line of the table of queues",
     peers: [Peer.conditionVariable, Peer.futex]
   ) { _ throws(Refusal) in
     let word = try Word()
@@ -116,6 +117,7 @@ enum WaitOperations {
 
   private static let handOff = BenchmarkOperation(
     Name.handOff, "a turn passed to the other thread and back; per round trip", threads: [2],
+    warmOnly: "it is made of futex calls, beside which a cache miss is nothing",
     peers: [Peer.conditionVariable, Peer.futex]
   ) { _ throws(Refusal) in
     let word = try Word()
@@ -137,7 +139,8 @@ enum WaitOperations {
 
   private static let deferredFree = BenchmarkOperation(
     Name.deferredFree, "objects freed after a grace period, drained every 1000; per object",
-    threads: [1], peers: [Peer.urcuBarrier]
+    threads: [1], warmOnly: "the objects are allocated anew for every batch",
+    peers: [Peer.urcuBarrier]
   ) { _ throws(Refusal) in
     let ours = Loop { _, _, count in
       let before = freed.load(ordering: .relaxed)

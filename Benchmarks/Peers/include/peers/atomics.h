@@ -47,23 +47,21 @@ struct c11_counters *c11_counters_create(size_t count, int value);
 void c11_counters_destroy(struct c11_counters *counters);
 int c11_counter_value(const struct c11_counters *counters, size_t index);
 
-/** cmpxchg until the count is raised from not zero, then dec_and_test. Returns the successes. */
+/* Each returns how many operations did what they should. */
+/** cmpxchg until the count is raised from not zero, then dec_and_test. */
 size_t c11_try_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n);
 /** Relaxed increment, then dec_and_test. */
-void c11_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n);
-/** cmpxchg 1 -> 0, then a store release of 1. Returns the successes. */
-size_t c11_freeze_unfreeze(struct c11_counters *counters, size_t n);
+size_t c11_get_put(struct c11_counters *counters, size_t mask, size_t start, size_t n);
+/** cmpxchg 1 -> 0, then a store release of 1. */
+size_t c11_freeze_unfreeze(struct c11_counters *counters, size_t mask, size_t start, size_t n);
 /**
  * What two mapping counters cost: inc_and_test, then add_negative, on a counter that idles at -1.
  */
-void c11_map_unmap(struct c11_counters *counters, size_t n);
-/**
- * The 0 -> 1 store of an owner, then dec_and_test with its branch. Returns how often 0 was
- * reached.
- */
-size_t c11_arm_put(struct c11_counters *counters, size_t n);
+size_t c11_map_unmap(struct c11_counters *counters, size_t mask, size_t start, size_t n);
+/** The 0 -> 1 store of an owner, then dec_and_test with its branch. */
+size_t c11_arm_put(struct c11_counters *counters, size_t mask, size_t start, size_t n);
 /** A relaxed load, plus one, relaxed store; then the same with minus one. */
-void c11_plain_up_down(struct c11_counters *counters, size_t n);
+size_t c11_plain_up_down(struct c11_counters *counters, size_t mask, size_t start, size_t n);
 
 #ifdef __cplusplus
 }

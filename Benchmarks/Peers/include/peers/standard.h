@@ -24,8 +24,11 @@ long standard_pointer_owners(const struct standard_pointer *pointer);
 void standard_pointer_copy(const struct standard_pointer *pointer, size_t n);
 
 struct standard_map;
-/** Keys [first, first + count), each to 64 bytes that name their owner. NULL when memory is out. */
-struct standard_map *standard_map_create(uint64_t first, uint64_t count);
+/**
+ * count keys from first, stride apart, each to 64 bytes that name their owner. NULL when memory is
+ * out.
+ */
+struct standard_map *standard_map_create(uint64_t first, uint64_t count, uint64_t stride);
 void standard_map_destroy(struct standard_map *map);
 /**
  * n lookups of random keys under the shared lock, from the key to the owner that its 64 bytes

@@ -11,27 +11,30 @@
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
-/** Returns the successes. */
+/* Each returns how many operations did what they should. */
 size_t twin_try_get_put(struct page *pages, size_t mask, size_t start, size_t n);
-void twin_get_put(struct page *pages, size_t mask, size_t start, size_t n);
-void twin_get_page_put_page(struct page *page, size_t n);
-/** Freezes at count. Returns the successes. */
-size_t twin_freeze_unfreeze(struct folio *folio, int count, size_t n);
-/** Returns the successes. */
-size_t twin_try_get_folio_put(struct page *page, size_t n);
-/** n references taken and given back in batches of PAGEVEC_SIZE; n is a multiple of it. */
-void twin_batch_put(struct page *pages, size_t n);
+size_t twin_get_put(struct page *pages, size_t mask, size_t start, size_t n);
+size_t twin_get_page_put_page(struct page *pages, size_t mask, size_t start, size_t n);
+/** Freezes at 1. */
+size_t twin_freeze_unfreeze(struct page *pages, size_t mask, size_t start, size_t n);
+size_t twin_try_get_folio_put(struct page *pages, size_t mask, size_t start, size_t n);
+/**
+ * References taken and given back in batches of PAGEVEC_SIZE, of which n is a multiple and which
+ * the mask is not below.
+ */
+size_t twin_batch_put(struct page *pages, size_t mask, size_t start, size_t n);
 /** The same references given back one by one. */
-void twin_single_put(struct page *pages, size_t n);
-void twin_rmap_pte(struct folio *folio, struct page *page, mm_id_t mm, size_t n);
-void twin_rmap_pmd(struct folio *folio, mm_id_t mm, size_t n);
-void twin_prep_split(struct page *head, unsigned int order, size_t n);
-void twin_percpu_get_put(struct percpu_ref *ref, size_t n);
-/** Returns the successes. */
+size_t twin_single_put(struct page *pages, size_t mask, size_t start, size_t n);
+/** The pages may belong to large folios. */
+size_t twin_rmap_pte(struct page *pages, size_t mask, size_t start, size_t n, mm_id_t mm);
+size_t twin_rmap_pmd(struct folio *folio, mm_id_t mm, size_t n);
+/** A walk over mask + 1 runs of 2^order pages. */
+size_t twin_prep_split(struct page *pages, unsigned int order, size_t mask, size_t start, size_t n);
+size_t twin_percpu_get_put(struct percpu_ref *ref, size_t n);
 size_t twin_pgmap_get_put(unsigned long pfn, size_t n);
 /** 0 -> 1 by the owner, then the put that ends it. */
-void twin_arm_put(struct folio *folio, size_t n);
-void twin_share_up_down(struct folio *folio, size_t n);
+size_t twin_arm_put(struct page *pages, size_t mask, size_t start, size_t n);
+size_t twin_share_up_down(struct page *pages, size_t mask, size_t start, size_t n);
 
 FOLIO_ASSUME_NONNULL_END
 
