@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The parts of auditing that must be fast or happen inside a step: skipping pages that are idle
- * with nothing to say about them, and the checks at the end of prep and split. The audit itself is in
- * FolioCore/Audit.
+ * with nothing to say about them, and the checks at the end of prep and split. The audit itself is
+ * in FolioCore/Audit.
  */
 #include <folio/compound.h>
 #include <folio/ledger.h>
