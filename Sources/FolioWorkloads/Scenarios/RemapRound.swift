@@ -215,11 +215,11 @@ package final class RemapRound: StressRound {
     unsafe put_dev_pagemap(map)
   }
 
-  /// A reference on the page. Only file-system DAX pages: a device-dax page can always be followed,
-  /// so a strict teardown would find it busy.
+  /// A reference on the page, of the type that it is looked up for. A device-dax page can always be
+  /// followed, also while its map goes: a strict teardown then finds it busy and is tried again.
   private func follow(_ frame: UInt, _ slot: Int, _ worker: inout Worker) {
     let found = TypedLookup.tryGet(
-      frame, of: .fsdax, unless: { isQuiet[slot].value != 0 },
+      frame, of: worker.pick(3) == 0 ? .generic : .fsdax, unless: { isQuiet[slot].value != 0 },
       then: { visits[worker.index].set(slot + 1) })
     guard let reference = found else { return }
     defer { visits[worker.index].set(0) }

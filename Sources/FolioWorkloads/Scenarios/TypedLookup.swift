@@ -19,7 +19,7 @@ package enum TypedLookup {
   ) -> FolioReference? {
     rcu_read_lock()
     defer { rcu_read_unlock() }
-    guard !isRefused(), let map = unsafe cfolio_pgmap_lookup(frame),
+    guard !isRefused(), let map = unsafe cfolio_pgmap_lookup_live(frame),
       unsafe map.pointee.type == type(of: kind)
     else { return nil }
     tested()
