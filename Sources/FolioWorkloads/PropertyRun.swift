@@ -127,8 +127,12 @@ package struct PropertyRun {
         minimalDivergence: divergence, isMinimal: false)
     }
     var shrinker = Shrinker(limit: limit) { candidate in
-      // A subject that cannot be made any more is no failure of the program.
-      ((try? replay(candidate)) ?? nil) != nil
+      do {
+        return try replay(candidate) != nil
+      } catch {
+        // A subject that cannot be made any more is no failure of the program.
+        return false
+      }
     }
     let minimal = shrinker.minimise(program)
     return PropertyFailure(

@@ -42,7 +42,8 @@ struct CompareCommand: ParsableCommand {
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the operations that run measures, with their peers, and stress scenarios.")
+    commandName: "list",
+    abstract: "Lists the operations that run measures, with their peers, and stress scenarios.")
 
   @Option(
     help: ArgumentHelp("Only operations whose name has a match; no scenarios.", valueName: "RE"))

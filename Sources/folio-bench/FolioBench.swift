@@ -22,7 +22,8 @@ struct FolioBench: ParsableCommand {
 
       EXIT CODES
         0 pass, 1 a check failed, 64 usage, 65 bad data file, 66 missing file,
-        73 cannot write, 77 cannot run here, 130 interrupted
+        71 threads or memory refused, 73 cannot create, 74 cannot write, 77 cannot run here,
+        130 interrupted
       """,
     version: "folio-bench \(BenchmarkTool.version)",
     subcommands: [RunCommand.self, CompareCommand.self, ListCommand.self, Stress.self],

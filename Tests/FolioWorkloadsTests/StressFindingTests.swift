@@ -12,7 +12,8 @@ import Testing
 
 @Suite("Stress findings", .serialized)
 struct StressFindingTests {
-  @Test("a reference too few is named with invariant, page, the events before and the replay command")
+  @Test(
+    "a reference too few is named with invariant, page, the events before and the replay command")
   func plantedFault() async {
     await #expect(processExitsWith: .success) {
       let frame = SharedCount()
@@ -122,7 +123,6 @@ struct StressFindingTests {
       #expect(result.findings.map(\.violation.invariant).sorted() == ["C29", "CI7"])
     }
   }
-
 
   @Test("step violations are taken while a round runs, so that one that records many loses none")
   func drainedWhileRunning() async {

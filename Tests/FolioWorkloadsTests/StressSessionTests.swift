@@ -78,7 +78,8 @@ struct StressSessionTests {
       let taken = SharedCount()
       let session = Session { settings in
         rounds.add()
-        return try PlantedRound(settings, step: { _ in fatalError("a round without all threads") }) {
+        return try PlantedRound(settings, step: { _ in fatalError("a round without all threads") })
+        {
           // Taken down like any other: nothing of it is left.
           taken.add($0.maps.count)
         }

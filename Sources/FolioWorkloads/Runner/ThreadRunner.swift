@@ -189,7 +189,8 @@ private final class ThreadStart: Sendable {
     }
     defer { record.isDone.store(true, ordering: .releasing) }
     guard !gate.isCancelled.isSet else { return }
-    var worker = Worker(index: index, seed: seed, record: record, lastTurn: gate.lastTurn, stop: gate.stop)
+    var worker = Worker(
+      index: index, seed: seed, record: record, lastTurn: gate.lastTurn, stop: gate.stop)
     gate.body(&worker)
     record.covered = worker.covered
   }

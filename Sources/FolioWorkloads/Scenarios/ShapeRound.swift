@@ -30,11 +30,12 @@ package final class ShapeRound: StressRound {
   init(_ settings: RoundSettings) throws(PageMapError) {
     self.settings = settings
     let hasFolios = settings.rules != .legacy
-    coverage = [
-      CoverageItem("a folio formed and split", isRequired: hasFolios),
-      CoverageItem("a folio followed", isRequired: hasFolios && settings.threads > 1),
-      CoverageItem("a page looked at without a reference", isRequired: hasFolios),
-    ] + RamSplit.coverage(settings)
+    coverage =
+      [
+        CoverageItem("a folio formed and split", isRequired: hasFolios),
+        CoverageItem("a folio followed", isRequired: hasFolios && settings.threads > 1),
+        CoverageItem("a page looked at without a reference", isRequired: hasFolios),
+      ] + RamSplit.coverage(settings)
     // Legacy maps have no folios of device pages: there only RAM is shaped.
     maps =
       settings.rules == .legacy

@@ -17,7 +17,8 @@ package final class WaitRound: StressRound {
   package let helpers = 1
   package let maps: [PageMap]
   package let coverage = [
-    CoverageItem("a sleep"), CoverageItem("an exclusive sleep"), CoverageItem("a task's wait begun"),
+    CoverageItem("a sleep"), CoverageItem("an exclusive sleep"),
+    CoverageItem("a task's wait begun"),
     CoverageItem("pins dropped by the helper"), CoverageItem("mappings made under a waiter's eyes"),
   ]
   enum Item: Int { case sleep, sleepExclusive, task, drop, remap }
