@@ -159,7 +159,7 @@ void harness_clear_interrupt(void)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-size_t harness_resident_bytes(const void *start, size_t bytes)
+long harness_resident_bytes(const void *start, size_t bytes)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	uintptr_t first = (uintptr_t)start & ~(page - 1);
@@ -171,12 +171,12 @@ size_t harness_resident_bytes(const void *start, size_t bytes)
 		if (pages > sizeof(present))
 			pages = sizeof(present);
 		if (mincore((void *)first, pages * page, present) != 0)
-			return 0;
+			return -errno;
 		for (size_t i = 0; i < pages; i++)
 			resident += present[i] & 1;
 		first += pages * page;
 	}
-	return resident * page;
+	return (long)(resident * page);
 }
 
 size_t harness_heap_bytes(void)

@@ -35,23 +35,30 @@ void folio_bench_probe_plain_get_put(struct page *page)
 	atomic_fetch_add_explicit(counter(page), 1, memory_order_relaxed);
 	if (branch())
 		__page_ref_get(page);
-	int result = atomic_fetch_sub_explicit(counter(page), 1, memory_order_acq_rel) - 1;
+	unsigned int old =
+		(unsigned int)atomic_fetch_sub_explicit(counter(page), 1, memory_order_seq_cst);
+	int result = (int)(old - 1);
 	if (branch())
-		__page_ref_mod_and_test(page, -1, result);
-	if (__builtin_expect(result <= 0, 0))
+		__folio_put_event((struct folio *)page, 1, result);
+	else if (__builtin_expect(result <= 0, 0))
 		__folio_put_slow((struct folio *)page, result);
 }
 
+/* Ordered on both sides when it succeeds, for the compiler too: what try_get promises. */
 bool folio_bench_probe_plain_try_get(struct page *page)
 {
 	if (branch())
 		return __page_ref_add_unless(page, 1, 0);
 	int old = atomic_load_explicit(counter(page), memory_order_relaxed);
-	do {
-		if (__builtin_expect(old == 0, 0))
+	for (;;) {
+		if (old == 0)
 			return false;
-	} while (!atomic_compare_exchange_strong_explicit(
-		counter(page), &old, old + 1, memory_order_acq_rel, memory_order_relaxed));
+		atomic_signal_fence(memory_order_seq_cst);
+		if (atomic_compare_exchange_strong(counter(page), &old,
+						   (int)((unsigned int)old + 1)))
+			break;
+	}
+	atomic_signal_fence(memory_order_seq_cst);
 	return true;
 }
 

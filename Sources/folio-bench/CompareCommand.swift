@@ -11,7 +11,8 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare",
     abstract: "Compares two JSON reports of run.",
     discussion: """
-      Ratios to a peer are compared where both reports have them, medians elsewhere.
+      Ratios to a peer are compared where both reports have them, medians elsewhere. With
+      --fail-over a result that only the old report has is a failure too.
 
       EXAMPLES
         folio-bench compare before.json after.json --fail-over 10
@@ -28,7 +29,7 @@ struct CompareCommand: ParsableCommand {
   var new: String
 
   @Option(
-    help: ArgumentHelp("Exit 1 when something is slower by more.", valueName: "PERCENT"))
+    help: ArgumentHelp("Exit 1 when something is slower by more, or lost.", valueName: "PERCENT"))
   var failOver: Double?
 
   func run() throws {

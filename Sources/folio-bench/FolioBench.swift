@@ -5,7 +5,8 @@
 
 import ArgumentParser
 import FolioBenchmark
-import Foundation
+import Glibc
+import Synchronization
 
 @main
 struct FolioBench: ParsableCommand {
@@ -32,12 +33,26 @@ struct FolioBench: ParsableCommand {
 
 /// Standard streams, and leaving with an exit status.
 enum Console {
+  /// The first result that could not be written: the run goes on, its files may still be made.
+  private static let failure = Mutex<ToolError?>(nil)
+
   static func writeResult(_ text: String) {
-    FileHandle.standardOutput.write(Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
+    do throws(ToolError) {
+      try StandardStream.write(ended(text), to: STDOUT_FILENO, name: "standard output")
+    } catch {
+      failure.withLock { $0 = $0 ?? error }
+    }
   }
 
+  /// Nobody can be told when standard error does not take it.
   static func writeMessage(_ text: String) {
-    FileHandle.standardError.write(Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
+    do throws(ToolError) {
+      try StandardStream.write(ended(text), to: STDERR_FILENO, name: "standard error")
+    } catch {}
+  }
+
+  private static func ended(_ text: String) -> String {
+    text.hasSuffix("\n") ? text : text + "\n"
   }
 
   static var resultStyle: TextStyle {
@@ -48,14 +63,18 @@ enum Console {
     TextStyle(usesColor: Terminal.standardErrorIsTerminal && Terminal.allowsColor)
   }
 
-  /// Runs the body and ends the process with what it says.
+  /// Runs the body and ends the process with what it says, or with what kept its results back.
   static func finish(_ body: () throws(ToolError) -> ToolStatus) throws {
-    let status: ToolStatus
+    var status: ToolStatus
     do throws(ToolError) {
       status = try body()
     } catch {
       writeMessage("folio-bench: \(error)")
-      throw ExitCode(error.status.rawValue)
+      status = error.status
+    }
+    if let failure = failure.withLock({ $0 }) {
+      writeMessage("folio-bench: \(failure)")
+      if status == .pass { status = failure.status }
     }
     if status != .pass { throw ExitCode(status.rawValue) }
   }

@@ -42,6 +42,14 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Seed of the order in which sides are timed.", valueName: "N"))
   var seed: UInt64?
 
+  /// A self-test of the checks: the run must end with exit status 1 and name the counter.
+  @Option(
+    name: .customLong("break"),
+    help: ArgumentHelp(
+      "Self-test: break one operation, which must fail the run.", valueName: "NAME",
+      visibility: .hidden))
+  var brokenOperation: String?
+
   func run() throws {
     var options = RunOptions()
     if let seed { options.seed = seed }
@@ -51,6 +59,7 @@ struct RunCommand: ParsableCommand {
     options.jsonPath = json
     options.plotDirectory = plot
     options.failsOnGates = gates
+    options.brokenOperation = brokenOperation
     BenchmarkTool.catchInterrupts()
     let output = RunOutput(
       results: Console.writeResult, messages: Console.writeMessage,

@@ -89,19 +89,7 @@ struct Stress: ParsableCommand {
     if status != .pass { throw ExitCode(status.rawValue) }
   }
 
-  private static var host: String {
-    var name = utsname()
-    unsafe uname(&name)
-    let system = unsafe withUnsafeBytes(of: name.release) { unsafe text($0) }
-    let machine = unsafe withUnsafeBytes(of: name.machine) { unsafe text($0) }
-    let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    return #"{"os": "Linux", "release": \#(StressReport.quoted(system)), "#
-      + #""machine": \#(StressReport.quoted(machine)), "processors": \#(processors)}"#
-  }
-
-  private static func text(_ bytes: UnsafeRawBufferPointer) -> String {
-    unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-  }
+  private static var host: String { HostDescription.current.json }
 
   /// One line to standard error.
   private static func note(_ text: String) {

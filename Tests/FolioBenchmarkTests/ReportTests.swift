@@ -73,7 +73,6 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "folio-compare-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
     let (oldFile, newFile) = (
       folder.appendingPathComponent("old.json"), folder.appendingPathComponent("new.json")
     )
@@ -84,6 +83,7 @@ import Testing
       oldPath: oldFile.path, newPath: newFile.path, failOver: failOver,
       style: TextStyle(usesColor: false)
     ) { text += $0 }
+    try FileManager.default.removeItem(at: folder)
     return (status, text)
   }
 
@@ -118,11 +118,24 @@ import Testing
     let (_, text) = try compare(
       [Self.result(), Self.result("gone")], [Self.result(ratio: 2), Self.result("new")],
       failOver: 50)
-    #expect(text.contains("only in the old report: gone"))
+    #expect(text.contains("lost: gone"))
     #expect(text.contains("only in the new report: new"))
     #expect(text.contains("+100.0 %"))
     #expect(
-      text.hasSuffix("1 results compared, 1 slower, 0 faster, 1 failed by more than 50.0 %\n"))
+      text.hasSuffix(
+        "1 results compared, 1 slower, 0 faster, 1 failed by more than 50.0 %, 1 lost\n"))
+  }
+
+  @Test("a result that the new report lost fails a judged comparison, with a line of its own")
+  func lost() throws {
+    let old = [Self.result(), Self.result("gone"), Self.result("gone", peer: "other")]
+    let judged = try compare(old, [Self.result()], failOver: 10)
+    #expect(judged.status == .failed)
+    #expect(judged.text.contains("lost: gone 1T warm 512 pages / peer\n"))
+    #expect(judged.text.contains("lost: gone 1T warm 512 pages / other\n"))
+    let shown = try compare(old, [Self.result()], failOver: nil)
+    #expect(shown.status == .pass)
+    #expect(shown.text.contains("only in the old report: gone"))
   }
 
   @Test("nothing in common is bad data, a missing file no input, a bad percentage usage")

@@ -171,6 +171,34 @@ import Testing
     #expect(outcome.output.contains("1 operations x 1,024 pages x "))
   }
 
+  @Test("a run in which everything is refused is no success")
+  func nothingMeasured() throws {
+    let refused = BenchmarkOperation("none", "x", threads: [1], warmOnly: "a test") {
+      _ throws(Refusal) in
+      throw Refusal("no such device")
+    }
+    let error = #expect(throws: ToolError.self) { try run([refused]) }
+    #expect(error?.status == .cannotRun)
+    #expect(error?.description.contains("none 1T: no such device") == true)
+  }
+
+  @Test("memory that the system does not tell about is a failed check, not 0 bytes")
+  func residentMemory() {
+    var verifier = Verifier()
+    let size = 4096
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: size)
+    unsafe memory.storeBytes(of: 1, as: Int.self)
+    #expect(unsafe ScaleOperations.residentBytes(memory, size, &verifier) == size)
+    #expect(verifier.failures == [])
+    unsafe memory.deallocate()
+    // Nothing is ever mapped at the end of the address space.
+    if let nowhere = unsafe UnsafeRawPointer(bitPattern: UInt(1) << 63) {
+      #expect(unsafe ScaleOperations.residentBytes(nowhere, size, &verifier) == 0)
+    }
+    #expect(verifier.failureCount == 1)
+    #expect(verifier.failures.first?.contains("mincore") == true)
+  }
+
   @Test("an interrupt ends the run with what was measured and status 130")
   func interrupt() throws {
     defer { BenchmarkTool.clearInterrupt() }

@@ -20,6 +20,9 @@ public struct Configuration: Sendable, Hashable {
   public var devicePages: Int?
   /// Batches are short and devices small.
   public var isQuick: Bool
+  /// Folio's loop leaves a reference behind (on pages) and does one operation less than it should:
+  /// a self-test of the checks.
+  public var isBroken = false
 
   public init(threads: Int, state: CacheState, devicePages: Int? = nil, isQuick: Bool = false) {
     self.threads = threads
@@ -52,6 +55,13 @@ public struct Loop: @unchecked Sendable {
   }
 }
 
+extension Loop {
+  /// The same, one operation of the first batch missing.
+  func broken() -> Loop {
+    Loop { thread, first, count in body(thread, first, count) - (first == 0 ? 1 : 0) }
+  }
+}
+
 /// What a side has done when its counters are looked at: iterations per thread since it was made.
 public struct IterationCounts: Sendable {
   public internal(set) var iterations: [Int]
@@ -78,6 +88,12 @@ public struct Side {
     self.granularity = granularity
     self.verify = verify
     self.loop = .success(loop)
+  }
+
+  /// The same with a loop that does too little.
+  func broken() -> Side {
+    guard case .success(let loop) = loop else { return self }
+    return Side(name, granularity: granularity, loop: loop.broken(), verify: verify)
   }
 
   /// A peer that cannot run here: its ratio is null, with the reason.
@@ -114,6 +130,15 @@ public struct Trial {
     self.sides = sides
     self.witness = witness
     self.close = close
+  }
+}
+
+extension Trial {
+  /// The same with Folio's loop broken.
+  func broken() -> Trial {
+    Trial(
+      pages: pages, isCoupled: isCoupled, sides: sides.prefix(1).map { $0.broken() }
+        + sides.dropFirst(), witness: witness, close: close)
   }
 }
 

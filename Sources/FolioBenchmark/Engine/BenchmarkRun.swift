@@ -23,6 +23,8 @@ public struct RunOptions: Sendable {
   public var seed: UInt64
   /// How long to measure; nil: as `isQuick` says.
   public var timing: Timing?
+  /// Name of an operation whose loop is broken on purpose: a self-test of the checks.
+  public var brokenOperation: String?
   /// Device sizes as powers of two; nil: as `isQuick` says.
   public var deviceOrders: [Int]?
 
@@ -74,40 +76,60 @@ public struct BenchmarkRun {
   ///
   /// - Returns: `failed` when a counter was not as the model says (or a gate did not hold and
   ///   `failsOnGates` is set), `interrupted` after a signal, else `pass`.
-  /// - Throws: `usage`, `cannotCreate`, `cannotRun`: nothing was measured.
+  /// - Throws: `usage`, `cannotCreate`, `cannotRun`: nothing was measured; `cannotRun` and
+  ///   `inputOutput` also when the table is printed and a file could not be written.
   public func execute() throws(ToolError) -> ToolStatus {
     let selected = try Self.select(operations, filter: options.filter)
+    if let name = options.brokenOperation, !selected.contains(where: { $0.name == name }) {
+      throw ToolError(.usage, "--break \(name): no operation of that name is run")
+    }
     let plot = try options.plotDirectory.map { (path) throws(ToolError) in try Plot(into: path) }
-    if let path = options.jsonPath { try Self.checkWritable(path) }
+    var skipped: [String] = []
+    let plan = try self.plan(selected, &skipped)
+    let writesJSONToOutput = options.jsonPath == "-"
+    var file: ReportFile?
+    if let path = options.jsonPath, !writesJSONToOutput { file = try ReportFile(path) }
+
     let host = HostDescription.current
     output.messages(
       "seed \(options.seed), \(host.processor), \(host.cpus) CPUs, load \(Format.number(host.load))"
     )
-
-    var skipped: [String] = []
-    let plan = try self.plan(selected, &skipped)
     let measurements = measure(plan, &skipped)
+    guard !measurements.isEmpty || harness_interrupted() else {
+      throw ToolError(.cannotRun, "nothing could be measured\n" + Self.lines(skipped))
+    }
 
-    let writesJSONToOutput = options.jsonPath == "-"
     let style = writesJSONToOutput ? output.messageStyle : output.resultStyle
     let table = ResultTable(measurements, skipped: skipped, style: style).render()
-    let report = BenchmarkReport(
-      version: BenchmarkTool.version, host: host, results: measurements.flatMap(\.results))
-    try write(report)
-    if let plot { try plot.draw(measurements) }
+    let report = try encode(
+      BenchmarkReport(
+        version: BenchmarkTool.version, host: host, results: measurements.flatMap(\.results)))
+    if writesJSONToOutput { output.results(String(decoding: report.dropLast(), as: UTF8.self)) }
     let print = writesJSONToOutput ? output.messages : output.results
     print(table.hasSuffix("\n") ? String(table.dropLast()) : table)
-    return status(of: measurements)
+    // What was measured is printed; a file that fails does not keep the next one from being tried.
+    var problem: ToolError?
+    do throws(ToolError) { try file?.write(report) } catch { problem = error }
+    do throws(ToolError) { try plot?.draw(measurements) } catch { problem = problem ?? error }
+    let status = self.status(of: measurements)
+    guard let problem else { return status }
+    guard status != .pass else { throw problem }
+    output.messages("\(problem)")
+    return status
+  }
+
+  private static func lines(_ skipped: [String]) -> String {
+    skipped.map { "  \($0)" }.joined(separator: "\n")
   }
 
   private func status(of measurements: [Measurement]) -> ToolStatus {
     if measurements.contains(where: { !$0.verified }) { return .failed }
     if harness_interrupted() { return .interrupted }
-    if options.failsOnGates, Gate.all.contains(where: { $0.verdict(measurements)?.holds == false })
-    {
-      return .failed
-    }
-    return .pass
+    guard options.failsOnGates else { return .pass }
+    let verdicts = Gate.all.map { $0.verdict(measurements) }
+    // Of a whole run every gate has to speak; of a filtered one those that it is about.
+    let speaks = verdicts.contains { $0 == nil } ? options.filter != nil : true
+    return speaks && verdicts.allSatisfy { $0?.holds ?? true } ? .pass : .failed
   }
 
   // MARK: What to run
@@ -130,17 +152,6 @@ public struct BenchmarkRun {
       throw ToolError(.usage, "--filter \(filter) matches no operation; see folio-bench list")
     }
     return selected
-  }
-
-  private static func checkWritable(_ path: String) throws(ToolError) {
-    guard path != "-" else { return }
-    let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    var isDirectory: ObjCBool = false
-    let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-    let place = exists ? path : directory
-    guard !isDirectory.boolValue, FileManager.default.isWritableFile(atPath: place) else {
-      throw ToolError(.cannotCreate, "cannot write \(path)")
-    }
   }
 
   /// Device sizes of a quick run: the whole range that gate G9 speaks of.
@@ -168,12 +179,27 @@ public struct BenchmarkRun {
       for threads in usable where operation.threads?.contains(threads) ?? true {
         for state in operation.states {
           for pages in sizes(of: operation, &skipped) {
-            let configuration = Configuration(
+            var configuration = Configuration(
               threads: threads, state: state, devicePages: pages, isQuick: options.isQuick)
+            configuration.isBroken = operation.name == options.brokenOperation
             steps.append(Step(operation: operation, configuration: configuration))
           }
         }
       }
+    }
+    guard !steps.isEmpty else {
+      let counts = wanted.map(String.init).joined(separator: ",")
+      throw ToolError(
+        .usage,
+        "nothing to run with \(counts) thread\(counts == "1" ? "" : "s")\n"
+          + Self.lines(
+            skipped
+              + selected.compactMap { operation in
+                operation.threads.map {
+                  "\(operation.name): only with threads "
+                    + $0.sorted().map(String.init).joined(separator: ",")
+                }
+              }))
     }
     return steps
   }
@@ -244,10 +270,13 @@ public struct BenchmarkRun {
   private static func measure(_ step: Step, _ runner: Runner) throws(Refusal) -> Measurement? {
     switch step.operation.kind {
     case .timed(let make):
-      return try runner.measure(step.operation, make(step.configuration), step.configuration)
+      let trial = try make(step.configuration)
+      return runner.measure(
+        step.operation, step.configuration.isBroken ? trial.broken() : trial, step.configuration)
     case .measured(let value):
       var verifier = Verifier()
       let figure = try value(step.configuration, &verifier)
+      if step.configuration.isBroken { verifier.expect("broken", "sound", step.operation.name) }
       return measurement(of: step, figure, verifier)
     }
   }
@@ -269,17 +298,11 @@ public struct BenchmarkRun {
 
   // MARK: The report
 
-  private func write(_ report: BenchmarkReport) throws(ToolError) {
-    guard let path = options.jsonPath else { return }
+  private func encode(_ report: BenchmarkReport) throws(ToolError) -> Data {
     do {
-      let data = try report.encoded()
-      if path == "-" {
-        output.results(String(decoding: data.dropLast(), as: UTF8.self))
-      } else {
-        try data.write(to: URL(fileURLWithPath: path), options: .atomic)
-      }
+      return try report.encoded()
     } catch {
-      throw ToolError(.cannotCreate, "cannot write \(path): \(error.localizedDescription)")
+      throw ToolError(.inputOutput, "the results are no JSON: \(error)")
     }
   }
 }

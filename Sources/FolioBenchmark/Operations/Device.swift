@@ -12,6 +12,8 @@ import FolioCore
   let map: PageMap
   let base: UnsafeMutablePointer<page>
   let count: Int
+  /// References left behind by a loop that is broken on purpose.
+  private var planted: [Int] = []
 
   /// - Parameter kind: `.generic` pages idle at one reference, so that gets and puts need no
   ///   preparation; `.fsdax` pages idle at none.
@@ -36,10 +38,17 @@ import FolioCore
     }
   }
 
+  /// Leaves a reference behind on a page.
+  func plantReference(on index: Int) {
+    unsafe page_ref_inc(base + index)
+    planted.append(index)
+  }
+
   /// Compares every folio with the model, then takes the map down: that no page is in use is one
   /// more comparison.
   func close(_ model: FolioModel, _ verifier: inout Verifier) {
     verify(stride(from: 0, to: count, by: 1 << model.order), model, &verifier)
+    for index in planted { unsafe page_ref_dec(base + index) }
     do throws(PageMapError) {
       try map.unmap()
       verifier.expect(true, true, "unmap")
@@ -134,17 +143,21 @@ extension Device {
   /// Folio's loop and others on mask + 1 pages from `place`, every second walk half of them ahead:
   /// neither finds in the cache what the one before has just brought there.
   func walkSides(
-    _ model: FolioModel, place: Int = 0, mask: Int? = nil, granularity: Int = 1,
-    _ loops: [PageLoop]
+    _ model: FolioModel, _ configuration: Configuration, place: Int = 0, mask: Int? = nil,
+    granularity: Int = 1, _ loops: [PageLoop]
   ) -> [Side] {
     let mask = mask ?? count - 1
     return loops.enumerated().map { number, body in
       let offset = number % 2 * ((mask + 1) / 2)
       let check = WalkCheck(self, place: place, mask: mask, offset: offset, model)
+      let isBroken = configuration.isBroken && number == 0
       return Side(
         body.name, granularity: granularity,
         loop: Loop { thread, first, iterations in
-          unsafe body.run(self.base + place, mask, thread, first + offset, iterations)
+          if isBroken && thread == 0 && first == 0 {
+            self.plantReference(on: (place + Int(walk_index(0, mask))) & ~((1 << model.order) - 1))
+          }
+          return unsafe body.run(self.base + place, mask, thread, first + offset, iterations)
         },
         verify: { check.verify($0, &$1) })
     }

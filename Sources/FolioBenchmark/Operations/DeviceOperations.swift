@@ -23,7 +23,7 @@ enum DeviceOperations {
     let folio = unsafe device.folio(0)
     let idle = FolioModel(references: 0)
     let own = unsafe device.walkSides(
-      idle,
+      idle, configuration,
       [
         PageLoop("folio") { unsafe Loops.lastPut($0, $1, $3, $4) },
         PageLoop(Peer.noWakeTest) { unsafe Int(device_arm_put_no_wake_test($0, $1, $3, $4)) },
@@ -56,7 +56,7 @@ enum DeviceOperations {
     mapped.map(page: 0, by: 1)
     let model = mapped
     let own = unsafe device.walkSides(
-      model,
+      model, configuration,
       [
         PageLoop("folio") { unsafe Loops.getPut($0, $1, $3, $4) },
         PageLoop(Peer.noEventTest) { unsafe Int(device_unpin_no_event_test($0, $1, $3, $4)) },
@@ -128,7 +128,8 @@ enum DeviceOperations {
     let atomics = unsafe PeerSides.cAtomics(count: device.count, idle: -1) {
       unsafe Int(c11_map_unmap($0, $1, $2, $3))
     }
-    return pteTrial(device, order: 0, page: 0, mask: device.count - 1, others: [atomics])
+    return pteTrial(
+      device, configuration, order: 0, page: 0, mask: device.count - 1, others: [atomics])
   }
 
   private static let rmapLarge = BenchmarkOperation(
@@ -141,18 +142,19 @@ enum DeviceOperations {
       .generic, pages: isCold ? configuration.walkPages : pmdPages,
       .init(compoundOrder: pmdOrder))
     return pteTrial(
-      device, order: pmdOrder, page: isCold ? 0 : 3, mask: isCold ? device.count - 1 : 0,
+      device, configuration, order: pmdOrder, page: isCold ? 0 : 3, mask: isCold ? device.count - 1 : 0,
       others: [])
   }
 
   private static func pteTrial(
-    _ device: Device, order: Int, page: Int, mask: Int, others: [Side]
+    _ device: Device, _ configuration: Configuration, order: Int, page: Int, mask: Int,
+    others: [Side]
   ) -> Trial {
     let idle = FolioModel(references: 1, order: order)
     let folio = unsafe device.folio(0)
     let target = unsafe device.base + page
     let own = unsafe device.walkSides(
-      idle, place: page, mask: mask,
+      idle, configuration, place: page, mask: mask,
       [
         PageLoop("folio") { pages, mask, thread, first, count in
           unsafe Loops.rmapPTE(pages, mask, first, count, mm_id_t(thread + 1))
@@ -227,7 +229,7 @@ enum DeviceOperations {
     let folio = unsafe device.folio(0)
     let idle = FolioModel(references: 0)
     let own = unsafe device.walkSides(
-      idle,
+      idle, configuration,
       [
         PageLoop("folio") { unsafe Loops.shareUpDown($0, $1, $3, $4) },
         PageLoop(Peer.cTwin) { unsafe Int(twin_share_up_down($0, $1, $3, $4)) },
@@ -281,8 +283,11 @@ enum DeviceOperations {
           }),
       ],
       witness: { verifier in
-        guard let device = try? Device(.fsdax, pages: remapPages) else {
-          verifier.expect("no map", "a map", "memremap_pages")
+        let device: Device
+        do throws(Refusal) {
+          device = try Device(.fsdax, pages: remapPages)
+        } catch {
+          verifier.expect("\(error)", "a map", "memremap_pages")
           return
         }
         let last = device.map.frames.upperBound - 1

@@ -84,7 +84,7 @@ enum ReferenceOperations {
     witness: ((inout Verifier) -> Void)? = nil
   ) -> Trial {
     let own = unsafe device.walkSides(
-      model, granularity: granularity,
+      model, configuration, granularity: granularity,
       [PageLoop("folio", ours), PageLoop(Peer.cTwin, twin)] + walkers)
     return Trial(
       pages: device.count,
@@ -159,7 +159,7 @@ enum ReferenceOperations {
     let model = FolioModel(references: 1, order: order)
     let (place, mask) = isCold ? (0, device.count - 1) : (5, 0)
     let sides = unsafe device.walkSides(
-      model, place: place, mask: mask,
+      model, configuration, place: place, mask: mask,
       [
         PageLoop("folio") { unsafe Loops.tryGetFolioPut($0, $1, $3, $4) },
         PageLoop(Peer.cTwin) { unsafe Int(twin_try_get_folio_put($0, $1, $3, $4)) },

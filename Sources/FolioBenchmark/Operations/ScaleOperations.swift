@@ -40,7 +40,7 @@ enum ScaleOperations {
     let heap = Int(harness_heap_bytes())
     let device = try Device(.generic, pages: pages)
     let grown = Int(harness_heap_bytes()) - heap
-    let resident = Int(unsafe harness_resident_bytes(device.base, pages * 64))
+    let resident = unsafe residentBytes(device.base, pages * MemoryLayout<page>.stride, &verifier)
     for frame in [device.map.frames.lowerBound, device.map.frames.upperBound - 1] {
       let found = unsafe cfolio_pgmap_lookup(frame) == device.map.pgmap
       verifier.expect(found, true, "frame \(frame) found in its map")
@@ -48,6 +48,15 @@ enum ScaleOperations {
     device.close(idle, &verifier)
     return StaticValue(
       unit: "bytes/page", value: Double(resident + max(grown, 0)) / Double(pages))
+  }
+
+  /// Bytes backed by memory. That the system tells is a check: 0 for an answer would pass any gate.
+  static func residentBytes(
+    _ start: UnsafeRawPointer, _ bytes: Int, _ verifier: inout Verifier
+  ) -> Int {
+    let resident = unsafe harness_resident_bytes(start, bytes)
+    verifier.expect(resident > 0, true, "mincore() tells what is resident (it says \(resident))")
+    return max(resident, 0)
   }
 
   private static let getPutInstructions = instructionOperation(
@@ -135,11 +144,11 @@ enum Disassembly {
 
   private static func run(_ program: String, _ arguments: [String]) throws(Refusal) -> String {
     // /proc/self would be objdump itself.
-    let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+    let executable = "/proc/\(ProcessInfo.processInfo.processIdentifier)/exe"
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments.map { $0 == "/proc/self/exe" ? executable ?? $0 : $0 }
+    process.arguments = arguments.map { $0 == "/proc/self/exe" ? executable : $0 }
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
     do {

@@ -66,7 +66,7 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   }
 }
 
-/// The machine that a run was made on.
+/// The machine that a run was made on: the "host" of every report of this tool.
 public struct HostDescription: Codable, Equatable, Sendable {
   public var system: String
   public var release: String
@@ -88,6 +88,17 @@ public struct HostDescription: Codable, Equatable, Sendable {
     self.cpus = cpus
     self.memoryBytes = memoryBytes
     self.load = load
+  }
+
+  /// One JSON object on one line, for reports that are put together from text.
+  public var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+      return String(decoding: try encoder.encode(self), as: UTF8.self)
+    } catch {
+      preconditionFailure("words and finite numbers are always JSON: \(error)")
+    }
   }
 }
 

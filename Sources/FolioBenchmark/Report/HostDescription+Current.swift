@@ -21,9 +21,14 @@ extension HostDescription {
       memoryBytes: Int(ProcessInfo.processInfo.physicalMemory), load: loadAverage)
   }
 
+  /// Of a file that not every system has; none of one that cannot be read.
+  private static func lines(of path: String) -> [Substring] {
+    guard let data = FileManager.default.contents(atPath: path) else { return [] }
+    return String(decoding: data, as: UTF8.self).split(separator: "\n")
+  }
+
   private static var processorName: String? {
-    let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-    let line = info.split(separator: "\n").first { $0.hasPrefix("model name") }
+    let line = lines(of: "/proc/cpuinfo").first { $0.hasPrefix("model name") }
     return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
   }
 
@@ -35,8 +40,7 @@ extension HostDescription {
 
   /// Bytes that can be used without swapping, or nil when the system does not say.
   static var availableMemory: Int? {
-    let info = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8)) ?? ""
-    let line = info.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+    let line = lines(of: "/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
     return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
   }
 }

@@ -5,6 +5,7 @@
 // script, nothing is left behind but the charts.
 
 import Foundation
+internal import Glibc
 
 /// Draws the charts of a run into a directory.
 struct Plot {
@@ -61,7 +62,7 @@ struct Plot {
           \(chart.script)
           unset output
 
-          """, drawing: file.lastPathComponent)
+          """, drawing: file)
       }
     }
   }
@@ -70,25 +71,49 @@ struct Plot {
     text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
   }
 
-  private func run(_ script: String, drawing name: String) throws(ToolError) {
+  /// Runs gnuplot on the script, which is in a file of its own for that time: a gnuplot that does
+  /// not read it is an error like any other, and no signal.
+  ///
+  /// - Throws: `cannotRun` unless it ends well and the drawing is there.
+  private func run(_ script: String, drawing file: URL) throws(ToolError) {
+    let name = file.lastPathComponent
+    let source = FileManager.default.temporaryDirectory
+      .appendingPathComponent("folio-bench-\(UUID().uuidString).gp")
+    defer { Self.remove(source) }
+    Self.remove(file)
     let process = Process()
-    let input = Pipe()
     let errors = Pipe()
     process.executableURL = gnuplot
-    process.standardInput = input
+    process.arguments = [source.path]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
     process.standardError = errors
     do {
+      try Data(script.utf8).write(to: source)
       try process.run()
-      try input.fileHandleForWriting.write(contentsOf: Data(script.utf8))
-      try input.fileHandleForWriting.close()
     } catch {
       throw ToolError(.cannotRun, "gnuplot: \(error.localizedDescription)")
     }
     let complaint = errors.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
+    let text = String(decoding: complaint, as: UTF8.self)
     guard process.terminationStatus == 0 else {
-      throw ToolError(
-        .cannotRun, "gnuplot could not draw \(name): \(String(decoding: complaint, as: UTF8.self))")
+      throw ToolError(.cannotRun, "gnuplot could not draw \(name): \(text)")
     }
+    let size = Self.size(of: file)
+    guard size > 0 else {
+      throw ToolError(.cannotRun, "gnuplot said nothing wrong and drew no \(name) \(text)")
+    }
+  }
+
+  /// Bytes of a file; 0 when there is none.
+  static func size(of file: URL) -> Int {
+    var information = stat()
+    return unsafe stat(file.path, &information) == 0 ? Int(information.st_size) : 0
+  }
+
+  /// What is not there needs no removing.
+  private static func remove(_ file: URL) {
+    _ = unsafe unlink(file.path)
   }
 }

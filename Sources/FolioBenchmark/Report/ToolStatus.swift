@@ -15,6 +15,8 @@ public enum ToolStatus: Int32, Sendable {
   case noInput = 66
   /// sysexits: EX_CANTCREAT.
   case cannotCreate = 73
+  /// sysexits: EX_IOERR. Results were made and could not be written.
+  case inputOutput = 74
   /// Something that the run needs is missing on this machine.
   case cannotRun = 77
   /// Ended by a signal; what was measured until then was printed.

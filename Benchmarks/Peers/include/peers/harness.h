@@ -49,8 +49,8 @@ void harness_interrupt(void);
 /** Lowers it. */
 void harness_clear_interrupt(void);
 
-/** Bytes of [start, start + bytes) that are backed by memory now. */
-size_t harness_resident_bytes(const void *start, size_t bytes);
+/** Bytes of [start, start + bytes) that are backed by memory now, or a negative errno. */
+long harness_resident_bytes(const void *start, size_t bytes);
 /** Bytes that malloc has handed out and not got back, in the main arena and in mappings. */
 size_t harness_heap_bytes(void);
 /** Bytes of the last-level cache; 0 when the system does not say. */
