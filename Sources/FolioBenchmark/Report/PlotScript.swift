@@ -14,7 +14,7 @@ enum PlotScript {
   private static let frame = """
     set border 1 lc rgb "#5b6470"
     set tics nomirror textcolor rgb "#333a44"
-    set grid xtics lc rgb "#d5dae0" lw 1
+    set grid xtics lt 1 lc rgb "#dfe3e8" lw 1
     set title font ",14" textcolor rgb "#1c2129"
     set xlabel textcolor rgb "#333a44"
     set key textcolor rgb "#333a44"
@@ -97,7 +97,7 @@ enum PlotScript {
       frame + timeTics + block("ours", own) + block("theirs", others)
         + """
         set title "What each operation costs, beside its peers in the same run"
-        set xlabel "nanoseconds per operation, warm, one thread unless it says more (dot: median, bar: 5th to 95th percentile)"
+        set xlabel "time per operation, warm, one thread unless it says more\\n(dot: median, bar: 5th to 95th percentile)"
         set logscale x
         set lmargin 40
         unset ytics
@@ -111,7 +111,7 @@ enum PlotScript {
           $ours using 4:1:5 with labels left offset 1,0 font ",9" textcolor rgb "\(ours)" notitle
         """
     return Plot.Chart(
-      name: "cost", width: 1150, height: 130 + Int(place * 17), script: script)
+      name: "cost", width: 1150, height: 150 + Int(place * 17), script: script)
   }
 
   // MARK: Size of the device
@@ -123,14 +123,16 @@ enum PlotScript {
     guard walks.count > 1 else { return nil }
     let cost = walks.map { "\($0.pages) \($0.ours.median) \($0.ours.p5) \($0.ours.p95)" }
     let metadata = bytes.map { "\($0.pages) \($0.ours.median)" }
+    let sizes = (walks + bytes).map(\.pages)
     let top = (walks.map(\.ours.p95).max() ?? 1) * 1.25
     var script =
       frame + block("cost", cost) + block("metadata", metadata)
         + """
         set logscale x 2
+        set xrange [\(Double(sizes.min() ?? 1) / 1.5):\(Double(sizes.max() ?? 2) * 1.5)]
         set format x "2^{%L}"
         set border 3 lc rgb "#5b6470"
-        set grid ytics lc rgb "#e3e6ea"
+        set grid ytics lt 1 lc rgb "#dfe3e8" lw 1
         set lmargin 10
         set multiplot layout \(metadata.isEmpty ? 1 : 2),1
         set title "Get and put of every page in turn: cost per page over the size of the device"
@@ -193,16 +195,17 @@ enum PlotScript {
     }
     guard !lines.isEmpty else { return nil }
     let colors = [ours, second, theirs, "#4b8b3b", "#7a5195"]
+    // Few threads have the larger dot: it shows around another one at the same place.
     let plots = counts.enumerated().map { index, threads in
       "$threads\(threads) using 2:1 with points lc rgb \"\(colors[index % colors.count])\" "
-        + "pt 7 ps 1.2 title \"\(threads) thread\(threads == 1 ? "" : "s")\""
+        + "pt 7 ps \(1.9 - 0.9 * Double(index) / Double(counts.count - 1)) title \"\(threads) thread\(threads == 1 ? "" : "s")\""
     }
     let script =
       frame + timeTics + block("lines", lines)
       + counts.map { block("threads\($0)", points[$0] ?? []) }.joined()
         + """
         set title "Contention: the same words used by more threads at once"
-        set xlabel "nanoseconds per operation and thread (median)"
+        set xlabel "time per operation and thread (median)"
         set logscale x
         set lmargin 40
         unset ytics
