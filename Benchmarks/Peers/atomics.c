@@ -69,8 +69,8 @@ static __attribute__((cold, noinline)) void end_of_life(struct c11_counters *cou
 typedef bool step_t(struct c11_counters *counters, atomic_int *value);
 
 /* Inlined with its step: the loop is as if it were written out. */
-static inline __attribute__((always_inline)) size_t
-walk(struct c11_counters *counters, size_t mask, size_t start, size_t n, step_t *step)
+static inline __attribute__((always_inline)) size_t walk(struct c11_counters *counters, size_t mask,
+							 size_t start, size_t n, step_t *step)
 {
 	struct counter *counter = counters->counter;
 	size_t done = 0;

@@ -123,7 +123,8 @@ import Testing
     #expect(list.messages.contains("cannot write standard output: No space left on device"))
     try withFolder { folder in
       let path = folder.appendingPathComponent("r.json").path
-      let outcome = try run(Self.arguments(Name.share.escaped) + ["--json", path], output: "/dev/full")
+      let outcome = try run(
+        Self.arguments(Name.share.escaped) + ["--json", path], output: "/dev/full")
       #expect(outcome.status == 74)
       // The table could not be printed; the report was written all the same.
       let data = try Data(contentsOf: URL(fileURLWithPath: path))

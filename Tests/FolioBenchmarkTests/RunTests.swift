@@ -88,7 +88,8 @@ import Testing
 
   @Test("a loop that does less than it was asked for is caught, though no counter is wrong")
   func idleLoop() throws {
-    let lazy = BenchmarkOperation("lazy", "does nothing", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
+    let lazy = BenchmarkOperation("lazy", "does nothing", threads: [1], warmOnly: "a test") {
+      _ throws(Refusal) in
       Trial(pages: 1, sides: [Side("folio", loop: Loop { _, _, count in count - 1 })])
     }
     #expect(try run([lazy]).status == .failed)
@@ -112,7 +113,8 @@ import Testing
 
   @Test("a peer that cannot run here gives no ratio and its reason, and fails nothing")
   func refusedPeer() throws {
-    let operation = BenchmarkOperation("r", "x", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
+    let operation = BenchmarkOperation("r", "x", threads: [1], warmOnly: "a test") {
+      _ throws(Refusal) in
       Trial(
         pages: 1,
         sides: [
@@ -134,7 +136,8 @@ import Testing
 
   @Test("a trial that cannot be made is skipped with a line")
   func refusedTrial() throws {
-    let refused = BenchmarkOperation("none", "x", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
+    let refused = BenchmarkOperation("none", "x", threads: [1], warmOnly: "a test") {
+      _ throws(Refusal) in
       throw Refusal("no such device")
     }
     let outcome = try run([refused, Self.operation("sound", missing: 0)])
@@ -151,7 +154,8 @@ import Testing
 
   @Test("a device that does not fit into memory is skipped with a line")
   func memory() throws {
-    let scaled = BenchmarkOperation("scaled", "x", threads: [1], warmOnly: "a test", isScaled: true) {
+    let scaled = BenchmarkOperation("scaled", "x", threads: [1], warmOnly: "a test", isScaled: true)
+    {
       configuration throws(Refusal) in
       let pages = configuration.devicePages ?? 0
       return Trial(
@@ -202,7 +206,8 @@ import Testing
   @Test("an interrupt ends the run with what was measured and status 130")
   func interrupt() throws {
     defer { BenchmarkTool.clearInterrupt() }
-    let interrupting = BenchmarkOperation("last", "x", threads: [1], warmOnly: "a test") { _ throws(Refusal) in
+    let interrupting = BenchmarkOperation("last", "x", threads: [1], warmOnly: "a test") {
+      _ throws(Refusal) in
       BenchmarkTool.interrupt()
       throw Refusal("interrupted")
     }

@@ -137,7 +137,8 @@ extension Trial {
   /// The same with Folio's loop broken.
   func broken() -> Trial {
     Trial(
-      pages: pages, isCoupled: isCoupled, sides: sides.prefix(1).map { $0.broken() }
+      pages: pages, isCoupled: isCoupled,
+      sides: sides.prefix(1).map { $0.broken() }
         + sides.dropFirst(), witness: witness, close: close)
   }
 }

@@ -142,7 +142,8 @@ enum DeviceOperations {
       .generic, pages: isCold ? configuration.walkPages : pmdPages,
       .init(compoundOrder: pmdOrder))
     return pteTrial(
-      device, configuration, order: pmdOrder, page: isCold ? 0 : 3, mask: isCold ? device.count - 1 : 0,
+      device, configuration, order: pmdOrder, page: isCold ? 0 : 3,
+      mask: isCold ? device.count - 1 : 0,
       others: [])
   }
 

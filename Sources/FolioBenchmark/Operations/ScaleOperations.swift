@@ -25,7 +25,8 @@ enum ScaleOperations {
       sides: [
         Side(
           "folio",
-          loop: Loop { _, first, count in unsafe Loops.walkInOrder(device.base, mask, first, count) },
+          loop: Loop { _, first, count in unsafe Loops.walkInOrder(device.base, mask, first, count)
+          },
           verify: { check.verify($0, &$1) })
       ],
       close: { device.close(idle, &$0) })
