@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+
+// Which figures hold a gate, and which do not.
+
+import Testing
+
+@testable import FolioBenchmark
+
+@Suite struct GateTests {
+  private static func measurement(
+    _ operation: String, pages: Int = 1, ours: Double, peer: (name: String, value: Double)? = nil,
+    failing: Bool = false
+  ) -> FolioBenchmark.Measurement {
+    func side(_ name: String, _ value: Double) -> SideMeasurement {
+      SideMeasurement(
+        name: name, median: value, p99: value, p5: value, p95: value, perRound: [value],
+        iterations: 1)
+    }
+    var verifier = Verifier()
+    verifier.expect(failing, false, "planted")
+    return FolioBenchmark.Measurement(
+      operation: operation, threads: 1, pages: pages, state: .warm, unit: "", rounds: 1,
+      isScaled: pages > 1,
+      sides: [side("folio", ours)] + (peer.map { [side($0.name, $0.value)] } ?? []),
+      verifier: verifier)
+  }
+
+  private static func verdict(_ id: String, _ measurements: [FolioBenchmark.Measurement])
+    -> GateVerdict?
+  {
+    Gate.all.lazy.filter { $0.id == id }.compactMap { $0.verdict(measurements) }.first
+  }
+
+  @Test(
+    "equal code has equally many instructions: one more or one fewer breaks G11",
+    arguments: [(35.0, 35.0, true), (36, 35, false), (34, 35, false), (35, 44, false)])
+  func instructions(_ ours: Double, _ theirs: Double, _ holds: Bool) throws {
+    let measurements = [
+      Self.measurement(Name.getPutInstructions, ours: ours, peer: (Peer.handWritten, theirs)),
+      Self.measurement(Name.tryGetInstructions, ours: 22, peer: (Peer.handWritten, 22)),
+    ]
+    #expect(try #require(Self.verdict("G11", measurements)).holds == holds)
+    #expect(Self.verdict("G11", Array(measurements.prefix(1))) == nil)
+  }
+
+  @Test("G9 looks at every size up to 2^22")
+  func flatness() throws {
+    func walk(_ order: Int, _ cost: Double) -> FolioBenchmark.Measurement {
+      Self.measurement(Name.deviceWalk, pages: 1 << order, ours: cost)
+    }
+    #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 8)])).holds)
+    #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 10)])).holds == false)
+    // Beyond is reported and not promised.
+    #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 8), walk(24, 20)])).holds)
+  }
+
+  @Test("bytes that were not measured well hold no gate")
+  func metadata() throws {
+    let good = Self.measurement(Name.metadata, pages: 1 << 16, ours: 64)
+    #expect(try #require(Self.verdict("G10", [good])).holds)
+    let bad = Self.measurement(Name.metadata, pages: 1 << 20, ours: 0, failing: true)
+    #expect(Self.verdict("G10", [good, bad]) == nil)
+  }
+}
