@@ -82,7 +82,7 @@ public struct PageOwner: ~Copyable, Sendable {
     if map.kind == .fsdax && map.rules != .legacy {
       unsafe folio_raise(folio)
     } else {
-      unsafe folio_ref_inc(folio)
+      unsafe _ = folio_ref_inc_return(folio)
     }
     return unsafe FolioReference(adopting: folio)
   }

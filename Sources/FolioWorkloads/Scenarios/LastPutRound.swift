@@ -119,13 +119,8 @@ package final class LastPutRound: StressRound {
       }
     } else if maps[0].isIdle(frame: frame, .idle) {
       rewrite(index)
-      // What the owner wrote goes before the count: a getter that follows it sees it.
-      smp_wmb()
-      if worker.pick(2) == 0 {
-        unsafe folio_ref_inc(folio)
-      } else {
-        unsafe folio_set_count(folio, 1)
-      }
+      // FULL: a getter that follows the count sees what the owner wrote.
+      unsafe _ = folio_ref_inc_return(folio)
       isRaised = true
     }
     owners[index].set(0)

@@ -73,7 +73,6 @@ package final class ShapeRound: StressRound {
       var owner = try maps[0].claim(frame: frame, order: order)
       if order > 0 { try owner.form() }
       payload.write(half, UInt(truncatingIfNeeded: worker.random.next()))
-      smp_wmb()
       owners[half].set(2)
       let reference = try owner.raise()
       if worker.pick(2) == 0 { cfolio_yield() }
