@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// How the tool ends: exit codes of design.md section 5, and the error that carries one.
+// How the tool ends: exit codes, and the error that carries one.
 
 /// Exit codes.
 public enum ToolStatus: Int32, Sendable {

@@ -28,6 +28,7 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
   ///
   /// - Parameter frames: only those of these frames; nil: all, also those without a frame.
   public static func takeRecorded(in frames: Range<UInt>? = nil) -> [Violation] {
+    if let frames, frames.isEmpty { return [] }
     let (first, last) = (frames?.lowerBound ?? 0, frames.map { $0.upperBound - 1 } ?? UInt.max)
     var taken: [Violation] = []
     unsafe withUnsafeTemporaryAllocation(

@@ -19,6 +19,7 @@ struct LockClass: @unchecked Sendable {
   }
 
   static let pageMap = LockClass("page map")
+  static let leftovers = LockClass("leftover maps")
   static let retiredFrames = LockClass("retired frames")
   static let systemMemory = LockClass("system memory")
 }

@@ -69,26 +69,78 @@ enum Teardown {
   }
 
   /// Frees the dev_pagemap as soon as no struct page of the map is referenced, unmapping it first if
-  /// need be. Returns at once: what has to wait does so on a thread of its own.
+  /// need be. Returns at once: what has to wait does so on another thread.
   ///
   /// - Parameter remains: what `unmap` left; nil: the map was never unmapped.
   static func dispose(_ map: Remap.Map, remains: Remains?) {
-    if remains == .nothing {
-      unsafe free(map)
-      return
-    }
-    unsafe map.pointee.strict_teardown = false
-    let started = unsafe cfolio_run_detached(
-      { context in
+    switch remains {
+    case .nothing: unsafe free(map)
+    case .retiredRanges: unsafe freeWhenIdle(map)
+    case nil:
+      unsafe map.pointee.strict_teardown = false
+      // Its own thread: a map reference that is never put would hold up every other map.
+      unsafe detach(map) { context in
         let map = unsafe context!.assumingMemoryBound(to: dev_pagemap.self)
-        // Drained already when it was unmapped before: the reference then has no slots.
-        if unsafe atomic_read(&map.pointee.dead_visible) == 0 { unsafe _ = Teardown.unmap(map) }
-        // The last reference of a GENERIC page drops without any event to wait for.
-        while unsafe Remap.hasRetiredRange(map) { cfolio_sleep_ns(5_000_000) }
-        unsafe Teardown.free(map)
-      }, map)
+        if unsafe Teardown.unmap(map) == .retiredRanges {
+          unsafe Teardown.freeWhenIdle(map)
+        } else {
+          unsafe Teardown.free(map)
+        }
+      }
+    }
+  }
+
+  /// Maps whose last pages are still referenced, and whether a thread looks after them.
+  @safe
+  private struct Leftovers {
+    var maps: [Remap.Map] = unsafe []
+    var isWatched = false
+  }
+
+  private static let leftovers = Guarded<Leftovers>(.leftovers, Leftovers())
+
+  /// One thread for all of them: the last reference of a GENERIC page drops without any event to
+  /// wait for, so it looks again and again, less often the longer nothing happens.
+  private static func freeWhenIdle(_ map: Remap.Map) {
+    let isWatched = leftovers.withLock { leftovers in
+      unsafe leftovers.maps.append(map)
+      defer { leftovers.isWatched = true }
+      return leftovers.isWatched
+    }
+    guard !isWatched else { return }
+    unsafe detach(nil) { _ in
+      var pause: Int64 = 1_000_000
+      while true {
+        let (freed, left) = Teardown.freeIdle()
+        if left == 0 { return }
+        pause = freed > 0 ? 1_000_000 : min(pause * 2, 100_000_000)
+        cfolio_sleep_ns(pause)
+      }
+    }
+  }
+
+  /// Frees the left-over maps that are idle by now. The last one ends the watch.
+  private static func freeIdle() -> (freed: Int, left: Int) {
+    leftovers.withLock { leftovers in
+      let before = unsafe leftovers.maps.count
+      unsafe leftovers.maps.removeAll { map in
+        guard unsafe !Remap.hasRetiredRange(map) else { return false }
+        unsafe free(map)
+        return true
+      }
+      let left = unsafe leftovers.maps.count
+      leftovers.isWatched = left > 0
+      return (before - left, left)
+    }
+  }
+
+  private static func detach(
+    _ map: Remap.Map?, _ body: @convention(c) (UnsafeMutableRawPointer?) -> Void
+  ) {
     // Without a thread the map stays: leaked, never dangling.
-    if !started { unsafe cfolio_warn_text("no thread to dispose of a device map: it is leaked") }
+    if unsafe !cfolio_run_detached(body, map) {
+      unsafe cfolio_warn_text("no thread to dispose of a device map: it is leaked")
+    }
   }
 
   private static func free(_ map: Remap.Map) {

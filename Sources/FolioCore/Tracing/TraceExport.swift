@@ -8,7 +8,7 @@ extension ReferenceTrace {
   /// A Chrome trace: each event an instant on its thread, and one counter track per page with R
   /// wherever the event knows it.
   public static func perfettoJSON(_ events: [ReferenceEvent]) -> String {
-    let origin = events.first?.time ?? 0
+    let origin = events.map(\.time).min() ?? 0
     var lines: [String] = []
     for thread in Set(events.map(\.thread)).sorted() {
       lines.append(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Results of a stress run as a table and as JSON (design.md section 5). No Foundation: JSON is
+// Results of a stress run as a table and as JSON. No Foundation: JSON is
 // written by hand.
 
 import FolioCore

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// What a stress run found, as values and as text (design.md section 5 names the fields; the table
+// What a stress run found, as values and as text (the field names are a contract; the table
 // and JSON are in StressReport.swift). Finding things is the business of StressRun.swift and the
 // scenarios.
 
