@@ -144,6 +144,7 @@ struct WaitContractTests {
   func uninterruptible() {
     let token = UnsafeMutablePointer<cancellation>.allocate(capacity: 1)
     unsafe cancellation_init(token)
+    unsafe cancellation_fire(token, true)
     let address = UInt(bitPattern: token)
     let stop = Flag()
     let firing = NativeThread {

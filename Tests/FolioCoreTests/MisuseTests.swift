@@ -72,6 +72,45 @@ struct MisuseTests {
     expectStop(plain, "CI33")
   }
 
+  @Test(
+    "CI33: a folio formed over a mapped or compound page or a live head; split mapped or pinned")
+  func busyShapes() async {
+    let mapped = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.fsdax, pages: 512)
+      unsafe atomic_set(&map.page(map.frames.lowerBound + 3).pointee._mapcount, 0)
+      unsafe prep_compound_page(map.page(map.frames.lowerBound), 2)
+    }
+    expectStop(mapped, "CI33")
+    let compound = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.fsdax, pages: 512)
+      unsafe prep_compound_page(map.page(map.frames.lowerBound + 2), 1)
+      unsafe prep_compound_page(map.page(map.frames.lowerBound), 2)
+    }
+    expectStop(compound, "CI33")
+    let live = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let map = try PageMap(.fsdax, pages: 512)
+      unsafe folio_ref_inc(map.folio(map.frames.lowerBound))
+      unsafe prep_compound_page(map.page(map.frames.lowerBound), 2)
+    }
+    expectStop(live, "CI33")
+    let splitMapped = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent])
+    {
+      let map = try PageMap(.fsdax, pages: 512, .init(compoundOrder: 2))
+      let folio = unsafe map.folio(map.frames.lowerBound)
+      unsafe folio_add_file_rmap_pte(folio, folio_page(folio, 1), 1)
+      unsafe folio_split_to_order_0(folio)
+    }
+    expectStop(splitMapped, "CI33")
+    let splitPinned = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent])
+    {
+      let map = try PageMap(.fsdax, pages: 512, .init(compoundOrder: 2))
+      let folio = unsafe map.folio(map.frames.lowerBound)
+      unsafe atomic_set(&folio.pointee._pincount, 1)
+      unsafe folio_split_to_order_0(folio)
+    }
+    expectStop(splitPinned, "CI33")
+  }
+
   @Test("CI8 and CI9: a folio of an impossible order or place")
   func orders() async {
     let order = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
