@@ -82,10 +82,12 @@ static __attribute__((noinline)) void put_zero(struct folio *folio)
 		free_without_wake_test(folio);
 }
 
-static __attribute__((cold, noinline)) void put_slow(struct folio *folio, int result)
+static __attribute__((cold, noinline)) void put_last(struct folio *folio, int refs)
 {
-	FOLIO_BUG_ON(result < 0, "CI21", &folio->page,
-		     "peer: put of a reference that nobody holds");
+	int now = page_ref_count(&folio->page);
+	if (folio_events_pending())
+		__page_ref_mod_and_test(&folio->page, -refs, now < 0 ? now : 0);
+	FOLIO_BUG_ON(now < 0, "CI21", &folio->page, "peer: put of a reference that nobody holds");
 	put_zero(folio);
 }
 
@@ -93,9 +95,10 @@ static inline bool arm_put_no_wake_test(struct page *page)
 {
 	struct folio *folio = (struct folio *)page;
 	folio_ref_inc(folio);
-	int result = page_ref_put_return(page, 1);
-	if (unlikely(result <= 0))
-		put_slow(folio, result);
+	if (unlikely(atomic_sub_and_test_low(1, &page->_refcount)))
+		put_last(folio, 1);
+	else if (folio_events_pending())
+		__folio_put_event(folio, 1);
 	return true;
 }
 
@@ -108,9 +111,8 @@ static inline bool unpin_no_event_test(struct page *page)
 {
 	struct folio *folio = (struct folio *)page;
 	folio_get(folio);
-	int result = atomic_sub_return(1, &page->_refcount);
-	if (unlikely(result <= 0))
-		put_slow(folio, result);
+	if (unlikely(atomic_sub_and_test_low(1, &page->_refcount)))
+		put_last(folio, 1);
 	return true;
 }
 

@@ -35,13 +35,11 @@ void folio_bench_probe_plain_get_put(struct page *page)
 	atomic_fetch_add_explicit(counter(page), 1, memory_order_relaxed);
 	if (branch())
 		__page_ref_get(page);
-	unsigned int old =
-		(unsigned int)atomic_fetch_sub_explicit(counter(page), 1, memory_order_seq_cst);
-	int result = (int)(old - 1);
-	if (branch())
-		__folio_put_event((struct folio *)page, 1, result);
-	else if (__builtin_expect(result <= 0, 0))
-		__folio_put_slow((struct folio *)page, result);
+	if (__builtin_expect(atomic_fetch_sub_explicit(counter(page), 1, memory_order_seq_cst) <= 1,
+			     0))
+		__folio_put_last((struct folio *)page, 1);
+	else if (branch())
+		__folio_put_event((struct folio *)page, 1);
 }
 
 /* Ordered on both sides when it succeeds, for the compiler too: what try_get promises. */

@@ -22,7 +22,7 @@ import sys
 SLOW = {
     "plain_get_event": "get event", "__page_ref_get": "get event",
     "plain_put_event": "put event", "__folio_put_event": "put event",
-    "plain_put_last": "last put", "__folio_put_slow": "last put",
+    "plain_put_last": "last put", "__folio_put_last": "last put",
     "plain_try_get_event": "try_get event", "__page_ref_add_unless": "try_get event",
 }
 COUNTING = re.compile(

@@ -16,8 +16,8 @@ struct plain {
 extern atomic_int plain_events;
 #define SLOW __attribute__((cold, noinline))
 void plain_get_event(struct plain *p) SLOW;
-void plain_put_event(struct plain *p, int refs, int result) SLOW;
-void plain_put_last(struct plain *p, int result) SLOW;
+void plain_put_event(struct plain *p, int refs) SLOW;
+void plain_put_last(struct plain *p, int refs) SLOW;
 bool plain_try_get_event(struct plain *p, int delta, int unless) SLOW;
 
 #if defined(BARE)
@@ -39,13 +39,10 @@ void plain_get(struct plain *p)
 
 void plain_put(struct plain *p)
 {
-	unsigned int old =
-		(unsigned int)atomic_fetch_sub_explicit(&p->count, 1, memory_order_seq_cst);
-	int result = (int)(old - 1);
-	if (events())
-		plain_put_event(p, 1, result);
-	else if (__builtin_expect(result <= 0, 0))
-		plain_put_last(p, result);
+	if (__builtin_expect(atomic_fetch_sub_explicit(&p->count, 1, memory_order_seq_cst) <= 1, 0))
+		plain_put_last(p, 1);
+	else if (events())
+		plain_put_event(p, 1);
 }
 
 /* Ordered on both sides when it succeeds, for the compiler too: what try_get promises. */

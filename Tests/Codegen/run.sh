@@ -104,7 +104,7 @@ holds "lookups and try_gets are not compiled as cold code" \
 holds "percpu gets are not compiled as cold code" \
 	hot "$release/CFolio.build/src/percpu_refcount.c.o" percpu_ref_tryget_many \
 	percpu_ref_tryget_live_rcu percpu_ref_put_many
-fails "a slow path is cold code" hot "$release/CFolio.build/src/swap.c.o" __folio_put_slow
+fails "a slow path is cold code" hot "$release/CFolio.build/src/swap.c.o" __folio_put_last
 
 holds "the release library has no hook of the lab" absent cfolio_seam_ "$release/libfolio.so"
 "$clang" -O2 -std=gnu11 -ISources/CFolio/include -DFOLIO_LAB -c Tests/Codegen/probe.c \

@@ -64,18 +64,25 @@ void __folio_put(struct folio *folio)
 		cfolio_ram_free_folio(folio);
 }
 
-void __folio_put_slow(struct folio *folio, int result)
+void __folio_put_event(struct folio *folio, int refs)
 {
-	FOLIO_BUG_ON(result < 0, "CI21", &folio->page,
-		     "put of a reference that nobody holds: R is %d", result);
-	__folio_put(folio);
+	/* Only the sign of the result is looked at; the page is somebody else's by now. */
+	__page_ref_mod_and_test(&folio->page, -refs, 1);
 }
 
-void __folio_put_event(struct folio *folio, int refs, int result)
+/*
+ * The decrement said 0 or less. R is read once more to tell which, and to name it: below 0 is a put
+ * too many, here or elsewhere. It may also be above 0, when the owner raised the page again: this
+ * put was the last of its life all the same.
+ */
+void __folio_put_last(struct folio *folio, int refs)
 {
-	__page_ref_mod_and_test(&folio->page, -refs, result);
-	if (result <= 0)
-		__folio_put_slow(folio, result);
+	int now = page_ref_count(&folio->page);
+	if (folio_events_pending())
+		__page_ref_mod_and_test(&folio->page, -refs, now < 0 ? now : 0);
+	FOLIO_BUG_ON(now < 0, "CI21", &folio->page, "put of a reference that nobody holds: R is %d",
+		     now);
+	__folio_put(folio);
 }
 
 void put_page(struct page *page)

@@ -216,6 +216,18 @@ static inline int atomic_sub_return(int i, atomic_t *v)
 	return atomic_add_return(-i, v);
 }
 
+/**
+ * FULL: true when the new value is 0 or less. Asks the old value, so that on x86 the flags of the
+ * locked subtraction answer and no register has to bring the value back.
+ */
+static inline bool atomic_sub_and_test_low(int i, atomic_t *v)
+{
+	smp_mb__before_atomic();
+	bool low = SEAM_ADD_INT(&v->counter, -i, memory_order_acq_rel) <= i;
+	smp_mb__after_atomic();
+	return low;
+}
+
 /** FULL: true when the new value is 0. */
 static inline bool atomic_sub_and_test(int i, atomic_t *v)
 {

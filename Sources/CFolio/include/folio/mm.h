@@ -135,14 +135,11 @@ struct folio *_Nullable try_get_folio(struct page *page, int refs);
 /** Frees a folio whose R this caller brought to 0. Dispatches on the kind of page; never blocks. */
 void __folio_put(struct folio *folio);
 
-/** Out of line: R is now 0 (frees) or negative (stops: CI21). */
-void __folio_put_slow(struct folio *folio, int result) __cold;
-
-/**
- * Out of line: a put while the event word is not zero; does the rest of it too. Two calls of which
- * either is the last thing done, so the fast path saves no register.
- */
-void __folio_put_event(struct folio *folio, int refs, int result) __cold;
+/* Out of line. Either is the last thing that a put does, so its fast path saves no register. */
+/** The event word is not zero; R is still above 0. */
+void __folio_put_event(struct folio *folio, int refs) __cold;
+/** R became 0: frees; or negative: stops (CI21). Looks at the event word itself. */
+void __folio_put_last(struct folio *folio, int refs) __cold;
 
 /**
  * R -= refs; frees at 0. Context: owns refs references; any thread. FULL. Never runs the 2->1
@@ -150,11 +147,10 @@ void __folio_put_event(struct folio *folio, int refs, int result) __cold;
  */
 static inline void folio_put_refs(struct folio *folio, int refs)
 {
-	int result = atomic_sub_return(refs, &folio->page._refcount);
-	if (folio_events_pending())
-		__folio_put_event(folio, refs, result);
-	else if (unlikely(result <= 0))
-		__folio_put_slow(folio, result);
+	if (unlikely(atomic_sub_and_test_low(refs, &folio->page._refcount)))
+		__folio_put_last(folio, refs);
+	else if (folio_events_pending())
+		__folio_put_event(folio, refs);
 }
 
 /** R -= 1; frees at 0. The folio must not be touched afterwards. FULL. */
@@ -162,9 +158,6 @@ static inline void folio_put(struct folio *folio)
 {
 	folio_put_refs(folio, 1);
 }
-
-/** Out of line: the legacy 2->1 hook, slab pages. */
-void __put_page_slow(struct folio *folio) __cold;
 
 /**
  * folio_put() of the page's folio. Legacy maps: a put that leaves R == 1 on an FS_DAX page wakes
