@@ -168,6 +168,34 @@ struct RmapTests {
     unsafe folio_remove_rmap_pte(folio, page, 2)
   }
 
+  @Test(
+    "an anonymous folio mapped by one huge entry is exclusive by its first page, and forks as one")
+  func anonymousHuge() throws {
+    let held = try SystemMemory.shared.allocate(order: 9)
+    let folio = unsafe held.folio
+    let page = unsafe folio_page(folio, 0)
+    unsafe folio_add_new_anon_rmap(folio, 1, true)
+    #expect(unsafe folio_entire_mapcount(folio) == 1 && folio_large_mapcount(folio) == 1)
+    #expect(unsafe atomic_read(&folio.pointee._nr_pages_mapped) == ENTIRELY_MAPPED)
+    #expect(unsafe folio_try_dup_anon_rmap_pmd(folio, 2, true) == -16)
+    #expect(unsafe folio_large_mapcount(folio) == 1)
+    unsafe atomic_set(&folio.pointee._pincount, 1)
+    #expect(unsafe folio_try_share_anon_rmap_pmd(folio) == -16)
+    unsafe atomic_set(&folio.pointee._pincount, 0)
+    #expect(unsafe folio_try_share_anon_rmap_pmd(folio) == 0)
+    #expect(unsafe folio_try_dup_anon_rmap_pmd(folio, 2, true) == 0, "shared by now")
+    #expect(unsafe folio_entire_mapcount(folio) == 2 && folio_large_mapcount(folio) == 2)
+    unsafe folio_remove_rmap_pmd(folio, 2)
+    // Split into page entries, as a fork may find it.
+    unsafe folio_add_file_rmap_pte(folio, page, 1)
+    unsafe folio_dup_file_rmap_pte(folio, page, 2)
+    #expect(unsafe folio_try_dup_anon_rmap_pte(folio, page, 3, true) == 0)
+    #expect(unsafe folio_large_mapcount(folio) == 4)
+    for mm in [mm_id_t(1), 2, 3] { unsafe folio_remove_rmap_pte(folio, page, mm) }
+    unsafe folio_remove_rmap_pmd(folio, 1)
+    #expect(unsafe folio_mapcount(folio) == 0 && atomic_read(&folio.pointee._nr_pages_mapped) == 0)
+  }
+
   @Test("a small folio looks pinned from 1024 references on, a large one by its pin count only")
   func maybePinned() throws {
     for (rules, base) in [(PageMap.Rules.strict, Int32(0)), (.legacy, 1)] {

@@ -24,6 +24,7 @@
 #include <folio/vmemmap.h>
 #include <folio/trace.h>
 #include <folio/ledger.h>
+#include <folio/devres.h>
 #include <folio/pagemap.h>
 #include <folio/xarray.h>
 #include <folio/xa_state.h>

@@ -318,6 +318,17 @@ int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr,
 	return 0;
 }
 
+int folio_try_dup_anon_rmap_pmd(struct folio *folio, mm_id_t child, bool maybe_pinned)
+{
+	if (refuse(folio, &folio->page, HPAGE_PMD_NR, HPAGE_PMD_NR))
+		return 0;
+	if (maybe_pinned && page_anon_exclusive(&folio->page))
+		return -EBUSY;
+	folio_clear_flag(folio, PG_anon_exclusive);
+	folio_dup_file_rmap_pmd(folio, child);
+	return 0;
+}
+
 /*
  * Against a fast pin (T6): the caller cleared the entry; MB; we read the pin count. The pinner
  * raises the count; MB; re-reads the entry, then the exclusive bit. One of us sees the other.
@@ -330,6 +341,11 @@ int folio_try_share_anon_rmap_pte(struct folio *folio, struct page *page)
 	clear_bits(&page->flags, BIT(PG_anon_exclusive));
 	smp_mb__after_atomic();
 	return 0;
+}
+
+int folio_try_share_anon_rmap_pmd(struct folio *folio)
+{
+	return folio_try_share_anon_rmap_pte(folio, &folio->page);
 }
 
 void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive)

@@ -30,6 +30,29 @@ public func memunmap_pages(_ map: UnsafeMutablePointer<dev_pagemap>) {
   unsafe _ = Teardown.unmap(map)
 }
 
+/// The action of a device that owns a map.
+private let unmapOfDevice: devm_action_t = { map in
+  unsafe memunmap_pages(map!.assumingMemoryBound(to: dev_pagemap.self))
+}
+
+/// `devm_memremap_pages`: see folio/pagemap.h.
+@c @implementation
+public func devm_memremap_pages(
+  _ device: UnsafeMutablePointer<device>, _ map: UnsafeMutablePointer<dev_pagemap>
+) -> Int32 {
+  let result = unsafe memremap_pages(map, 0)
+  guard result == 0 else { return result }
+  return unsafe devm_add_action_or_reset(device, unmapOfDevice, map)
+}
+
+/// `devm_memunmap_pages`: see folio/pagemap.h. Blocks until the map is drained.
+@c @implementation
+public func devm_memunmap_pages(
+  _ device: UnsafeMutablePointer<device>, _ map: UnsafeMutablePointer<dev_pagemap>
+) {
+  unsafe devm_release_action(device, unmapOfDevice, map)
+}
+
 /// A free range of frames for a map: see folio/pagemap.h.
 @c @implementation
 public func cfolio_choose_frames(_ count: UInt, _ order: UInt32) -> UInt {

@@ -56,6 +56,11 @@ static inline void folio_remove_rmap_pte(struct folio *folio, struct page *page,
 void folio_dup_file_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child);
 void folio_dup_file_rmap_pmd(struct folio *folio, mm_id_t child);
 
+static inline void folio_dup_file_rmap_pte(struct folio *folio, struct page *page, mm_id_t child)
+{
+	folio_dup_file_rmap_ptes(folio, page, 1, child);
+}
+
 /**
  * Fork of an anonymous mapping. maybe_pinned: folio_needs_cow_for_dma(). 0, or -EBUSY with nothing
  * changed when a page is exclusive and may be pinned; clears exclusivity otherwise. 0 with nothing
@@ -64,11 +69,22 @@ void folio_dup_file_rmap_pmd(struct folio *folio, mm_id_t child);
 int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child,
 				 bool maybe_pinned) __must_check;
 
+static inline __must_check int folio_try_dup_anon_rmap_pte(struct folio *folio, struct page *page,
+							   mm_id_t child, bool maybe_pinned)
+{
+	return folio_try_dup_anon_rmap_ptes(folio, page, 1, child, maybe_pinned);
+}
+
+/** The same for an entry that maps the whole folio; exclusivity is the first page's. */
+int folio_try_dup_anon_rmap_pmd(struct folio *folio, mm_id_t child, bool maybe_pinned) __must_check;
+
 /**
  * Gives up exclusivity of an anonymous page whose entry the caller cleared. Full barrier before
  * the pinned test and after clearing. -EBUSY when it may be pinned.
  */
 int folio_try_share_anon_rmap_pte(struct folio *folio, struct page *page) __must_check;
+/** The same for an entry that maps the whole folio. */
+int folio_try_share_anon_rmap_pmd(struct folio *folio) __must_check;
 
 /**
  * First mapping of a fresh anonymous folio: by one entry per page, or by one huge entry from order
