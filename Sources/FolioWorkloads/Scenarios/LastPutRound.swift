@@ -119,8 +119,7 @@ package final class LastPutRound: StressRound {
       }
     } else if maps[0].isIdle(frame: frame, .idle) {
       rewrite(index)
-      // FULL: a getter that follows the count sees what the owner wrote.
-      unsafe _ = folio_ref_inc_return(folio)
+      unsafe publish(folio, &worker)
       isRaised = true
     }
     owners[index].set(0)
@@ -128,6 +127,25 @@ package final class LastPutRound: StressRound {
     worker.cover(Item.raise)
     if worker.pick(4) == 0 { cfolio_yield() }
     unsafe release(folio, &worker)
+  }
+
+  /// Every way to raise an idle page so that a getter that follows the count sees what the owner wrote.
+  private func publish(_ folio: UnsafeMutablePointer<folio>, _ worker: inout Worker) {
+    #if SANITIZED_THREAD
+      // ThreadSanitizer does not follow fences.
+      unsafe _ = folio_ref_inc_return(folio)
+    #else
+      switch worker.pick(3) {
+      case 0:
+        unsafe _ = folio_ref_inc_return(folio)
+      case 1:
+        smp_wmb()
+        unsafe folio_ref_inc(folio)
+      default:
+        smp_wmb()
+        unsafe folio_set_count(folio, 1)
+      }
+    #endif
   }
 
   private func rewrite(_ index: Int) {
