@@ -112,7 +112,8 @@ struct RoundRun {
     let faults = cfolio_faults_injected()
     cfolio_fault_injection(UInt32(clamping: options.faultRate), seed)
     let runner = ThreadRunner(
-      threads: options.threads + round.helpers, seed: seed, nanoseconds: nanoseconds)
+      threads: options.threads + round.helpers, seed: seed, nanoseconds: nanoseconds,
+      stackBytes: options.stackBytes)
     do throws(ThreadRefused) {
       report.outcome = try runner.run(interrupted: interrupted, poll: settings.log.drain) {
         round.work(&$0)

@@ -19,6 +19,8 @@ package struct StressOptions: Sendable {
   package var isTraced = false
   /// How many seconds longer a run may take until everything that its scenario is about has happened.
   package var patience = 30.0
+  /// Bytes of stack that a thread asks for; nil: what the system gives.
+  package var stackBytes: @Sendable (_ thread: Int) -> Int? = { _ in nil }
 
   package init() {}
 

@@ -53,11 +53,15 @@ package struct ThreadRunner: Sendable {
   package let turnPatience: Int64
   /// How long they may take to come back after that.
   package let patience: Int64
+  /// Bytes of stack that a thread asks for; nil: what the system gives.
+  package let stackBytes: @Sendable (_ thread: Int) -> Int?
 
   package init(
     threads: Int, seed: UInt64, nanoseconds: Int64, turnPatience: Int64 = 30_000_000_000,
-    patience: Int64 = 30_000_000_000
+    patience: Int64 = 30_000_000_000,
+    stackBytes: @escaping @Sendable (_ thread: Int) -> Int? = { _ in nil }
   ) {
+    self.stackBytes = stackBytes
     self.turnPatience = turnPatience
     self.threads = threads
     self.seed = seed
@@ -81,8 +85,12 @@ package struct ThreadRunner: Sendable {
       let start = ThreadStart(index: index, seed: seed, record: records[index], gate: gate)
       var handle = pthread_t()
       let context = unsafe Unmanaged.passRetained(start)
+      var attributes = pthread_attr_t()
+      unsafe pthread_attr_init(&attributes)
+      defer { unsafe pthread_attr_destroy(&attributes) }
+      if let bytes = stackBytes(index) { unsafe pthread_attr_setstacksize(&attributes, bytes) }
       let result = unsafe pthread_create(
-        &handle, nil,
+        &handle, &attributes,
         { context in
           let start = unsafe Unmanaged<ThreadStart>.fromOpaque(context!).takeRetainedValue()
           start.run()
