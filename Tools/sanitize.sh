@@ -18,6 +18,8 @@ thread=(--sanitize thread --scratch-path .build-tsan "${common[@]}" -Xswiftc -DS
 # Swift's backtracer reads the stacks of a process that crashes on purpose (exit tests); that is an
 # error to AddressSanitizer, and the child then never ends.
 export SWIFT_BACKTRACE=enable=no
+# Foundation leaks a little; each leak is explained in the file.
+export LSAN_OPTIONS=${LSAN_OPTIONS:-print_suppressions=0:suppressions=$PWD/Tools/lsan.supp}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-handle_sigill=1:detect_stack_use_after_return=1:strict_string_checks=1}
 # The annotations that FOLIO_TSAN turns on tell it about grace periods; what remains are reports from
 # inside uninstrumented libraries, each explained in the file. A thread that a stress test gives up on, to

@@ -8,14 +8,20 @@ import Testing
 
 @Suite("Resources of a device")
 struct DeviceResourceTests {
-  /// A device and what its actions leave behind; never freed, the process is short.
-  @unsafe private struct Bench {
+  /// A device and what its actions leave behind.
+  @unsafe private struct Bench: ~Copyable {
     let device = UnsafeMutablePointer<CFolio.device>.allocate(capacity: 1)
     let log = UnsafeMutablePointer<Int>.allocate(capacity: 1)
 
     init() {
       unsafe device_initialize(device)
       unsafe log.initialize(to: 0)
+    }
+
+    deinit {
+      unsafe devres_release_all(device)
+      unsafe log.deallocate()
+      unsafe device.deallocate()
     }
   }
 
