@@ -50,6 +50,10 @@ let package = Package(
     .target(name: "FolioCore", dependencies: ["CFolio"], swiftSettings: swiftSettings),
     .target(
       name: "FolioWorkloads", dependencies: ["CFolio", "FolioCore"], swiftSettings: swiftSettings),
+    // The schedule explorer's engine. Never instrumented: it tells the sanitizers of its fibers.
+    .target(
+      name: "CLab", dependencies: ["CFolio"],
+      cSettings: cSettings + [.unsafeFlags(["-fno-sanitize=all"])]),
     // What the operations are measured against, in C and C++. Not part of any product.
     .target(
       name: "BenchmarkPeers", dependencies: ["CFolio", "CURCU"], path: "Benchmarks/Peers",

@@ -23,6 +23,7 @@ void cfolio_bug(const char *invariant, const struct page *page, const char *form
 {
 	va_list arguments;
 	va_start(arguments, format);
+	(void)seam_bug(invariant, page, format, arguments);
 	fprintf(stderr, "folio: BUG %s: ", invariant);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
@@ -80,6 +81,10 @@ void cfolio_violation(const char *invariant, unsigned long pfn, const char *form
 {
 	va_list arguments;
 	va_start(arguments, format);
+	if (seam_violation(invariant, pfn, format, arguments)) {
+		va_end(arguments);
+		return;
+	}
 	atomic_long_add(1, &violations_seen);
 	spin_lock(&violations_lock);
 	if (violations_kept < FOLIO_VIOLATIONS_MAX) {

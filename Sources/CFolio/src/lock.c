@@ -128,6 +128,8 @@ void spin_lock(spinlock_t *lock)
 {
 	int expected = 0;
 	lock_order_acquire(lock->lock_class, false);
+	if (seam_lock(&lock->state))
+		return;
 	if (unlikely(!atomic_try_cmpxchg(&lock->state, &expected, 1)))
 		spin_lock_slow(lock);
 }
@@ -135,15 +137,19 @@ void spin_lock(spinlock_t *lock)
 bool spin_trylock(spinlock_t *lock)
 {
 	int expected = 0;
-	if (!atomic_try_cmpxchg(&lock->state, &expected, 1))
-		return false;
-	lock_order_acquire(lock->lock_class, true);
-	return true;
+	bool taken = false;
+	if (!seam_trylock(&lock->state, &taken))
+		taken = atomic_try_cmpxchg(&lock->state, &expected, 1);
+	if (taken)
+		lock_order_acquire(lock->lock_class, true);
+	return taken;
 }
 
 void spin_unlock(spinlock_t *lock)
 {
 	lock_order_release(lock->lock_class);
+	if (seam_unlock(&lock->state))
+		return;
 	if (unlikely(atomic_xchg(&lock->state, 0) == 2))
 		cfolio_futex_wake(&lock->state, 1);
 }
@@ -175,6 +181,8 @@ void mutex_unlock(struct mutex *mutex)
 
 void bit_spin_lock(int bit, shared_t *word)
 {
+	if (seam_bit_lock(bit, word))
+		return;
 	/* The word has no room for a sleeper mark; after a short spin the owner needs our CPU. */
 	for (int i = 0; !test_and_set_bits_lock(word, BIT(bit)); i++) {
 		if (i < SPINS)

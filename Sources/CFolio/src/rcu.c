@@ -38,6 +38,8 @@ void synchronize_rcu(void)
 {
 	FOLIO_BUG_ON(rcu_read_lock_held(), "RCU", NULL,
 		     "grace period awaited inside a read section: it would wait for itself");
+	if (seam_synchronize_rcu())
+		return;
 #if defined(FOLIO_TSAN)
 	__tsan_release(&tsan_tag);
 #endif
@@ -101,6 +103,8 @@ static void start_reclaim_thread(void)
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
 	static pthread_once_t started = PTHREAD_ONCE_INIT;
+	if (seam_call_rcu(head, func))
+		return;
 	pthread_once(&started, start_reclaim_thread);
 	head->func = func;
 	atomic_long_add(1, &pending);
@@ -119,6 +123,8 @@ void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 void rcu_barrier(void)
 {
 	FOLIO_BUG_ON(rcu_read_lock_held(), "RCU", NULL, "rcu_barrier() inside a read section");
+	if (seam_rcu_barrier())
+		return;
 	/*
 	 * A call made before is in the queue, and this drain runs it; or another drain took it, and
 	 * the lock makes us wait for that drain's end.

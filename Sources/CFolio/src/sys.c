@@ -15,7 +15,10 @@
 
 int64_t cfolio_clock_ns(void)
 {
+	int64_t lab_now;
 	struct timespec now;
+	if (seam_clock(&lab_now))
+		return lab_now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
@@ -23,6 +26,8 @@ int64_t cfolio_clock_ns(void)
 void cfolio_futex_wait(atomic_t *word, int value, int64_t deadline_ns)
 {
 	struct timespec deadline = {deadline_ns / 1000000000, deadline_ns % 1000000000};
+	if (seam_futex_wait(word, value, deadline_ns))
+		return;
 	/*
 	 * FUTEX_WAIT_BITSET takes an absolute monotonic deadline. Every return is a reason to look
 	 * again: woken, EAGAIN (the word changed first), EINTR (a signal), ETIMEDOUT. The caller
@@ -34,6 +39,8 @@ void cfolio_futex_wait(atomic_t *word, int value, int64_t deadline_ns)
 
 void cfolio_futex_wake(atomic_t *word, int n)
 {
+	if (seam_futex_wake(word, n))
+		return;
 	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, NULL, NULL, 0);
 }
 
@@ -71,11 +78,14 @@ static bool inject_fault(void)
 
 void *cfolio_zalloc(size_t size)
 {
+	void *memory;
+	if (seam_allocate(size, &memory))
+		return memory;
 	if (inject_fault())
 		return NULL;
 	/* 64: atomic counters and radix nodes start on a cache line of their own. */
 	size_t rounded = (size + FOLIO_CACHE_LINE - 1) & ~(size_t)(FOLIO_CACHE_LINE - 1);
-	void *memory = aligned_alloc(FOLIO_CACHE_LINE, rounded);
+	memory = aligned_alloc(FOLIO_CACHE_LINE, rounded);
 	if (memory)
 		__builtin_memset(memory, 0, rounded);
 	return memory;
@@ -83,7 +93,8 @@ void *cfolio_zalloc(size_t size)
 
 void cfolio_free(void *memory)
 {
-	free(memory);
+	if (!seam_free(memory))
+		free(memory);
 }
 
 void *cfolio_reserve(size_t size)
@@ -114,7 +125,8 @@ void cfolio_sleep_ns(int64_t ns)
 
 void cfolio_yield(void)
 {
-	sched_yield();
+	if (!seam_yield())
+		sched_yield();
 }
 
 struct detached {

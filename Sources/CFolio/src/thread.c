@@ -34,6 +34,8 @@ static void make_exit_key(void)
 struct folio_thread *folio_this_thread(void)
 {
 	struct folio_thread *thread = &this_thread;
+	if (seam_this_thread(&thread))
+		return thread;
 	if (unlikely(thread->id == 0)) {
 		thread->id = (unsigned int)atomic_add_return(1, &last_id);
 		pthread_once(&exit_key_once, make_exit_key);
@@ -71,5 +73,8 @@ static unsigned int current_cpu(void)
 
 unsigned int folio_this_cpu(void)
 {
-	return current_cpu() & (folio_nr_cpus() - 1);
+	unsigned int cpu;
+	if (!seam_this_cpu(&cpu))
+		cpu = current_cpu();
+	return cpu & (folio_nr_cpus() - 1);
 }

@@ -64,14 +64,18 @@ static inline void smp_wmb(void)
 /* Words. ------------------------------------------------------------------------------------- */
 
 /** RLX load of a shared_t. */
-#define READ_ONCE(x) SEAM_LOAD(&(x).word, memory_order_relaxed)
+#define READ_ONCE(x) SEAM_HERE(SEAM_LOAD(&(x).word, memory_order_relaxed), "READ_ONCE(" #x ")")
 /** RLX store to a shared_t. */
-#define WRITE_ONCE(x, value) SEAM_STORE(&(x).word, (unsigned long)(value), memory_order_relaxed)
+#define WRITE_ONCE(x, value)                                                                       \
+	SEAM_HERE(SEAM_STORE(&(x).word, (unsigned long)(value), memory_order_relaxed),             \
+		  "WRITE_ONCE(" #x ", " #value ")")
 /** ACQ-LD of a shared_t. */
-#define smp_load_acquire(p) SEAM_LOAD(&(p)->word, memory_order_acquire)
+#define smp_load_acquire(p)                                                                        \
+	SEAM_HERE(SEAM_LOAD(&(p)->word, memory_order_acquire), "smp_load_acquire(" #p ")")
 /** REL-ST to a shared_t. */
 #define smp_store_release(p, value)                                                                \
-	SEAM_STORE(&(p)->word, (unsigned long)(value), memory_order_release)
+	SEAM_HERE(SEAM_STORE(&(p)->word, (unsigned long)(value), memory_order_release),            \
+		  "smp_store_release(" #p ", " #value ")")
 
 /** FULL: swaps in value, returns the old word. */
 static inline unsigned long shared_xchg(shared_t *p, unsigned long value)
@@ -286,11 +290,14 @@ static inline int atomic_cmpxchg(atomic_t *v, int expected, int desired)
  */
 static inline bool atomic_add_unless(atomic_t *v, int i, int u)
 {
+	SEAM_SCOPE(before);
 	int old = atomic_read(v);
 	do {
+		SEAM_LIVE(before, old);
 		if (old == u)
 			return false;
 	} while (!atomic_try_cmpxchg(v, &old, seam_wrapping_sum(old, i)));
+	SEAM_LIVE(before, true);
 	return true;
 }
 
@@ -351,14 +358,17 @@ static inline bool atomic_long_sub_and_test(long i, atomic_long_t *v)
 /** FULL/f: adds i unless the value is u. */
 static inline bool atomic_long_add_unless(atomic_long_t *v, long i, long u)
 {
+	SEAM_SCOPE(before);
 	long old = atomic_long_read(v);
 	do {
+		SEAM_LIVE(before, old);
 		if (old == u)
 			return false;
 		smp_mb__before_atomic();
 	} while (!SEAM_CMPXCHG(&v->counter, &old, seam_wrapping_sum_long(old, i),
 			       memory_order_acq_rel));
 	smp_mb__after_atomic();
+	SEAM_LIVE(before, true);
 	return true;
 }
 
@@ -373,5 +383,7 @@ static inline void cpu_relax(void)
 }
 
 FOLIO_ASSUME_NONNULL_END
+
+#include <folio/sites.h>
 
 #endif

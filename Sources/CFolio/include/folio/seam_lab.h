@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lab's side of the seam (FOLIO_LAB): what replaces the C11 atomics of folio/seam.h, the sites
+ * that each access is known by, and the one table of functions through which a schedule explorer
+ * takes over. Included by folio/seam.h only. What needs the table beyond single accesses (RCU,
+ * locks, futexes, memory, threads) asks seam_hooks().
+ *
+ * The table is per OS thread: NULL, the normal state, means plain C11 atomics on native threads.
+ * The explorer sets it for the one thread that all its fibers run on.
+ */
+#ifndef FOLIO_SEAM_LAB_H
+#define FOLIO_SEAM_LAB_H
+
+#if defined(FOLIO_LAB)
+
+#include <folio/seam_hooks.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+/** What the calling OS thread knows about its explorer. */
+struct seam_context {
+	const struct seam_hooks *_Nullable hooks;
+	const struct seam_site *_Nullable site; /**< of the operation that begins */
+};
+
+extern _Thread_local struct seam_context cfolio_seam_context;
+
+/** The explorer's functions, or NULL on a native thread. */
+static inline const struct seam_hooks *_Nullable seam_hooks(void)
+{
+	return cfolio_seam_context.hooks;
+}
+
+int cfolio_seam_load_int(const volatile _Atomic(int) *p, int order);
+long cfolio_seam_load_long(const volatile _Atomic(long) *p, int order);
+unsigned long cfolio_seam_load_word(const volatile _Atomic(unsigned long) *p, int order);
+void cfolio_seam_store_int(volatile _Atomic(int) *p, int value, int order);
+void cfolio_seam_store_long(volatile _Atomic(long) *p, long value, int order);
+void cfolio_seam_store_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
+int cfolio_seam_add_int(volatile _Atomic(int) *p, int value, int order);
+long cfolio_seam_add_long(volatile _Atomic(long) *p, long value, int order);
+unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value,
+				   int order);
+unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
+				  int order);
+unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
+				   int order);
+int cfolio_seam_xchg_int(volatile _Atomic(int) *p, int value, int order);
+unsigned long cfolio_seam_xchg_word(volatile _Atomic(unsigned long) *p, unsigned long value,
+				    int order);
+bool cfolio_seam_cmpxchg_int(volatile _Atomic(int) *p, int *expected, int desired, int order);
+bool cfolio_seam_cmpxchg_long(volatile _Atomic(long) *p, long *expected, long desired, int order);
+bool cfolio_seam_cmpxchg_word(volatile _Atomic(unsigned long) *p, unsigned long *expected,
+			      unsigned long desired, int order);
+void cfolio_seam_fence(int order);
+
+#define SEAM_SELECT(p, name)                                                                       \
+	_Generic((p),                                                                              \
+		volatile _Atomic(int) *: cfolio_seam_##name##_int,                                 \
+		_Atomic(int) *: cfolio_seam_##name##_int,                                          \
+		const _Atomic(int) *: cfolio_seam_##name##_int,                                    \
+		_Atomic(long) *: cfolio_seam_##name##_long,                                        \
+		const _Atomic(long) *: cfolio_seam_##name##_long,                                  \
+		_Atomic(unsigned long) *: cfolio_seam_##name##_word,                               \
+		const _Atomic(unsigned long) *: cfolio_seam_##name##_word)
+#define SEAM_LOAD(p, order) SEAM_SELECT(p, load)(p, order)
+#define SEAM_STORE(p, v, order) SEAM_SELECT(p, store)(p, v, order)
+#define SEAM_ADD_INT(p, v, order) cfolio_seam_add_int(p, v, order)
+#define SEAM_ADD_LONG(p, v, order) cfolio_seam_add_long(p, v, order)
+#define SEAM_ADD_WORD(p, v, order) cfolio_seam_add_word(p, v, order)
+#define SEAM_OR(p, v, order) cfolio_seam_or_word(p, v, order)
+#define SEAM_AND(p, v, order) cfolio_seam_and_word(p, v, order)
+#define SEAM_XCHG_INT(p, v, order) cfolio_seam_xchg_int(p, v, order)
+#define SEAM_XCHG_WORD(p, v, order) cfolio_seam_xchg_word(p, v, order)
+#define SEAM_CMPXCHG(p, expected, desired, order)                                                  \
+	SEAM_SELECT(p, cmpxchg)(p, expected, desired, order)
+#define SEAM_FENCE(order) cfolio_seam_fence(order)
+
+unsigned long cfolio_seam_scope(void);
+void cfolio_seam_live(unsigned long scope, unsigned long value);
+#define SEAM_SCOPE(scope) const unsigned long scope = cfolio_seam_scope()
+#define SEAM_LIVE(scope, value) cfolio_seam_live(scope, (unsigned long)(value))
+
+/**
+ * Evaluates the call with this place as the site of the accesses in it. The first site that an
+ * operation names is kept: a function made of others reports where it was called.
+ */
+#define SEAM_HERE(call, text_)                                                                     \
+	({                                                                                         \
+		static const struct seam_site cfolio_here                                          \
+			__attribute__((section("folio_sites"), used, aligned(8))) = {              \
+				__func__, text_, __FILE__, __LINE__, 0};                           \
+		cfolio_seam_context.site = &cfolio_here;                                           \
+		call;                                                                              \
+	})
+
+/* True: the lab has done it. Native threads of a Lab build go on by themselves. */
+bool seam_lock(const volatile void *word);
+bool seam_trylock(const volatile void *word, bool *taken);
+bool seam_unlock(const volatile void *word);
+bool seam_bit_lock(int bit, const volatile void *word);
+bool seam_synchronize_rcu(void);
+bool seam_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+bool seam_rcu_barrier(void);
+bool seam_futex_wait(const volatile void *word, int value, int64_t deadline_ns);
+bool seam_futex_wake(const volatile void *word, int n);
+bool seam_yield(void);
+bool seam_clock(int64_t *now);
+bool seam_allocate(size_t size, void *_Nullable *_Nonnull memory);
+bool seam_free(void *_Nullable memory);
+bool seam_this_thread(struct folio_thread *_Nullable *_Nonnull thread);
+bool seam_this_cpu(unsigned int *cpu);
+/** Does not return when the lab runs. */
+bool seam_bug(const char *invariant, const struct page *_Nullable page, const char *format,
+	      va_list arguments);
+bool seam_violation(const char *invariant, unsigned long pfn, const char *format,
+		    va_list arguments);
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif
+
+#endif

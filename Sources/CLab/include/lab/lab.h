@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine of the lab: runs a program of a few threads as fibers on the calling OS thread, stops
+ * each before every operation on a shared word, and decides who goes on. What runs once per
+ * operation is here, in C; what runs once per execution or less is FolioLab's, in Swift.
+ *
+ * One engine per process: every function here is called on the OS thread that called lab_open().
+ */
+#ifndef LAB_LAB_H
+#define LAB_LAB_H
+
+#include <folio/compiler.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+struct seam_site;
+
+/** Threads of a program; one more is the reclaimer's, who runs call_rcu() callbacks. */
+#define LAB_THREADS_MAX 15
+#define LAB_RECLAIMER_MAX 1
+#define LAB_LANES (LAB_THREADS_MAX + LAB_RECLAIMER_MAX)
+
+/** What a step does. */
+enum lab_kind {
+	LAB_LOAD,
+	LAB_STORE,
+	LAB_CHANGE,  /**< a read-modify-write that cannot fail */
+	LAB_CMPXCHG, /**< a successful one; a failed one is LAB_LOAD */
+	LAB_LOCK,
+	LAB_TRYLOCK,
+	LAB_UNLOCK,
+	LAB_BIT_LOCK,
+	LAB_FUTEX_WAIT,
+	LAB_FUTEX_RESUME,
+	LAB_FUTEX_WAKE,
+	LAB_GRACE_BEGIN,
+	LAB_GRACE_END,
+	LAB_RCU_UNLOCK,
+	LAB_CALL_RCU,
+	LAB_RECLAIM,
+	LAB_BARRIER,
+	LAB_YIELD,
+} FOLIO_CLOSED_ENUM;
+
+/** One executed step, as a trace shows it. */
+struct lab_event {
+	const struct seam_site *_Nullable site;
+	const volatile void *_Nullable address;
+	unsigned long before; /**< the word before the step */
+	unsigned long after;  /**< the word after it */
+	unsigned char thread;
+	unsigned char kind;  /**< enum lab_kind */
+	unsigned char order; /**< C11 */
+	unsigned char bytes;
+	unsigned short of_thread; /**< which step of its thread this is, from 0 */
+	unsigned short enabled;	  /**< bit t: thread t could have gone on here */
+};
+
+/** A program to explore. All functions run on the caller's OS thread. */
+struct lab_program {
+	unsigned int threads;
+	/** Runs on fiber `thread`. Takes no lock of the process, holds no Swift access over a step.
+	 */
+	void (*body)(void *_Nullable context, unsigned int thread);
+	/** Puts back what the engine does not know of, before each execution. Not explored. */
+	void (*_Nullable prepare)(void *_Nullable context);
+	/** Looks at the end of each complete execution; may call lab_fail(). Not explored. */
+	void (*_Nullable conclude)(void *_Nullable context);
+	/** Looks after each step; may call lab_fail(). Reads words as they are. Not explored. */
+	void (*_Nullable between)(void *_Nullable context);
+	void *_Nullable context;
+	/** Threads with the same number do the same; for LAB_STATES. */
+	unsigned char group[LAB_THREADS_MAX];
+	/** All shared state is in words of the seam (no plain data): LAB_STATES is sound. */
+	bool words_only;
+};
+
+/** How executions are chosen. */
+enum lab_strategy {
+	LAB_RANDOM,    /**< a uniform choice at each step */
+	LAB_PCT,       /**< priorities with depth - 1 change points */
+	LAB_POS,       /**< partial order sampling */
+	LAB_URW,       /**< a random walk weighted by what threads have left to do */
+	LAB_REPLAY,    /**< the given choices, then the lowest enabled thread */
+	LAB_SCHEDULES, /**< every schedule, at most `preemptions` preemptions each */
+	LAB_CLASSES,   /**< one schedule per class of equivalent ones: source-DPOR, sleep sets */
+	LAB_STATES,    /**< every state once: visited-state hashing, identical threads merged */
+} FOLIO_CLOSED_ENUM;
+
+struct lab_search {
+	enum lab_strategy strategy;
+	uint64_t seed;
+	unsigned int depth;			/**< LAB_PCT; 0: each execution draws 2..6 */
+	unsigned int preemptions;		/**< LAB_SCHEDULES; UINT_MAX: unbounded */
+	unsigned int steps;			/**< longest execution; longer is a livelock */
+	const unsigned char *_Nullable choices; /**< LAB_REPLAY */
+	unsigned int choices_count;
+	bool learn_only; /**< stop at the first conflict on a word that was thought private */
+};
+
+/** Why lab_explore() came back. */
+enum lab_end {
+	LAB_LIMIT,   /**< the number of executions asked for is done */
+	LAB_DONE,    /**< nothing is left to explore */
+	LAB_FINDING, /**< the last execution failed: lab_finding(), lab_trace() */
+	LAB_FULL,    /**< memory of the engine is used up */
+} FOLIO_CLOSED_ENUM;
+
+struct lab_statistics {
+	uint64_t executions; /**< begun, replays of a prefix included */
+	uint64_t complete;   /**< ran to their end: classes, for LAB_CLASSES */
+	uint64_t blocked;    /**< cut because sleep sets or a bound left nothing to do */
+	uint64_t cut;	     /**< cut at a state seen before */
+	uint64_t states;     /**< different states; LAB_STATES */
+	uint64_t steps;
+	uint64_t restarts; /**< explorations begun anew because a word turned out to be shared */
+	unsigned int longest;
+	unsigned int most_choices; /**< steps with more than one enabled thread, the most seen */
+};
+
+struct lab_finding {
+	char invariant[24];
+	char message[256];
+	unsigned long pfn;
+	unsigned int thread;
+	unsigned int step;
+};
+
+/** Takes the program over. Memory comes from lab_memory() and the seam. False: no memory. */
+bool lab_open(const struct lab_program *program);
+/** Ends; the calling OS thread is its own again. */
+void lab_close(void);
+
+/** Zeroed memory of the program, before the first execution; put back before each. */
+void *_Nullable lab_memory(size_t size);
+/** Memory of somebody else that executions change by plain stores: put back before each. */
+bool lab_track(void *start, size_t size);
+/** What is there now is where executions begin. */
+void lab_snapshot(void);
+
+/** Up to `executions` more. A search goes on where it was until lab_begin() is called. */
+void lab_begin(const struct lab_search *search);
+enum lab_end lab_explore(uint64_t executions);
+
+const struct lab_statistics *lab_statistics(void);
+/** The last failure; NULL when the last execution did not fail. */
+const struct lab_finding *_Nullable lab_finding(void);
+/** Steps of the last execution. */
+const struct lab_event *lab_trace(unsigned int *count);
+
+/** Ends the execution with a violation. Context: body, conclude or between. */
+void lab_fail(const char *invariant, const char *message);
+/**
+ * Locals of the calling fiber that matter from here on are `value` and nothing else: what it has
+ * read so far is forgotten by LAB_STATES. Context: body.
+ */
+void lab_forget(unsigned long value);
+/** Number of the calling fiber. Context: body. */
+unsigned int lab_thread(void);
+/** True while executions run. */
+bool lab_exploring(void);
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif

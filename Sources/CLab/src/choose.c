@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Random walks. Each execution is a function of the seed and its number, so it can be had again:
+ *   RANDOM  each enabled thread is as likely as the others.
+ *   PCT     the thread of highest priority goes on; at depth - 1 steps chosen beforehand out of k
+ *           the running thread becomes the lowest. Finds a bug of that depth with probability at
+ *           least 1 / (n k^(depth - 1)). k is learned: the most steps with a choice seen so far.
+ *   POS     the pending operation of highest priority goes first; priorities are drawn again for
+ *           operations that the executed one conflicts with.
+ *   URW     each thread is as likely as it has steps left, as learned from earlier executions.
+ *   REPLAY  the given choices.
+ */
+#include "engine.h"
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+/* splitmix64 */
+uint64_t next_random(void)
+{
+	return mix(lab.random += 0x9e3779b97f4a7c15u);
+}
+
+static unsigned int below(unsigned int limit)
+{
+	return (unsigned int)(((next_random() >> 32) * limit) >> 32);
+}
+
+void begin_walk(void)
+{
+	lab.random = lab.search.seed + mix(lab.statistics.executions + 1);
+	if (lab.search.strategy == LAB_POS) {
+		for (unsigned int i = 0; i <= lab.program->threads; i++)
+			lane(i)->priority = next_random() | 1;
+		return;
+	}
+	if (lab.search.strategy != LAB_PCT)
+		return;
+	unsigned int depth = lab.search.depth ? lab.search.depth : 2 + below(5);
+	unsigned int choices = lab.statistics.most_choices ? lab.statistics.most_choices : 8;
+	lab.changes = depth - 1 < 8 ? depth - 1 : 8;
+	for (unsigned int i = 0; i < lab.changes; i++)
+		lab.change_points[i] = below(choices) + 1;
+	for (unsigned int i = 0; i <= lab.program->threads; i++)
+		lane(i)->priority = next_random() | (uint64_t)1 << 63;
+	lab.lowest_priority = (uint64_t)1 << 62;
+}
+
+static unsigned int highest(unsigned short lanes)
+{
+	unsigned int best = LAB_NONE;
+	for (unsigned int rest = lanes; rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		if (best == LAB_NONE || lane(number)->priority > lane(best)->priority)
+			best = number;
+	}
+	return best;
+}
+
+/* Where the n-th bit of a byte is: a loop over bits would be mispredicted at every step. */
+static unsigned char nth_of_byte[256][8];
+
+void prepare_choices(void)
+{
+	for (unsigned int byte = 1; byte < 256; byte++)
+		for (unsigned int rest = byte, n = 0; rest; rest &= rest - 1)
+			nth_of_byte[byte][n++] = (unsigned char)__builtin_ctz(rest);
+}
+
+static unsigned int nth(unsigned short lanes, unsigned int n)
+{
+	if (likely(lanes < 256))
+		return nth_of_byte[lanes][n];
+	unsigned int rest = lanes;
+	while (n-- > 0)
+		rest &= rest - 1;
+	return (unsigned int)__builtin_ctz(rest);
+}
+
+static unsigned int weighted(unsigned short lanes)
+{
+	unsigned int weights[LAB_LANES], total = 0;
+	for (unsigned int rest = lanes; rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		unsigned int taken = lane(number)->steps;
+		weights[number] = lab.left[number] > taken ? lab.left[number] - taken : 1;
+		total += weights[number];
+	}
+	unsigned int drawn = below(total);
+	for (unsigned int rest = lanes; rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		if (drawn < weights[number])
+			return number;
+		drawn -= weights[number];
+	}
+	return (unsigned int)__builtin_ctz(lanes);
+}
+
+/* Called where there is a choice: more than one lane is enabled. */
+unsigned int choose_walk(unsigned short enabled)
+{
+	lab.choices++;
+	switch (lab.search.strategy) {
+	case LAB_PCT:
+		for (unsigned int i = 0; i < lab.changes; i++)
+			if (lab.change_points[i] == lab.choices && lab.depth > 0)
+				lane(lab.events[lab.depth - 1].thread)->priority =
+					--lab.lowest_priority;
+		return highest(enabled);
+	case LAB_POS:
+		return highest(enabled);
+	case LAB_URW:
+		return weighted(enabled);
+	case LAB_REPLAY: {
+		unsigned int wanted = LAB_LANES;
+		if (lab.depth < lab.search.choices_count)
+			wanted = lab.search.choices[lab.depth];
+		if (wanted < LAB_LANES && (enabled >> wanted & 1))
+			return wanted;
+		return (unsigned int)__builtin_ctz(enabled);
+	}
+	default:
+		return nth(enabled, below((unsigned int)__builtin_popcount(enabled)));
+	}
+}
+
+/* After a step of a walk. */
+void walked(unsigned int index)
+{
+	if (lab.search.strategy != LAB_POS)
+		return;
+	const struct lab_event *event = &lab.events[index];
+	lane(event->thread)->priority = next_random() | 1;
+	if (!event->address)
+		return;
+	bool wrote = event->before != event->after || event->kind != LAB_LOAD;
+	for (unsigned int rest = lab.alive; rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		const struct operation *pending = &lane(number)->pending;
+		if (pending->address == event->address && (wrote || pending->kind != LAB_LOAD))
+			lane(number)->priority = next_random() | 1;
+	}
+}
+
+/* After an execution: what was learned. */
+void end_walk(void)
+{
+	if (lab.choices > lab.statistics.most_choices)
+		lab.statistics.most_choices = lab.choices;
+	for (unsigned int i = 0; i <= lab.program->threads; i++)
+		if (lane(i)->steps > lab.left[i])
+			lab.left[i] = lane(i)->steps;
+}

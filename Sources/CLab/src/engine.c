@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+/* Executions: threads, the choice at each step, the end. See engine.h. */
+#include "engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOST LAB_LANES
+
+struct lab lab;
+
+static unsigned short bit(unsigned int number)
+{
+	return (unsigned short)(1u << number);
+}
+
+static unsigned short program_lanes(void)
+{
+	return (unsigned short)((1u << lab.program->threads) - 1);
+}
+
+/* ---- the choice ------------------------------------------------------------------------------ */
+
+unsigned short enabled_lanes(void)
+{
+	unsigned short enabled = lab.alive & (unsigned short)~lab.blocking;
+	for (unsigned int rest = lab.alive & lab.blocking; rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		if (is_enabled(lane(number)))
+			enabled |= bit(number);
+	}
+	return enabled;
+}
+
+static const char *const waits[] = {
+	[LAB_LOCK] = "a lock",
+	[LAB_BIT_LOCK] = "a bit lock",
+	[LAB_FUTEX_RESUME] = "a wake",
+	[LAB_GRACE_END] = "a grace period",
+	[LAB_BARRIER] = "deferred calls",
+	[LAB_RECLAIM] = "work",
+};
+
+static void report_deadlock(void)
+{
+	char message[sizeof(lab.finding.message)];
+	size_t used = 0;
+	for (unsigned int rest = lab.alive & program_lanes(); rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		const struct operation *pending = &lane(number)->pending;
+		const char *what = pending->kind < sizeof(waits) / sizeof(waits[0])
+					   ? waits[pending->kind]
+					   : NULL;
+		used += (size_t)snprintf(message + used, sizeof(message) - used,
+					 "%sthread %u waits for %s", used ? "; " : "", number,
+					 what ? what : "something");
+		if (used >= sizeof(message) - 1)
+			break;
+	}
+	fail_at("DEADLOCK", UINT64_MAX, message);
+	lab.abandoned = true;
+}
+
+static unsigned int lowest(unsigned short lanes)
+{
+	return (unsigned int)__builtin_ctz(lanes);
+}
+
+/* Who goes on; HOST when the execution is over. */
+static unsigned int choose(void)
+{
+	if (lab.mode == MODE_START) {
+		if (lab.started < lab.program->threads)
+			return lab.started++;
+		lab.mode = MODE_RUN;
+	}
+	unsigned short enabled = enabled_lanes();
+	if (!enabled) {
+		if (lab.alive & program_lanes())
+			report_deadlock();
+		return HOST;
+	}
+	if (unlikely(lab.failed)) {
+		lab.abandoned = true;
+		return HOST;
+	}
+	if (lab.mode == MODE_DRAIN)
+		return enabled & bit(lab.current) ? lab.current : lowest(enabled);
+	if (unlikely(lab.depth >= lab.search.steps)) {
+		fail_at("LIVELOCK", UINT64_MAX, "the execution does not end");
+		lab.abandoned = true;
+		return HOST;
+	}
+	unsigned int next;
+	if (lab.recording)
+		next = choose_searched(enabled);
+	else if (!(enabled & (enabled - 1)))
+		next = lowest(enabled);
+	else
+		next = choose_walk(enabled);
+	if (unlikely(next == LAB_NONE)) {
+		lab.mode = MODE_DRAIN;
+		return enabled & bit(lab.current) ? lab.current : lowest(enabled);
+	}
+	lab.events[lab.depth].enabled = enabled;
+	return next;
+}
+
+static void go_to(unsigned int next, bool ends)
+{
+	unsigned int self = lab.current;
+	if (next == self)
+		return;
+	struct lab_fiber *to = next == HOST ? &lab.host : &lane(next)->fiber;
+	lab.current = next;
+	lab_fiber_switch(&lane(self)->fiber, to, ends);
+}
+
+bool step(void)
+{
+	struct lab_lane *self = lane(lab.current);
+	unsigned short mine = bit(lab.current);
+	if (may_block(self->pending.kind))
+		lab.blocking |= mine;
+	go_to(choose(), false);
+	lab.blocking &= (unsigned short)~mine;
+	return lab.mode == MODE_RUN;
+}
+
+void stop_execution(void)
+{
+	lab.abandoned = true;
+	go_to(HOST, true);
+	__builtin_unreachable();
+}
+
+static void lane_main(void *argument)
+{
+	struct lab_lane *self = argument;
+	unsigned int number = (unsigned int)(self - lab.lanes);
+	lab_fiber_entered(&self->fiber);
+	lab.program->body(lab.program->context, number);
+	if (self->nesting)
+		fail_at("RCU", UINT64_MAX, "the thread ended inside a read section");
+	lab.alive &= (unsigned short)~bit(number);
+	go_to(choose(), true);
+}
+
+/* The reclaimer is parked in front of its first callback from the beginning. */
+void start_reclaimer(void)
+{
+	unsigned int number = lab.program->threads;
+	if (lab.alive & bit(number))
+		return;
+	lane(number)->pending = (struct operation){.kind = LAB_RECLAIM};
+	lab.alive |= bit(number);
+	lab.blocking |= bit(number);
+	lab_fiber_arm(&lane(number)->fiber, reclaimer, lane(number));
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static void check_repetition(unsigned int index, const struct operation *pending)
+{
+	const struct lab_event *event = &lab.events[index];
+	if (event->site != pending->site || lab.steps[index].thread != lab.current)
+		fail_at("NONDETERMINISM", UINT64_MAX,
+			"a prefix that was repeated went another way: the program depends on "
+			"something that the lab does not put back");
+}
+
+unsigned int begin_step(void)
+{
+	unsigned int index = lab.depth++;
+	struct lab_lane *self = lane(lab.current);
+	struct operation *pending = &self->pending;
+	if (lab.recording) {
+		struct step *s = &lab.steps[index];
+		if (index < lab.replay) {
+			check_repetition(index, pending);
+		} else {
+			s->thread = (unsigned char)lab.current;
+			s->previous_of_thread = self->last_step;
+			s->kind = pending->kind;
+			(void)touches_of(pending, self, s->touches);
+		}
+	}
+	struct lab_event *event = &lab.events[index];
+	event->site = pending->site;
+	event->address = pending->address;
+	event->thread = (unsigned char)lab.current;
+	event->kind = pending->kind;
+	event->order = pending->order;
+	event->bytes = pending->bytes;
+	event->of_thread = self->steps++;
+	self->last_step = (int)index;
+	if (self->nesting)
+		self->section_begun = true;
+	return index;
+}
+
+void end_step(unsigned int index, unsigned long before, unsigned long after)
+{
+	lab.events[index].before = before;
+	lab.events[index].after = after;
+	if (lab.recording)
+		searched(index);
+	else
+		walked(index);
+	if (lab.program->between && !lab.failed) {
+		lab.mode = MODE_OFF;
+		lab.program->between(lab.program->context);
+		lab.mode = MODE_RUN;
+	}
+}
+
+/* ---- findings -------------------------------------------------------------------------------- */
+
+void fail_at(const char *invariant, unsigned long pfn, const char *message)
+{
+	if (lab.failed)
+		return;
+	lab.failed = true;
+	snprintf(lab.finding.invariant, sizeof(lab.finding.invariant), "%s", invariant);
+	snprintf(lab.finding.message, sizeof(lab.finding.message), "%s", message);
+	lab.finding.pfn = pfn;
+	lab.finding.thread = lab.current < LAB_LANES ? lab.current : 0;
+	lab.finding.step = lab.depth ? lab.depth - 1 : 0;
+}
+
+void lab_fail(const char *invariant, const char *message)
+{
+	fail_at(invariant, UINT64_MAX, message);
+	if (lab.mode == MODE_RUN || lab.mode == MODE_START || lab.mode == MODE_DRAIN)
+		stop_execution();
+}
+
+/* ---- executions ------------------------------------------------------------------------------ */
+
+static void arm_lanes(void)
+{
+	for (unsigned int i = 0; i <= lab.program->threads; i++) {
+		struct lab_lane *l = lane(i);
+		l->last_step = -1;
+		l->steps = 0;
+		l->nesting = 0;
+		l->section_begun = false;
+		l->section = 0;
+		l->unlock_step = -1;
+		l->sleeping_on = 0;
+		l->now = 0;
+		l->history = 0;
+		l->grace.captured = 0;
+		l->record.locks_held = 0;
+		if (i < lab.program->threads)
+			lab_fiber_arm(&l->fiber, lane_main, l);
+	}
+	lab.alive = program_lanes();
+	lab.blocking = 0;
+	lab.depth = 0;
+	lab.choices = 0;
+	lab.callbacks_queued = 0;
+	lab.callbacks_run = 0;
+	lab.sleepers = 0;
+	lab.state = 0;
+	lab.failed = false;
+	lab.abandoned = false;
+}
+
+static void run_execution(void)
+{
+	lab.execution++;
+	arm_lanes();
+	if (lab.program->prepare)
+		lab.program->prepare(lab.program->context);
+	if (!lab.recording)
+		begin_walk();
+	lab.mode = MODE_START;
+	lab.started = 1;
+	lab.current = 0;
+	lab_fiber_switch(&lab.host, &lane(0)->fiber, false);
+	bool complete = lab.mode == MODE_RUN && !lab.failed;
+	lab.mode = MODE_OFF;
+	if (complete && lab.program->conclude)
+		lab.program->conclude(lab.program->context);
+	if (!lab.recording)
+		end_walk();
+	lab.statistics.executions++;
+	lab.statistics.steps += lab.depth;
+	if (lab.depth > lab.statistics.longest)
+		lab.statistics.longest = lab.depth;
+	lab.statistics.complete += complete;
+	lab.events_count = lab.depth;
+	restore_memory(lab.abandoned);
+}
+
+void lab_begin(const struct lab_search *search)
+{
+	lab.search = *search;
+	if (!lab.search.steps || lab.search.steps > LAB_STEPS_MAX)
+		lab.search.steps = LAB_STEPS_MAX;
+	lab.recording = search->strategy == LAB_SCHEDULES || search->strategy == LAB_CLASSES ||
+			search->strategy == LAB_STATES;
+	memset(&lab.statistics, 0, sizeof(lab.statistics));
+	memset(lab.left, 0, sizeof(lab.left));
+	lab.failed = false;
+	lab.exhausted = false;
+	lab.restart = false;
+	forget_search();
+}
+
+static void begin_anew(void)
+{
+	uint64_t restarts = lab.statistics.restarts + 1;
+	memset(&lab.statistics, 0, sizeof(lab.statistics));
+	lab.statistics.restarts = restarts;
+	lab.restart = false;
+	forget_search();
+}
+
+enum lab_end lab_explore(uint64_t executions)
+{
+	(void)cfolio_seam_enter(&lab_hooks);
+	enum lab_end end = LAB_LIMIT;
+	while (executions-- > 0) {
+		if (lab.recording && lab.exhausted) {
+			end = LAB_DONE;
+			break;
+		}
+		run_execution();
+		if (lab.failed) {
+			end = LAB_FINDING;
+			if (lab.recording)
+				lab.exhausted = !backtrack();
+			break;
+		}
+		if (!lab.recording)
+			continue;
+		if (lab.restart)
+			begin_anew();
+		else
+			lab.exhausted = !backtrack();
+	}
+	if (end == LAB_LIMIT && lab.recording && lab.exhausted)
+		end = LAB_DONE;
+	(void)cfolio_seam_enter(NULL);
+	return end;
+}
+
+bool lab_open(const struct lab_program *program)
+{
+	if (!cfolio_seam_enter(NULL))
+		return false;
+	if (program->threads == 0 || program->threads > LAB_THREADS_MAX)
+		return false;
+	if (!lab.steps) {
+		lab.steps = calloc(LAB_STEPS_MAX + 1, sizeof(*lab.steps));
+		lab.events = calloc(LAB_STEPS_MAX + 1, sizeof(*lab.events));
+		if (!lab.steps || !lab.events)
+			return false;
+		lab_fiber_adopt(&lab.host);
+		prepare_choices();
+	}
+	for (unsigned int i = 0; i <= program->threads; i++) {
+		if (!lane(i)->fiber.stack && !lab_fiber_create(&lane(i)->fiber))
+			return false;
+		lane(i)->record.id = i + 1;
+	}
+	lab.copy = *program;
+	lab.program = &lab.copy;
+	lab.mode = MODE_OFF;
+	lab.current = 0;
+	forget_objects();
+	return memory_open();
+}
+
+void lab_close(void)
+{
+	forget_search();
+	memory_close();
+	lab.program = NULL;
+}
+
+const struct lab_statistics *lab_statistics(void)
+{
+	return &lab.statistics;
+}
+
+const struct lab_finding *lab_finding(void)
+{
+	return lab.failed ? &lab.finding : NULL;
+}
+
+const struct lab_event *lab_trace(unsigned int *count)
+{
+	*count = lab.events_count;
+	return lab.events;
+}
+
+unsigned int lab_thread(void)
+{
+	return lab.current;
+}
+
+bool lab_exploring(void)
+{
+	return lab.mode != MODE_OFF;
+}

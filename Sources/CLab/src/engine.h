@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's state, shared by its files:
+ *   engine.c   executions: threads, the choice at each step, the end
+ *   words.c    accesses to words: sites, objects, undo
+ *   block.c    locks, futexes, RCU
+ *   memory.c   the arena, tracked memory
+ *   choose.c   random walks
+ *   search.c   schedules, classes, states
+ *
+ * How a step goes. A fiber that is about to touch a shared word describes the operation in
+ * `pending` and calls step(): some thread is chosen, perhaps another; when it is this fiber's turn
+ * again, step() returns and the operation takes place. So every thread that is not running is
+ * parked in front of a known operation.
+ *
+ * What is shared is learned: a word that one thread only touches, or nobody writes, needs no step.
+ * It is found out the first time that two threads conflict on it; a search that depends on steps
+ * then begins anew. No conflict can be missed: up to the first one in any schedule all accesses to
+ * such words commute with other threads' steps, so a schedule that the search does visit makes both
+ * accesses.
+ */
+#ifndef LAB_ENGINE_H
+#define LAB_ENGINE_H
+
+#include <lab/lab.h>
+
+#include <folio/rcu.h>
+#include <folio/seam_hooks.h>
+#include <folio/thread.h>
+
+#include "fiber.h"
+
+#define LAB_STEPS_MAX 16384u
+#define LAB_TOUCHES 3
+#define LAB_NONE UINT8_MAX
+
+/* ---- objects --------------------------------------------------------------------------------- */
+
+/** Eight bytes of memory that operations touch, or something that blocks (an odd address). */
+struct object {
+	uintptr_t address;  /**< 0: a free slot of the table */
+	uint64_t execution; /**< the one that the masks are of */
+	unsigned short readers;
+	unsigned short writers;
+	bool shared;
+	/** Steps that touched it, newest first: index of the touch (step * LAB_TOUCHES + n) + 1. */
+	uint32_t last;
+	uint64_t first_value; /**< as LAB_STATES hashes it: the contribution of its value now */
+};
+
+/** What an operation does to an object. */
+struct touch {
+	uint32_t object;    /**< index; 0: nothing */
+	uint32_t previous;  /**< touch of the same object before, as in object.last */
+	unsigned char mask; /**< which 4-byte halves */
+	bool write;
+	bool commutes; /**< with its like */
+};
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+typedef int16_t lab_clock[LAB_LANES]; /* step index + 1 of the last known step of each lane */
+
+struct step {
+	unsigned char thread;
+	unsigned char kind;
+	unsigned short enabled;
+	unsigned short backtrack;   /**< threads to be tried here */
+	unsigned short done;	    /**< threads that were tried here */
+	unsigned short sleep;	    /**< threads that need not be tried here */
+	unsigned short preemptions; /**< up to and with this step; LAB_SCHEDULES */
+	int previous_of_thread;	    /**< index of the thread's step before, or -1 */
+	struct touch touches[LAB_TOUCHES];
+	unsigned long before;
+	uint64_t hash; /**< of the state behind the step; LAB_STATES */
+	lab_clock clock;
+};
+
+/** An operation that a parked thread is in front of. */
+struct operation {
+	unsigned char kind;
+	unsigned char change; /**< enum seam_operation of words */
+	unsigned char bytes;
+	unsigned char order;
+	const struct seam_site *site;
+	const volatile void *address;
+	unsigned long operand;
+	unsigned long expected;
+	uint32_t object;
+	uint32_t object_of_queue; /**< futexes: sleepers */
+};
+
+/* ---- grace periods --------------------------------------------------------------------------- */
+
+/** A grace period: who was inside a read section when it began. */
+struct grace {
+	unsigned short captured;
+	uint32_t section[LAB_LANES];
+	int after[LAB_LANES]; /**< step of the unlock that it comes behind; -1: none */
+};
+
+struct callback {
+	struct rcu_head *head;
+	void (*func)(struct rcu_head *head);
+	struct grace grace;
+	int queued_by; /**< step */
+};
+
+#define LAB_CALLBACKS_MAX 64u
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+struct lab_lane {
+	struct lab_fiber fiber;
+	struct operation pending;
+	int last_step; /**< index of its last step, -1 */
+	unsigned short steps;
+	/* RCU */
+	unsigned short nesting;
+	bool section_begun;
+	uint32_t section;
+	int unlock_step; /**< of its last section that is over */
+	struct grace grace;
+	uint64_t barrier; /**< LAB_BARRIER: callbacks that must have run */
+	/* futex */
+	uint32_t sleeping_on; /**< object of the queue; 0: awake */
+	uint64_t sleep_number;
+	int woken_by; /**< step; -1: not woken */
+	int64_t deadline;
+	int64_t now;
+	/* walks */
+	uint64_t priority;
+	/* LAB_STATES */
+	uint64_t history;
+	struct folio_thread record;
+};
+
+enum mode {
+	MODE_OFF,   /**< between executions: operations take place at once */
+	MODE_START, /**< threads run to their first step one by one */
+	MODE_RUN,
+	MODE_DRAIN, /**< cut: threads run to their end, nothing is recorded */
+};
+
+struct lab {
+	const struct lab_program *program;
+	struct lab_program copy;
+	struct lab_search search;
+	enum mode mode;
+	unsigned int current; /**< lane that runs */
+	unsigned short alive;
+	unsigned short blocking; /**< parked in front of something that may block */
+	unsigned int started;
+	unsigned int depth; /**< steps taken */
+	bool failed;
+	bool restart;	/**< a word turned out to be shared */
+	bool abandoned; /**< the execution stopped where fibers were */
+	bool recording; /**< clocks and touches are kept */
+	uint64_t execution;
+	struct lab_fiber host;
+	struct lab_lane lanes[LAB_LANES + 1]; /**< the last stands for the host */
+	struct lab_statistics statistics;
+	struct lab_finding finding;
+	char *arena;
+	unsigned char *lines; /**< enum line of each 64 bytes of the arena */
+	struct step *steps;
+	struct lab_event *events;
+	unsigned int events_count;
+	/* walks */
+	uint64_t random;
+	unsigned int change_points[8];
+	unsigned int changes;
+	unsigned int choices; /**< steps with more than one enabled lane so far */
+	uint64_t lowest_priority;
+	unsigned int left[LAB_LANES]; /**< steps that the thread had at most */
+	/* search */
+	unsigned int replay; /**< steps that repeat the execution before */
+	bool forced;	     /**< the step at `replay` has its thread already */
+	bool exhausted;
+	/* RCU and futex */
+	struct callback callbacks[LAB_CALLBACKS_MAX];
+	uint64_t callbacks_queued;
+	uint64_t callbacks_run;
+	uint64_t sleepers;
+	uint64_t state; /**< hash of shared words; LAB_STATES */
+};
+
+extern struct lab lab;
+
+static inline struct lab_lane *lane(unsigned int number)
+{
+	return &lab.lanes[number];
+}
+
+/* engine.c */
+/** Parks in front of lanes[current].pending until it is chosen. False: the execution is cut. */
+bool step(void);
+/** Records the step that the current lane takes; its index. */
+unsigned int begin_step(void);
+void end_step(unsigned int index, unsigned long before, unsigned long after);
+void fail_at(const char *invariant, unsigned long pfn, const char *message);
+void stop_execution(void) __attribute__((noreturn));
+unsigned short enabled_lanes(void);
+void start_reclaimer(void);
+
+/* words.c */
+extern const struct seam_hooks lab_hooks;
+struct object *object_at(uintptr_t address, uint32_t *index);
+struct object *object_number(uint32_t index);
+void forget_objects(void);
+void forget_touches(void);
+bool touches_of(const struct operation *operation, const struct lab_lane *lane,
+		struct touch touches[LAB_TOUCHES]);
+unsigned long lab_access(const struct seam_site *site, unsigned int access,
+			 const volatile void *word, unsigned long operand, unsigned long expected);
+void undo_words(void);
+/** Notes an access that is no step; true: it conflicts, so the object is shared from now on. */
+bool note_access(struct object *object, unsigned int lane, bool write);
+unsigned long word_now(const volatile void *address, unsigned int bytes);
+void write_word(const volatile void *address, unsigned int bytes, unsigned long value);
+
+/* block.c */
+static inline bool may_block(unsigned int kind)
+{
+	const unsigned int blocking = 1u << LAB_LOCK | 1u << LAB_BIT_LOCK | 1u << LAB_FUTEX_RESUME |
+				      1u << LAB_GRACE_END | 1u << LAB_RECLAIM | 1u << LAB_BARRIER;
+	return blocking >> kind & 1;
+}
+
+bool is_enabled(const struct lab_lane *lane);
+void reclaimer(void *unused);
+
+/* memory.c */
+void *arena_allocate(size_t size);
+bool arena_free(void *memory);
+
+enum line { LINE_UNUSED, LINE_LIVE, LINE_FIRST, LINE_DEAD };
+#define ARENA_SIZE (64u << 20)
+#define ARENA_LINE 64u
+
+/** The words of freed memory are nobody's. */
+static inline bool arena_is_dead(const volatile void *address)
+{
+	size_t offset = (size_t)((const volatile char *)address - lab.arena);
+	return offset < ARENA_SIZE && lab.lines[offset / ARENA_LINE] == LINE_DEAD;
+}
+
+void restore_memory(bool everything);
+bool memory_open(void);
+void memory_close(void);
+
+/* choose.c */
+uint64_t next_random(void);
+void prepare_choices(void);
+void begin_walk(void);
+unsigned int choose_walk(unsigned short enabled);
+void walked(unsigned int index);
+void end_walk(void);
+
+/* search.c */
+unsigned int choose_searched(unsigned short enabled);
+void searched(unsigned int index);
+/** Chooses what the next execution does otherwise; false: nothing is left. */
+bool backtrack(void);
+void forget_search(void);
+unsigned long hook_scope(void);
+void hook_live(unsigned long scope, unsigned long value);
+
+#endif
