@@ -27,6 +27,9 @@ let swiftSettings: [SwiftSetting] = [
   .define("LAB", .when(traits: ["Lab"])),
 ]
 
+// Fibers suspend inside accesses that Swift records per OS thread.
+let labSettings = swiftSettings + [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+
 let package = Package(
   name: "folio",
   products: [
@@ -53,7 +56,18 @@ let package = Package(
     // The schedule explorer's engine. Never instrumented: it tells the sanitizers of its fibers.
     .target(
       name: "CLab", dependencies: ["CFolio"],
-      cSettings: cSettings + [.unsafeFlags(["-fno-sanitize=all"])]),
+      cSettings: cSettings + [.define("CLAB"), .unsafeFlags(["-fno-sanitize=all"])]),
+    // Scenarios are FolioWorkloads'; FolioLab runs them.
+    .target(
+      name: "FolioLab", dependencies: ["CFolio", "CLab", "FolioCore", "FolioWorkloads"],
+      swiftSettings: labSettings),
+    .executableTarget(
+      name: "folio-lab",
+      dependencies: [
+        "FolioLab", "FolioWorkloads", "FolioBenchmark",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: labSettings),
     // What the operations are measured against, in C and C++. Not part of any product.
     .target(
       name: "BenchmarkPeers", dependencies: ["CFolio", "CURCU"], path: "Benchmarks/Peers",

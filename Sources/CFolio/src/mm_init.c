@@ -116,9 +116,9 @@ bool cfolio_frees_in_progress(unsigned long start, unsigned long end)
 
 static shared_t ram_free; /* cfolio_ram_free_t; set before RAM is used */
 
-void cfolio_ram_set_free(cfolio_ram_free_t free_folio)
+cfolio_ram_free_t cfolio_ram_set_free(cfolio_ram_free_t free_folio)
 {
-	smp_store_release(&ram_free, free_folio);
+	return (cfolio_ram_free_t)shared_xchg(&ram_free, (unsigned long)free_folio);
 }
 
 void cfolio_ram_free_folio(struct folio *folio)
@@ -128,8 +128,13 @@ void cfolio_ram_free_folio(struct folio *folio)
 	free_folio(folio);
 }
 
+void cfolio_ram_init_page(struct page *page)
+{
+	init_page(page, (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT);
+}
+
 void cfolio_ram_init_pages(unsigned long pfn, unsigned long nr_pages)
 {
 	for (unsigned long i = 0; i < nr_pages; i++)
-		init_page(pfn_to_page(pfn + i), (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT);
+		cfolio_ram_init_page(pfn_to_page(pfn + i));
 }

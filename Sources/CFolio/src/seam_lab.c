@@ -22,6 +22,11 @@ bool cfolio_seam_enter(const struct seam_hooks *hooks)
 	return true;
 }
 
+void cfolio_seam_left(const struct seam_site *const *site)
+{
+	cfolio_seam_context.site = *site;
+}
+
 /* ---- words ----------------------------------------------------------------------------------- */
 
 #define HOOKED(type, operation, order, operand, expected)                                          \

@@ -124,6 +124,7 @@ bool step(void)
 	if (may_block(self->pending.kind))
 		lab.blocking |= mine;
 	go_to(choose(), false);
+	cfolio_seam_resume(self->pending.site);
 	lab.blocking &= (unsigned short)~mine;
 	return lab.mode == MODE_RUN;
 }
@@ -348,11 +349,14 @@ enum lab_end lab_explore(uint64_t executions)
 	return end;
 }
 
-bool lab_open(const struct lab_program *program)
+bool lab_is_built_in(void)
 {
-	if (!cfolio_seam_enter(NULL))
-		return false;
-	if (program->threads == 0 || program->threads > LAB_THREADS_MAX)
+	return cfolio_seam_enter(NULL);
+}
+
+bool lab_open(void)
+{
+	if (!lab_is_built_in())
 		return false;
 	if (!lab.steps) {
 		lab.steps = calloc(LAB_STEPS_MAX + 1, sizeof(*lab.steps));
@@ -362,6 +366,27 @@ bool lab_open(const struct lab_program *program)
 		lab_fiber_adopt(&lab.host);
 		prepare_choices();
 	}
+	lab.mode = MODE_OFF;
+	lab.current = HOST;
+	lab.program = NULL;
+	lab.failed = false;
+	forget_objects();
+	return memory_open();
+}
+
+void lab_as_guest(void (*function)(void *context), void *context)
+{
+	(void)cfolio_seam_enter(&lab_hooks);
+	lab.mode = MODE_OFF;
+	lab.current = HOST;
+	function(context);
+	(void)cfolio_seam_enter(NULL);
+}
+
+bool lab_load(const struct lab_program *program)
+{
+	if (program->threads == 0 || program->threads > LAB_THREADS_MAX)
+		return false;
 	for (unsigned int i = 0; i <= program->threads; i++) {
 		if (!lane(i)->fiber.stack && !lab_fiber_create(&lane(i)->fiber))
 			return false;
@@ -369,16 +394,14 @@ bool lab_open(const struct lab_program *program)
 	}
 	lab.copy = *program;
 	lab.program = &lab.copy;
-	lab.mode = MODE_OFF;
-	lab.current = 0;
-	forget_objects();
-	return memory_open();
+	lab.statistics.restarts = 0;
+	return snapshot_memory();
 }
 
-void lab_close(void)
+void lab_unload(void)
 {
 	forget_search();
-	memory_close();
+	forget_snapshot();
 	lab.program = NULL;
 }
 

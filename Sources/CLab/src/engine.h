@@ -247,7 +247,8 @@ static inline bool arena_is_dead(const volatile void *address)
 
 void restore_memory(bool everything);
 bool memory_open(void);
-void memory_close(void);
+bool snapshot_memory(void);
+void forget_snapshot(void);
 
 /* choose.c */
 uint64_t next_random(void);

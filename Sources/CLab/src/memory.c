@@ -43,7 +43,7 @@ bool memory_open(void)
 	return true;
 }
 
-void memory_close(void)
+void forget_snapshot(void)
 {
 	for (unsigned int i = 0; i < tracked_count; i++)
 		free(tracked[i].image);
@@ -90,11 +90,6 @@ bool arena_free(void *memory)
 	return true;
 }
 
-void *lab_memory(size_t size)
-{
-	return arena_allocate(size);
-}
-
 bool lab_track(void *start, size_t size)
 {
 	if (tracked_count == TRACKED_MAX)
@@ -106,23 +101,54 @@ bool lab_track(void *start, size_t size)
 	return true;
 }
 
-void lab_snapshot(void)
+/*
+ * Globals of CFolio: a Lab build gathers them in two sections (folio/compiler.h). Executions that run
+ * to their end leave lists and tables as they were; one that stops in the middle does not.
+ */
+extern char __start_folio_data[] __attribute__((weak)), __stop_folio_data[] __attribute__((weak));
+extern char __start_folio_bss[] __attribute__((weak)), __stop_folio_bss[] __attribute__((weak));
+static char *globals_image;
+
+static size_t size_between(const char *start, const char *end)
 {
+	return start ? (size_t)(end - start) : 0;
+}
+
+static void copy_globals(bool back)
+{
+	size_t data = size_between(__start_folio_data, __stop_folio_data);
+	size_t bss = size_between(__start_folio_bss, __stop_folio_bss);
+	if (back) {
+		memcpy(__start_folio_data, globals_image, data);
+		memcpy(__start_folio_bss, globals_image + data, bss);
+	} else {
+		memcpy(globals_image, __start_folio_data, data);
+		memcpy(globals_image + data, __start_folio_bss, bss);
+	}
+}
+
+bool snapshot_memory(void)
+{
+	size_t globals = size_between(__start_folio_data, __stop_folio_data) +
+			 size_between(__start_folio_bss, __stop_folio_bss);
+	if (!globals_image)
+		globals_image = malloc(globals + 1);
+	kept = used;
+	image = malloc(kept + 1);
+	lines_image = malloc(kept / ARENA_LINE + 1);
+	if (!image || !lines_image || !globals_image)
+		return false;
 	for (unsigned int i = 0; i < tracked_count; i++)
 		memcpy(tracked[i].image, tracked[i].start, tracked[i].size);
-	kept = used;
-	image = realloc(image, kept ? kept : 1);
-	lines_image = realloc(lines_image, kept / ARENA_LINE + 1);
-	if (!image || !lines_image)
-		abort();
 	memcpy(image, lab.arena, kept);
 	memcpy(lines_image, lab.lines, kept / ARENA_LINE);
+	copy_globals(false);
+	return true;
 }
 
 void restore_memory(bool everything)
 {
 	undo_words();
-	(void)everything;
 	for (unsigned int i = 0; i < tracked_count; i++)
 		memcpy(tracked[i].start, tracked[i].image, tracked[i].size);
 	if (kept) {
@@ -133,4 +159,6 @@ void restore_memory(bool everything)
 		memset(lab.lines + kept / ARENA_LINE, LINE_UNUSED, (used - kept) / ARENA_LINE);
 		used = kept;
 	}
+	if (everything)
+		copy_globals(true);
 }

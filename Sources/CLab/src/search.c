@@ -103,12 +103,6 @@ static uint64_t state_hash(void)
 	return mix(hash);
 }
 
-void lab_forget(unsigned long value)
-{
-	if (lab.mode != MODE_OFF)
-		lane(lab.current)->history = mix(value + 0x632be59bd9b4e019u);
-}
-
 unsigned long hook_scope(void)
 {
 	return lane(lab.current)->history;

@@ -51,7 +51,7 @@ public final class SystemMemory: Sendable {
       lists.freePages = pages
     }
     free = Guarded(.systemMemory, lists)
-    unsafe cfolio_ram_set_free { folio in unsafe SystemMemory.shared.release(folio) }
+    _ = unsafe cfolio_ram_set_free { folio in unsafe SystemMemory.shared.release(folio) }
   }
 
   /// Free frames now.

@@ -48,6 +48,11 @@
 #define BIT(n) (1UL << (n))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
+#if defined(FOLIO_LAB) && defined(__clang__) && !defined(CLAB)
+/* So that the lab can put all globals back after an execution that it stops in the middle. */
+#pragma clang section bss = "folio_bss" data = "folio_data"
+#endif
+
 /** Bytes that two threads must not share when they write different words. */
 #define FOLIO_CACHE_LINE 64
 

@@ -77,4 +77,24 @@ FOLIO_ASSUME_NONNULL_END
 
 #endif
 
+FOLIO_ASSUME_NONNULL_BEGIN
+
+/** The calling thread's next access is at this site: for code that C's macros do not see. */
+static inline void cfolio_at(const struct seam_site *site)
+{
+	cfolio_seam_resume(site);
+}
+
+/**
+ * Of what the calling thread of a scenario has read so far, `value` is all that it still uses. Tells
+ * the lab which states are the same; nothing elsewhere.
+ */
+static inline void cfolio_forget(unsigned long value)
+{
+	(void)value;
+	SEAM_LIVE(0, value);
+}
+
+FOLIO_ASSUME_NONNULL_END
+
 #endif

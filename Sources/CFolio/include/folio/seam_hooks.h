@@ -94,6 +94,11 @@ struct seam_hooks {
 #if defined(FOLIO_LAB)
 bool cfolio_seam_enter(const struct seam_hooks *_Nullable hooks);
 #else
+static inline void cfolio_seam_resume(const struct seam_site *_Nullable site)
+{
+	(void)site;
+}
+
 static inline bool cfolio_seam_enter(const struct seam_hooks *_Nullable hooks)
 {
 	(void)hooks;

@@ -83,15 +83,35 @@ void cfolio_seam_live(unsigned long scope, unsigned long value);
 #define SEAM_SCOPE(scope) const unsigned long scope = cfolio_seam_scope()
 #define SEAM_LIVE(scope, value) cfolio_seam_live(scope, (unsigned long)(value))
 
+/** The site of the operation that the calling fiber is in, after others ran. */
+static inline void cfolio_seam_resume(const struct seam_site *_Nullable site)
+{
+	cfolio_seam_context.site = site;
+}
+
+/* Puts the site of the operation outside back. Swift's importer emits no inline function for it. */
+void cfolio_seam_left(const struct seam_site *_Nullable const *_Nonnull site);
+#if defined(__swift__)
+#define SEAM_LEAVE cfolio_seam_left
+#else
+#define SEAM_LEAVE cfolio_seam_leave
+static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_Nonnull site)
+{
+	cfolio_seam_context.site = *site;
+}
+#endif
+
 /**
- * Evaluates the call with this place as the site of the accesses in it. The first site that an
- * operation names is kept: a function made of others reports where it was called.
+ * Evaluates the call with this place as the site of the accesses in it. Inside atomic.h a function made
+ * of others names none, so it reports where it was called.
  */
 #define SEAM_HERE(call, text_)                                                                     \
 	({                                                                                         \
 		static const struct seam_site cfolio_here                                          \
 			__attribute__((section("folio_sites"), used, aligned(8))) = {              \
 				__func__, text_, __FILE__, __LINE__, 0};                           \
+		const struct seam_site *cfolio_outer __attribute__((cleanup(SEAM_LEAVE))) =        \
+			cfolio_seam_context.site;                                                  \
 		cfolio_seam_context.site = &cfolio_here;                                           \
 		call;                                                                              \
 	})

@@ -23,10 +23,13 @@ void cfolio_vmemmap_depopulate(unsigned long pfn, unsigned long nr_pages);
 
 /** RAM: initialises nr_pages free pages (R == 0, zone ZONE_NORMAL). */
 void cfolio_ram_init_pages(unsigned long pfn, unsigned long nr_pages);
+/** RAM: one free page, wherever its struct page is. */
+void cfolio_ram_init_page(struct page *page);
 
-/** Takes back a RAM folio whose R became 0; set by the owner of RAM before its first page. */
+/** Takes back a RAM folio whose R became 0. */
 typedef void (*cfolio_ram_free_t)(struct folio *folio);
-void cfolio_ram_set_free(cfolio_ram_free_t _Nullable free_folio);
+/** Names who that is; who it was. Context: no RAM page is in use. */
+cfolio_ram_free_t _Nullable cfolio_ram_set_free(cfolio_ram_free_t _Nullable free_folio);
 /** Frees through that callback; stops when there is none. */
 void cfolio_ram_free_folio(struct folio *folio);
 

@@ -40,7 +40,7 @@ enum lab_kind {
 	LAB_RECLAIM,
 	LAB_BARRIER,
 	LAB_YIELD,
-} FOLIO_CLOSED_ENUM;
+};
 
 /** One executed step, as a trace shows it. */
 struct lab_event {
@@ -61,7 +61,7 @@ struct lab_program {
 	unsigned int threads;
 	/** Runs on fiber `thread`. Takes no lock of the process, holds no Swift access over a step.
 	 */
-	void (*body)(void *_Nullable context, unsigned int thread);
+	void (*_Null_unspecified body)(void *_Nullable context, unsigned int thread);
 	/** Puts back what the engine does not know of, before each execution. Not explored. */
 	void (*_Nullable prepare)(void *_Nullable context);
 	/** Looks at the end of each complete execution; may call lab_fail(). Not explored. */
@@ -85,7 +85,7 @@ enum lab_strategy {
 	LAB_SCHEDULES, /**< every schedule, at most `preemptions` preemptions each */
 	LAB_CLASSES,   /**< one schedule per class of equivalent ones: source-DPOR, sleep sets */
 	LAB_STATES,    /**< every state once: visited-state hashing, identical threads merged */
-} FOLIO_CLOSED_ENUM;
+};
 
 struct lab_search {
 	enum lab_strategy strategy;
@@ -104,7 +104,7 @@ enum lab_end {
 	LAB_DONE,    /**< nothing is left to explore */
 	LAB_FINDING, /**< the last execution failed: lab_finding(), lab_trace() */
 	LAB_FULL,    /**< memory of the engine is used up */
-} FOLIO_CLOSED_ENUM;
+};
 
 struct lab_statistics {
 	uint64_t executions; /**< begun, replays of a prefix included */
@@ -126,17 +126,22 @@ struct lab_finding {
 	unsigned int step;
 };
 
-/** Takes the program over. Memory comes from lab_memory() and the seam. False: no memory. */
-bool lab_open(const struct lab_program *program);
-/** Ends; the calling OS thread is its own again. */
-void lab_close(void);
+/** True in a build with the trait Lab: shared accesses reach the engine. */
+bool lab_is_built_in(void);
 
-/** Zeroed memory of the program, before the first execution; put back before each. */
-void *_Nullable lab_memory(size_t size);
+/** A fresh world: an empty arena. False: no memory, or no Lab build. */
+bool lab_open(void);
+/**
+ * Runs function(context) as the engine's guest, one thread, nothing explored: what it allocates
+ * through the seam comes from the arena. For setting a world up, and for taking it down.
+ */
+void lab_as_guest(void (*function)(void *_Nullable context), void *_Nullable context);
 /** Memory of somebody else that executions change by plain stores: put back before each. */
 bool lab_track(void *start, size_t size);
-/** What is there now is where executions begin. */
-void lab_snapshot(void);
+/** Takes the program. What memory holds now is where executions begin. False: no memory. */
+bool lab_load(const struct lab_program *program);
+/** Forgets the program; its world can be taken down. */
+void lab_unload(void);
 
 /** Up to `executions` more. A search goes on where it was until lab_begin() is called. */
 void lab_begin(const struct lab_search *search);
@@ -150,11 +155,6 @@ const struct lab_event *lab_trace(unsigned int *count);
 
 /** Ends the execution with a violation. Context: body, conclude or between. */
 void lab_fail(const char *invariant, const char *message);
-/**
- * Locals of the calling fiber that matter from here on are `value` and nothing else: what it has
- * read so far is forgotten by LAB_STATES. Context: body.
- */
-void lab_forget(unsigned long value);
 /** Number of the calling fiber. Context: body. */
 unsigned int lab_thread(void);
 /** True while executions run. */

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+
+// An exploration: a world, a way to choose executions, and limits.
+
+import CFolio
+import CLab
+import FolioWorkloads
+
+/// What an exploration has done so far.
+public struct ExplorationStatistics: Sendable, Hashable {
+  public var executions = 0
+  /// Executions that came to their end: classes, when they are what is searched.
+  public var complete = 0
+  /// Executions that were cut because nothing new could follow.
+  public var blocked = 0
+  /// Executions that were cut at a state seen before.
+  public var cut = 0
+  public var states = 0
+  public var steps = 0
+  public var longest = 0
+  public var seconds = 0.0
+
+  /// Different hashes may stand for one state with this probability at most (64 bits).
+  public var collisionProbability: Double {
+    Double(states) * Double(states) / 0x1p65
+  }
+}
+
+/// The outcome of an exploration.
+public struct ExplorationResult: Sendable {
+  public var scenario: String
+  public var search: Search
+  public var seed: UInt64
+  public var statistics: ExplorationStatistics
+  public var verdict: Verdict
+  public var finding: Finding?
+  /// Obligations that no execution met.
+  public var unreached: [String]
+  /// The search came to its end; false: a limit stopped it.
+  public var isComplete: Bool
+}
+
+extension LabWorld {
+  /// Explores until the search is over, a limit is reached, or an execution fails.
+  ///
+  /// - Parameters:
+  ///   - executions: at most so many; nil: no limit.
+  ///   - seconds: at most about so long; nil: no limit.
+  ///   - progress: called every few milliseconds; false stops.
+  public func explore(
+    _ search: Search, seed: UInt64 = 1, executions: Int? = nil, seconds: Double? = nil,
+    progress: (ExplorationStatistics) -> Bool = { _ in true }
+  ) -> ExplorationResult {
+    settings.obligations.forget()
+    var engine = unsafe search.engine(seed: seed)
+    unsafe lab_begin(&engine)
+    let begin = cfolio_clock_ns()
+    var end = LAB_LIMIT
+    while end == LAB_LIMIT {
+      var slice = 4096
+      if let executions { slice = min(slice, executions - Self.statistics(begin).executions) }
+      guard slice > 0 else { break }
+      end = lab_explore(UInt64(slice))
+      let statistics = Self.statistics(begin)
+      if let seconds, statistics.seconds >= seconds { break }
+      if !progress(statistics) { break }
+    }
+    let statistics = Self.statistics(begin)
+    let finding = Self.finding()
+    let unreached = scenario.obligations.indices.filter { !settings.obligations.isReached($0) }
+      .map { scenario.obligations[$0] }
+    return ExplorationResult(
+      scenario: scenario.name, search: search, seed: seed, statistics: statistics,
+      verdict: Self.verdict(search, statistics, isComplete: end == LAB_DONE, finding != nil),
+      finding: finding, unreached: unreached, isComplete: end == LAB_DONE)
+  }
+
+  /// Runs one execution by its choices: the thread of each step. Where a choice cannot be followed,
+  /// and behind the last, the lowest thread that can goes on.
+  public func replay(_ choices: [UInt8]) -> (trace: Trace, finding: Finding?) {
+    unsafe choices.withUnsafeBufferPointer { buffer in
+      var engine = unsafe lab_search()
+      unsafe engine.strategy = LAB_REPLAY
+      unsafe engine.choices = buffer.baseAddress
+      unsafe engine.choices_count = UInt32(buffer.count)
+      unsafe lab_begin(&engine)
+      _ = lab_explore(1)
+    }
+    return (Trace.last(), Self.finding())
+  }
+
+  private static func statistics(_ begin: Int64) -> ExplorationStatistics {
+    let now = unsafe lab_statistics().pointee
+    return ExplorationStatistics(
+      executions: Int(now.executions), complete: Int(now.complete), blocked: Int(now.blocked),
+      cut: Int(now.cut), states: Int(now.states), steps: Int(now.steps),
+      longest: Int(now.longest), seconds: Double(cfolio_clock_ns() - begin) / 1e9)
+  }
+
+  private static func finding() -> Finding? {
+    guard let finding = unsafe lab_finding() else { return nil }
+    func text<T>(_ tuple: T) -> String {
+      unsafe withUnsafeBytes(of: tuple) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+    return unsafe Finding(
+      invariant: text(finding.pointee.invariant), message: text(finding.pointee.message),
+      trace: Trace.last())
+  }
+
+  private static func verdict(
+    _ search: Search, _ statistics: ExplorationStatistics, isComplete: Bool, _ failed: Bool
+  ) -> Verdict {
+    if failed { return .failed }
+    switch search {
+    case .classes where isComplete, .states where isComplete: return .exhaustive
+    case .schedules(let bound) where isComplete: return bound.map { .bounded($0) } ?? .exhaustive
+    default:
+      // The rule of three: none in n draws, so p <= 3 / n with 95 % confidence. A search that was
+      // stopped half way draws nothing at random, and may claim nothing.
+      let drawn = search.isSystematic ? 0 : statistics.complete
+      return .sampled(probability: drawn > 3 ? 3 / Double(drawn) : 1)
+    }
+  }
+}

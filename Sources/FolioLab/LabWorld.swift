@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+
+// A scenario's world inside the engine: set up as its guest, run by its fibers, taken down.
+
+import CLab
+import CFolio
+public import FolioCore
+public import FolioWorkloads
+
+/// Why the lab cannot begin.
+public enum LabError: Error, Sendable, CustomStringConvertible {
+  /// The package was built without the trait `Lab`.
+  case notBuiltIn
+  /// Another world is open: there is one engine per process.
+  case busy
+  case outOfMemory
+  /// The scenario does not know these rules or this size.
+  case settings(String)
+  case world(String)
+
+  public var description: String {
+    switch self {
+    case .notBuiltIn: "built without the trait Lab: use `make lab`, or build with `--traits Lab`"
+    case .busy: "another exploration runs in this process"
+    case .outOfMemory: "no memory for the lab"
+    case .settings(let text), .world(let text): text
+    }
+  }
+}
+
+/// A world that the engine has taken over. One at a time per process; everything happens on the OS
+/// thread that made it.
+@safe
+public final class LabWorld {
+  public let scenario: Scenario
+  public let settings: Scenario.Settings
+  public let threads: [ScenarioThread]
+  private let box: WorldBox
+  nonisolated(unsafe) private static var isOpen = false
+
+  /// What the engine calls back with.
+  private final class WorldBox {
+    let world: any ScenarioWorld
+    init(_ world: any ScenarioWorld) { self.world = world }
+  }
+
+  /// - Parameters:
+  ///   - rules: nil: the first that the scenario names.
+  ///   - size: nil: the scenario's usual one.
+  public init(
+    _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil
+  ) throws(LabError) {
+    let rules = rules ?? scenario.rules[0]
+    let size = size ?? scenario.size
+    guard lab_is_built_in() else { throw .notBuiltIn }
+    guard unsafe !Self.isOpen else { throw .busy }
+    guard scenario.rules.contains(rules) else {
+      throw .settings("\(scenario.name) does not run under \(rules) rules")
+    }
+    guard scenario.sizes.contains(size) else {
+      throw .settings(
+        "\(scenario.name) has sizes \(scenario.sizes.lowerBound)...\(scenario.sizes.upperBound)")
+    }
+    guard lab_open() else { throw .outOfMemory }
+    let settings = Scenario.Settings(rules: rules, size: size, obligations: Obligations())
+    var made: Result<any ScenarioWorld, any Error>?
+    Self.asGuest { made = Result { try scenario.world(settings) } }
+    switch made! {
+    case .success(let world): box = WorldBox(world)
+    case .failure(let error): throw .world("\(scenario.name): \(error)")
+    }
+    self.scenario = scenario
+    self.settings = settings
+    threads = box.world.threads
+    guard load() else {
+      let world = box.world
+      Self.asGuest { world.tearDown() }
+      throw .outOfMemory
+    }
+    unsafe Self.isOpen = true
+  }
+
+  deinit {
+    lab_unload()
+    let world = box.world
+    Self.asGuest { world.tearDown() }
+    unsafe Self.isOpen = false
+  }
+
+  private static func world(_ context: UnsafeMutableRawPointer?) -> any ScenarioWorld {
+    // The box outlives the program, which `deinit` unloads first.
+    unsafe Unmanaged<WorldBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.world }
+  }
+
+  private func load() -> Bool {
+    precondition(threads.count <= Int(LAB_THREADS_MAX), "too many threads for the lab")
+    var program = unsafe lab_program()
+    unsafe program.threads = UInt32(threads.count)
+    unsafe program.body = { unsafe LabWorld.world($0).run(Int($1)) }
+    unsafe program.prepare = { unsafe LabWorld.world($0).prepare() }
+    unsafe program.conclude = { unsafe LabWorld.world($0).conclude() }
+    if box.world.checksSteps { unsafe program.between = { unsafe LabWorld.world($0).check() } }
+    unsafe program.context = Unmanaged.passUnretained(box).toOpaque()
+    unsafe program.words_only = box.world.hasOnlyWords
+    unsafe withUnsafeMutableBytes(of: &program.group) { bytes in
+      for (index, thread) in threads.enumerated() { unsafe bytes[index] = thread.group }
+    }
+    return unsafe lab_load(&program)
+  }
+
+  /// Runs the body with allocations of the library going to the arena; nothing is explored.
+  private static func asGuest(_ body: () -> Void) {
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      unsafe withUnsafeMutablePointer(to: &body) {
+        unsafe lab_as_guest(
+          { unsafe $0!.assumingMemoryBound(to: (() -> Void).self).pointee() }, $0)
+      }
+    }
+  }
+}

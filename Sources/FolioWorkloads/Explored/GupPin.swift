@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+
+// Fast pin against unmap against the last put (spec: core.md C12, C13, T3): the protocol that GUP-fast
+// stands on, with a page table of one word. Its steps are those of the shipped folio_try_get() and
+// folio_put(); the scenario has no copy of them.
+
+import CFolio
+import FolioCore
+
+/// `size` pinners and one unmapper race for one page of RAM with one reference, its mapping's.
+@safe
+final class GupPin: ScenarioWorld {
+  static let scenario = Scenario(
+    "gup-pin", "fast pin against unmap: whoever pinned a page holds it until it puts it",
+    rules: [.strict], size: 2, sizes: 1...5,
+    obligations: [
+      "a pin after the unmap began", "a pin that was given back", "the last put by a pinner",
+    ]
+  ) { try GupPin($0) }
+
+  private enum Obligation: Int { case late, givenBack, last }
+
+  /// `freed`, for the free path, which has no context.
+  private nonisolated(unsafe) static var freed: SharedWord?
+
+  let threads: [ScenarioThread]
+  let hasOnlyWords = true
+  private let pinners: Int
+  private let page: UnsafeMutablePointer<page>
+  private let entry: SharedWord
+  private let freed: SharedWord
+  private let obligations: Obligations
+  private let ramFree: cfolio_ram_free_t?
+
+  init(_ settings: Scenario.Settings) throws {
+    pinners = settings.size
+    obligations = settings.obligations
+    threads =
+      (1...settings.size).map { ScenarioThread("pinner \($0)", group: 1) }
+      + [ScenarioThread("unmapper", group: 2)]
+    guard let memory = unsafe cfolio_zalloc(MemoryLayout<CFolio.page>.size) else {
+      throw ScenarioMemoryError()
+    }
+    unsafe page = memory.bindMemory(to: CFolio.page.self, capacity: 1)
+    unsafe cfolio_ram_init_page(page)
+    unsafe set_page_count(page, 1)
+    entry = try SharedWord("entry", 1)
+    freed = try SharedWord("freed")
+    unsafe Self.freed = freed
+    unsafe ramFree = cfolio_ram_set_free { _ in unsafe GupPin.freed?.store(1) }
+  }
+
+  func run(_ thread: Int) {
+    if thread < pinners { pin() } else { unmap() }
+  }
+
+  private func pin() {
+    let folio = unsafe page_folio(page)
+    guard entry.load() != 0 else { return }
+    cfolio_forget(1)
+    guard unsafe folio_try_get(folio) else { return }
+    cfolio_forget(2)
+    guard entry.load() != 0 else {
+      cfolio_forget(3)
+      obligations.reach(Obligation.givenBack.rawValue)
+      unsafe folio_put(folio)
+      return
+    }
+    cfolio_forget(4)
+    if freed.load() != 0 {
+      unsafe cfolio_violation_text("CI22", 0, "a pinned page was freed")
+    }
+    cfolio_forget(5)
+    unsafe folio_put(folio)
+  }
+
+  private func unmap() {
+    let folio = unsafe page_folio(page)
+    guard entry.exchange(0) != 0 else { return }
+    cfolio_forget(6)
+    unsafe folio_put(folio)
+  }
+
+  func conclude() {
+    if unsafe page_ref_count(page) != 0 || freed.load() != 1 {
+      unsafe cfolio_violation_text("CI1", 0, "all references are gone and the page is not free")
+    }
+  }
+
+  func tearDown() {
+    _ = unsafe cfolio_ram_set_free(ramFree)
+    entry.free()
+    freed.free()
+    unsafe cfolio_free(page)
+  }
+}
