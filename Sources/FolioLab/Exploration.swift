@@ -100,7 +100,9 @@ extension LabWorld {
   private static func finding() -> Finding? {
     guard let finding = unsafe lab_finding() else { return nil }
     func text<T>(_ tuple: T) -> String {
-      unsafe withUnsafeBytes(of: tuple) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      unsafe withUnsafeBytes(of: tuple) {
+        unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
     }
     return unsafe Finding(
       invariant: text(finding.pointee.invariant), message: text(finding.pointee.message),

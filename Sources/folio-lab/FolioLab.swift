@@ -59,7 +59,8 @@ struct ExploreCommand: ParsableCommand {
     let result = world.explore(search, seed: seed, executions: runs, seconds: seconds)
     let s = result.statistics
     print(
-      "\(result.verdict) \(found.name): \(s.executions) executions, \(s.complete) complete, \(s.blocked) blocked, \(s.states) states, \(s.seconds) s, \(Double(s.executions) / s.seconds / 1e6) M/s")
+      "\(result.verdict) \(found.name): \(s.executions) executions, \(s.complete) complete, \(s.blocked) blocked, \(s.states) states, \(s.seconds) s, \(Double(s.executions) / s.seconds / 1e6) M/s"
+    )
     if !result.unreached.isEmpty { print("unreached: \(result.unreached)") }
     if let finding = result.finding {
       print("\(finding.invariant): \(finding.message)")

@@ -4,6 +4,7 @@
 #define CFOLIO_H
 
 #include <folio/compiler.h>
+#include <folio/mutant.h>
 #include <folio/seam_hooks.h>
 #include <folio/atomic.h>
 #include <folio/bug.h>

@@ -13,6 +13,7 @@
 #include <urcu/static/urcu-bp.h>
 #undef _LGPL_SOURCE
 
+int cfolio_mutant;
 _Thread_local struct seam_context cfolio_seam_context;
 
 bool cfolio_seam_enter(const struct seam_hooks *hooks)

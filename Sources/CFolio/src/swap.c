@@ -45,7 +45,7 @@ struct folio *try_get_folio(struct page *page, int refs)
 			return NULL;
 		if (!folio_ref_try_add(folio, refs))
 			return NULL;
-		if (likely(page_folio(page) == folio)) {
+		if (MUTANT(C01) || likely(page_folio(page) == folio)) {
 			if (folio_events_pending() && page_folio(page) != folio)
 				cfolio_violation("CI37", page_to_pfn(page),
 						 "left its folio while held");

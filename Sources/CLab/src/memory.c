@@ -102,8 +102,8 @@ bool lab_track(void *start, size_t size)
 }
 
 /*
- * Globals of CFolio: a Lab build gathers them in two sections (folio/compiler.h). Executions that run
- * to their end leave lists and tables as they were; one that stops in the middle does not.
+ * Globals of CFolio: a Lab build gathers them in two sections (folio/compiler.h). Executions that
+ * run to their end leave lists and tables as they were; one that stops in the middle does not.
  */
 extern char __start_folio_data[] __attribute__((weak)), __stop_folio_data[] __attribute__((weak));
 extern char __start_folio_bss[] __attribute__((weak)), __stop_folio_bss[] __attribute__((weak));

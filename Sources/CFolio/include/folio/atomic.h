@@ -17,6 +17,7 @@
 #ifndef FOLIO_ATOMIC_H
 #define FOLIO_ATOMIC_H
 
+#include <folio/mutant.h>
 #include <folio/seam.h>
 
 FOLIO_ASSUME_NONNULL_BEGIN

@@ -86,8 +86,8 @@ static inline void cfolio_at(const struct seam_site *site)
 }
 
 /**
- * Of what the calling thread of a scenario has read so far, `value` is all that it still uses. Tells
- * the lab which states are the same; nothing elsewhere.
+ * Of what the calling thread of a scenario has read so far, `value` is all that it still uses.
+ * Tells the lab which states are the same; nothing elsewhere.
  */
 static inline void cfolio_forget(unsigned long value)
 {

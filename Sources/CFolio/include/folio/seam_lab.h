@@ -102,8 +102,8 @@ static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_N
 #endif
 
 /**
- * Evaluates the call with this place as the site of the accesses in it. Inside atomic.h a function made
- * of others names none, so it reports where it was called.
+ * Evaluates the call with this place as the site of the accesses in it. Inside atomic.h a function
+ * made of others names none, so it reports where it was called.
  */
 #define SEAM_HERE(call, text_)                                                                     \
 	({                                                                                         \

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+
+// Scenarios of waiting, percpu counters, maps, the XArray, mm ids.
+
+extension Scenario {
+  static let waiting: [Scenario] = []
+}

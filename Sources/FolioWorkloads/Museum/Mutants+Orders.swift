@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+
+// Weakened memory orders.
+
+extension Mutant {
+  static let orders: [Mutant] = []
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+
+// Waiting, percpu counters, maps, the XArray, mm ids.
+
+extension Mutant {
+  static let waiting: [Mutant] = []
+}
