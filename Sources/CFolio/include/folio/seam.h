@@ -31,6 +31,7 @@ typedef struct {
 
 FOLIO_ASSUME_NONNULL_END
 
+#include <folio/seam_hooks.h>
 #include <folio/seam_lab.h>
 
 #if !defined(FOLIO_LAB)
