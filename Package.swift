@@ -109,6 +109,10 @@ let package = Package(
       dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
+      name: "FolioLabTests",
+      dependencies: ["CFolio", "CLab", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport"],
+      swiftSettings: labSettings),
+    .testTarget(
       name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),
   ],
   cLanguageStandard: .gnu11,

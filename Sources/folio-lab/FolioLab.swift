@@ -47,6 +47,7 @@ struct ExploreCommand: ParsableCommand {
   @Option(help: "Executions at most.") var runs: Int?
   @Option(help: "Seconds at most.") var seconds: Double?
   @Option(help: "Seed of random searches.") var seed: UInt64 = 1
+  @Option(help: "Switch this bug of the museum on.") var mutant: String?
 
   func run() throws {
     guard let found = Scenario.named(scenario) else {
@@ -54,6 +55,12 @@ struct ExploreCommand: ParsableCommand {
     }
     guard let search = Search(name: search) else {
       throw ValidationError("no search is called \(search)")
+    }
+    if let mutant {
+      guard let known = Mutant.named(mutant) else {
+        throw ValidationError("no mutant is called \(mutant)")
+      }
+      guard Mutant.switch(known) else { throw LabError.notBuiltIn }
     }
     let world = try LabWorld(found, size: size)
     let result = world.explore(search, seed: seed, executions: runs, seconds: seconds)

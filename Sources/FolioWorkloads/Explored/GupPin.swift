@@ -6,6 +6,7 @@
 
 import CFolio
 import FolioCore
+import Synchronization
 
 /// `size` pinners and one unmapper race for one page of RAM with one reference, its mapping's.
 @safe
@@ -14,14 +15,15 @@ final class GupPin: ScenarioWorld {
     "gup-pin", "fast pin against unmap: whoever pinned a page holds it until it puts it",
     rules: [.strict], size: 2, sizes: 1...5,
     obligations: [
-      "a pin after the unmap began", "a pin that was given back", "the last put by a pinner",
+      "a get after the unmap, given back", "a get of a page that is going", "a pin that was kept",
+      "the last put by a pinner", "the last put by the unmapper",
     ]
   ) { try GupPin($0) }
 
-  private enum Obligation: Int { case late, givenBack, last }
+  private enum Obligation: Int { case givenBack, refused, kept, lastOfPinner, lastOfUnmapper }
 
-  /// `freed`, for the free path, which has no context.
-  private nonisolated(unsafe) static var freed: SharedWord?
+  /// The world, for the free path, which has no context.
+  private nonisolated(unsafe) static var current: GupPin?
 
   let threads: [ScenarioThread]
   let hasOnlyWords = true
@@ -30,7 +32,9 @@ final class GupPin: ScenarioWorld {
   private let entry: SharedWord
   private let freed: SharedWord
   private let obligations: Obligations
-  private let ramFree: cfolio_ram_free_t?
+  private var ramFree: cfolio_ram_free_t?
+  /// Which thread unmaps, for the free path.
+  private let unmapper = Atomic<UInt>(0)
 
   init(_ settings: Scenario.Settings) throws {
     pinners = settings.size
@@ -46,9 +50,20 @@ final class GupPin: ScenarioWorld {
     unsafe set_page_count(page, 1)
     entry = try SharedWord("entry", 1)
     freed = try SharedWord("freed")
-    unsafe Self.freed = freed
-    unsafe ramFree = cfolio_ram_set_free { _ in unsafe GupPin.freed?.store(1) }
+    unsafe ramFree = nil
+    unsafe Self.current = self
+    unsafe ramFree = cfolio_ram_set_free { _ in unsafe GupPin.current?.free() }
   }
+
+  /// The free path, on the thread of the last put.
+  private func free() {
+    let thread = unsafe UInt(bitPattern: folio_this_thread())
+    let isUnmapper = unmapper.load(ordering: .relaxed) == thread
+    reach(isUnmapper ? .lastOfUnmapper : .lastOfPinner)
+    freed.store(1)
+  }
+
+  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
 
   func run(_ thread: Int) {
     if thread < pinners { pin() } else { unmap() }
@@ -58,15 +73,19 @@ final class GupPin: ScenarioWorld {
     let folio = unsafe page_folio(page)
     guard entry.load() != 0 else { return }
     cfolio_forget(1)
-    guard unsafe folio_try_get(folio) else { return }
+    guard unsafe folio_try_get(folio) else {
+      reach(.refused)
+      return
+    }
     cfolio_forget(2)
     guard entry.load() != 0 else {
       cfolio_forget(3)
-      obligations.reach(Obligation.givenBack.rawValue)
+      reach(.givenBack)
       unsafe folio_put(folio)
       return
     }
     cfolio_forget(4)
+    reach(.kept)
     if freed.load() != 0 {
       unsafe cfolio_violation_text("CI22", 0, "a pinned page was freed")
     }
@@ -76,6 +95,7 @@ final class GupPin: ScenarioWorld {
 
   private func unmap() {
     let folio = unsafe page_folio(page)
+    unmapper.store(unsafe UInt(bitPattern: folio_this_thread()), ordering: .relaxed)
     guard entry.exchange(0) != 0 else { return }
     cfolio_forget(6)
     unsafe folio_put(folio)
@@ -89,6 +109,7 @@ final class GupPin: ScenarioWorld {
 
   func tearDown() {
     _ = unsafe cfolio_ram_set_free(ramFree)
+    unsafe Self.current = nil
     entry.free()
     freed.free()
     unsafe cfolio_free(page)
