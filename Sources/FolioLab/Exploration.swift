@@ -34,6 +34,7 @@ public struct ExplorationResult: Sendable {
   public var statistics: ExplorationStatistics
   public var verdict: Verdict
   public var finding: Finding?
+  public var shard: Shard?
   /// Obligations that no execution met.
   public var unreached: [String]
   /// The search came to its end; false: a limit stopped it.
@@ -46,13 +47,20 @@ extension LabWorld {
   /// - Parameters:
   ///   - executions: at most so many; nil: no limit.
   ///   - seconds: at most about so long; nil: no limit.
+  ///   - shard: classes and walks only: one part of the whole.
   ///   - progress: called every few milliseconds; false stops.
   public func explore(
     _ search: Search, seed: UInt64 = 1, executions: Int? = nil, seconds: Double? = nil,
+    shard: Shard? = nil,
     progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) -> ExplorationResult {
     settings.obligations.forget()
     var engine = unsafe search.engine(seed: seed)
+    if let shard {
+      unsafe engine.shard = UInt32(shard.index)
+      unsafe engine.shards = UInt32(shard.count)
+      unsafe engine.shard_depth = UInt32(shard.prefixSteps)
+    }
     unsafe lab_begin(&engine)
     let begin = cfolio_clock_ns()
     var end = LAB_LIMIT
@@ -72,7 +80,7 @@ extension LabWorld {
     return ExplorationResult(
       scenario: scenario.name, search: search, seed: seed, statistics: statistics,
       verdict: Self.verdict(search, statistics, isComplete: end == LAB_DONE, finding != nil),
-      finding: finding, unreached: unreached, isComplete: end == LAB_DONE)
+      finding: finding, shard: shard, unreached: unreached, isComplete: end == LAB_DONE)
   }
 
   /// Runs one execution by its choices: the thread of each step. Where a choice cannot be followed,

@@ -3,8 +3,10 @@
 // The command line of folio-lab: names of subcommands and what they have in common.
 
 import ArgumentParser
+import FolioBenchmark
 import FolioLab
 import FolioWorkloads
+import Foundation
 
 @main
 struct FolioLabTool: ParsableCommand {
@@ -13,68 +15,106 @@ struct FolioLabTool: ParsableCommand {
     abstract: "Explores the interleavings of Folio's own code.",
     discussion: """
       EXAMPLES
-        folio-lab list                              scenarios
-        folio-lab explore gup-pin                   every class of schedules
-        folio-lab explore gup-pin --size 4 --search states
-        folio-lab explore gup-pin --search random --runs 5000000
+        folio-lab list                                scenarios
+        folio-lab explore gup-pin                     every search in turn, 10 s
+        folio-lab explore gup-pin --size 3 --search classes
+        folio-lab explore gup-pin --size 5 --search states
+        folio-lab explore all --seconds 5 --json -
+        folio-lab explore gup-pin --size 3 --search classes --shard 1/4 --json part1.json
+        folio-lab merge part*.json
+        folio-lab museum                              finds every bug of the museum again
+        folio-lab museum --mutant C01
+        folio-lab replay folio:v1:...
 
       EXIT CODES
-        0 pass, 1 a check failed, 64 usage, 77 built without the trait Lab
+        0 pass, 1 a check failed, 64 usage, 65 bad data file, 66 missing file,
+        73 cannot create, 77 cannot run here, 130 interrupted
       """,
-    subcommands: [ListCommand.self, ExploreCommand.self],
+    version: "folio-lab \(BenchmarkTool.version)",
+    subcommands: [
+      ListCommand.self, ExploreCommand.self, MuseumCommand.self, ReplayCommand.self,
+      MergeCommand.self,
+    ],
     defaultSubcommand: ListCommand.self)
 }
 
-struct ListCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Names the scenarios.")
+/// Output and exit codes.
+enum Output {
+  static func message(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+  }
 
-  func run() {
-    for scenario in Scenario.all {
-      print("\(scenario.name)  \(scenario.title)")
+  /// Ends with exit code and message.
+  static func stop(_ status: ToolStatus, _ text: String) -> ExitCode {
+    message("folio-lab: \(text)")
+    return ExitCode(status.rawValue)
+  }
+
+  static func stop(_ error: LabError) -> ExitCode {
+    switch error {
+    case .settings: stop(.usage, error.description)
+    default: stop(.cannotRun, error.description)
     }
   }
+
+  /// One object for all results, as every tool of the package writes it.
+  struct Report<Result: Codable>: Codable {
+    var schema = 1
+    var tool = "folio-lab"
+    var version = BenchmarkTool.version
+    var host = HostDescription.current
+    var results: [Result]
+  }
+
+  static func write<Result: Codable>(_ results: [Result], to path: String?) throws {
+    guard let path else { return }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let data = try encoder.encode(Report(results: results)) + Data("\n".utf8)
+    if path == "-" {
+      FileHandle.standardOutput.write(data)
+      return
+    }
+    do {
+      try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+    } catch {
+      throw stop(.cannotCreate, "\(path): \(error.localizedDescription)")
+    }
+  }
+
+  static func read<Result: Codable>(_ path: String, of type: Result.Type) throws -> [Result] {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw stop(.noInput, "\(path): cannot be read")
+    }
+    do {
+      return try JSONDecoder().decode(Report<Result>.self, from: data).results
+    } catch {
+      throw stop(.dataError, "\(path): not a report of folio-lab: \(error)")
+    }
+  }
+
+  /// A line on a terminal that is written over.
+  static func progress(_ text: String) {
+    guard isatty(STDERR_FILENO) == 1 else { return }
+    FileHandle.standardError.write(Data("\r\u{1b}[2K\(text)".utf8))
+  }
+
+  static func endProgress() { progress("") }
 }
 
-struct ExploreCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "explore", abstract: "Explores one scenario.")
+extension Double {
+  /// With so many digits behind the point.
+  func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+}
 
-  @Argument(help: "A scenario's name.") var scenario: String
-  @Option(help: "How many of the threads that come in numbers.") var size: Int?
-  @Option(help: "random, pct[:depth], pos, urw, schedules[:preemptions], classes, states.")
-  var search = "classes"
-  @Option(help: "Executions at most.") var runs: Int?
-  @Option(help: "Seconds at most.") var seconds: Double?
-  @Option(help: "Seed of random searches.") var seed: UInt64 = 1
-  @Option(help: "Switch this bug of the museum on.") var mutant: String?
-
-  func run() throws {
-    guard let found = Scenario.named(scenario) else {
-      throw ValidationError("no scenario is called \(scenario)")
+extension Int {
+  /// 1_234_567 as 1,234,567.
+  var grouped: String {
+    var (digits, text) = (Array(String(magnitude)), "")
+    while digits.count > 3 {
+      text = "," + String(digits.suffix(3)) + text
+      digits.removeLast(3)
     }
-    guard let search = Search(name: search) else {
-      throw ValidationError("no search is called \(search)")
-    }
-    if let mutant {
-      guard let known = Mutant.named(mutant) else {
-        throw ValidationError("no mutant is called \(mutant)")
-      }
-      guard Mutant.switch(known) else { throw LabError.notBuiltIn }
-    }
-    let world = try LabWorld(found, size: size)
-    let result = world.explore(search, seed: seed, executions: runs, seconds: seconds)
-    let s = result.statistics
-    print(
-      "\(result.verdict) \(found.name): \(s.executions) executions, \(s.complete) complete, \(s.blocked) blocked, \(s.states) states, \(s.seconds) s, \(Double(s.executions) / s.seconds / 1e6) M/s"
-    )
-    if !result.unreached.isEmpty { print("unreached: \(result.unreached)") }
-    if let finding = result.finding {
-      print("\(finding.invariant): \(finding.message)")
-      for step in finding.trace.steps {
-        print("  T\(step.thread) \(step.function): \(step.text) \(step.before) -> \(step.after)")
-      }
-      throw ExitCode(1)
-    }
+    return (self < 0 ? "-" : "") + String(digits) + text
   }
 }

@@ -32,7 +32,10 @@ static unsigned int below(unsigned int limit)
 
 void begin_walk(void)
 {
-	lab.random = lab.search.seed + mix(lab.statistics.executions + 1);
+	uint64_t number = lab.statistics.executions;
+	if (lab.search.shards > 1)
+		number = number * lab.search.shards + lab.search.shard;
+	lab.random = lab.search.seed + mix(number + 1);
 	if (lab.search.strategy == LAB_POS) {
 		for (unsigned int i = 0; i <= lab.program->threads; i++)
 			lane(i)->priority = next_random() | 1;

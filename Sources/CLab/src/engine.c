@@ -267,6 +267,7 @@ static void arm_lanes(void)
 	lab.state = 0;
 	lab.failed = false;
 	lab.abandoned = false;
+	lab.skipped = false;
 }
 
 static void run_execution(void)
@@ -291,7 +292,8 @@ static void run_execution(void)
 	lab.statistics.steps += lab.depth;
 	if (lab.depth > lab.statistics.longest)
 		lab.statistics.longest = lab.depth;
-	lab.statistics.complete += complete;
+	if (complete && !(lab.recording && is_others_execution()))
+		lab.statistics.complete++;
 	lab.events_count = lab.depth;
 	restore_memory(lab.abandoned);
 }
@@ -419,6 +421,15 @@ const struct lab_event *lab_trace(unsigned int *count)
 {
 	*count = lab.events_count;
 	return lab.events;
+}
+
+extern const struct seam_site __start_folio_sites[] __attribute__((weak));
+extern const struct seam_site __stop_folio_sites[] __attribute__((weak));
+
+const struct seam_site *lab_sites(unsigned int *count)
+{
+	*count = __start_folio_sites ? (unsigned int)(__stop_folio_sites - __start_folio_sites) : 0;
+	return __start_folio_sites;
 }
 
 unsigned int lab_thread(void)

@@ -176,6 +176,8 @@ struct lab {
 	/* search */
 	unsigned int replay; /**< steps that repeat the execution before */
 	bool forced;	     /**< the step at `replay` has its thread already */
+	uint64_t prefixes;   /**< met so far; one shard visits some of them */
+	bool skipped;	     /**< the execution belongs to another shard */
 	bool exhausted;
 	/* RCU and futex */
 	struct callback callbacks[LAB_CALLBACKS_MAX];
@@ -261,6 +263,7 @@ void end_walk(void);
 /* search.c */
 unsigned int choose_searched(unsigned short enabled);
 void searched(unsigned int index);
+bool is_others_execution(void);
 /** Chooses what the next execution does otherwise; false: nothing is left. */
 bool backtrack(void);
 void forget_search(void);

@@ -272,6 +272,24 @@ static unsigned short within_bound(unsigned int i, unsigned short enabled)
 	return running;
 }
 
+/* The next prefix is met: is it another shard's? */
+static bool is_others_prefix(void)
+{
+	return lab.prefixes++ % lab.search.shards != lab.search.shard;
+}
+
+static bool is_sharded(void)
+{
+	return lab.search.shards > 1 && lab.search.strategy == LAB_CLASSES;
+}
+
+/* An execution that ends before prefixes do is a prefix of its own. */
+bool is_others_execution(void)
+{
+	return lab.skipped ||
+	       (is_sharded() && lab.depth <= lab.search.shard_depth && is_others_prefix());
+}
+
 unsigned int choose_searched(unsigned short enabled)
 {
 	unsigned int i = lab.depth;
@@ -295,10 +313,17 @@ unsigned int choose_searched(unsigned short enabled)
 			lab.statistics.blocked++;
 			return LAB_NONE;
 		}
+		if (is_sharded() && i == lab.search.shard_depth && is_others_prefix()) {
+			lab.skipped = true;
+			lab.statistics.skipped++;
+			return LAB_NONE;
+		}
 		unsigned int next = previous != LAB_NONE && (candidates >> previous & 1)
 					    ? previous
 					    : (unsigned int)__builtin_ctz(candidates);
-		s->backtrack = lab.search.strategy == LAB_CLASSES ? bit(next) : candidates;
+		bool by_races = lab.search.strategy == LAB_CLASSES &&
+				!(is_sharded() && i < lab.search.shard_depth);
+		s->backtrack = by_races ? bit(next) : candidates;
 		s->thread = (unsigned char)next;
 	}
 	lab.forced = false;
@@ -362,6 +387,7 @@ void forget_search(void)
 {
 	lab.replay = 0;
 	lab.forced = false;
+	lab.prefixes = 0;
 	lab.exhausted = false;
 	if (lab.steps) {
 		memset(lab.steps, 0, sizeof(*lab.steps));

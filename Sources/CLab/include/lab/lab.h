@@ -95,7 +95,11 @@ struct lab_search {
 	unsigned int steps;			/**< longest execution; longer is a livelock */
 	const unsigned char *_Nullable choices; /**< LAB_REPLAY */
 	unsigned int choices_count;
-	bool learn_only; /**< stop at the first conflict on a word that was thought private */
+	/**
+	 * One part of several that together are the whole: LAB_CLASSES branches fully for
+	 * shard_depth steps and visits every shards-th prefix; walks take every shards-th number.
+	 */
+	unsigned int shard, shards, shard_depth;
 };
 
 /** Why lab_explore() came back. */
@@ -113,6 +117,7 @@ struct lab_statistics {
 	uint64_t cut;	     /**< cut at a state seen before */
 	uint64_t states;     /**< different states; LAB_STATES */
 	uint64_t steps;
+	uint64_t skipped;  /**< prefixes left to other shards */
 	uint64_t restarts; /**< explorations begun anew because a word turned out to be shared */
 	unsigned int longest;
 	unsigned int most_choices; /**< steps with more than one enabled thread, the most seen */
@@ -155,6 +160,9 @@ const struct lab_event *lab_trace(unsigned int *count);
 
 /** Ends the execution with a violation. Context: body, conclude or between. */
 void lab_fail(const char *invariant, const char *message);
+/** All places in the linked sources that touch shared words, in no order. */
+const struct seam_site *_Nullable lab_sites(unsigned int *count);
+
 /** Number of the calling fiber. Context: body. */
 unsigned int lab_thread(void);
 /** True while executions run. */

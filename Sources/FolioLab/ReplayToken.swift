@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+
+// A schedule that survives edits: not "thread 1 at step 12" but "thread 1 until it is about to do that
+// operation for the second time". Text: folio:v1:NAME.SIZE.RULES.MODEL[.MUTANT]:BASE64URL, two bytes
+// per switch.
+
+import FolioCore
+public import FolioWorkloads
+
+/// A replay token.
+public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
+  public var scenario: String
+  public var size: Int
+  public var rules: String
+  public var model: Mutant.MemoryModel
+  public var mutant: String?
+  public var turns: [Turn]
+
+  /// A thread goes on until it is about to do an operation.
+  public struct Turn: Sendable, Hashable {
+    /// 0...14.
+    public var thread: Int
+    /// How many times the operation stands before the thread in this turn, the last one included,
+    /// 1...15; 0: until the thread ends or cannot go on.
+    public var occurrence: Int
+    /// Which operation: eight bits of a hash of function and text.
+    public var site: UInt8
+
+    public init(thread: Int, occurrence: Int = 0, site: UInt8 = 0) {
+      self.thread = thread
+      self.occurrence = occurrence
+      self.site = site
+    }
+  }
+
+  public init(
+    scenario: String, size: Int, rules: String, model: Mutant.MemoryModel = .sc,
+    mutant: String? = nil, turns: [Turn]
+  ) {
+    self.scenario = scenario
+    self.size = size
+    self.rules = rules
+    self.model = model
+    self.mutant = mutant
+    self.turns = turns
+  }
+
+  public var description: String {
+    let parts = [scenario, String(size), rules, model.rawValue] + (mutant.map { [$0] } ?? [])
+    let bytes = turns.flatMap { [UInt8($0.thread << 4 | $0.occurrence), $0.site] }
+    return "folio:v1:\(parts.joined(separator: ".")):\(Base64URL.text(bytes))"
+  }
+
+  /// From such a text; nil: it is none.
+  public init?(_ text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 4, parts[0] == "folio", parts[1] == "v1",
+      let bytes = Base64URL.bytes(parts[3]), bytes.count.isMultiple(of: 2)
+    else { return nil }
+    let names = parts[2].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard 4...5 ~= names.count, let size = Int(names[1]),
+      let model = Mutant.MemoryModel(rawValue: names[3])
+    else { return nil }
+    self.init(
+      scenario: names[0], size: size, rules: names[2], model: model,
+      mutant: names.count == 5 ? names[4] : nil,
+      turns: stride(from: 0, to: bytes.count, by: 2).map {
+        Turn(
+          thread: Int(bytes[$0] >> 4), occurrence: Int(bytes[$0] & 15), site: bytes[$0 + 1])
+      })
+  }
+
+  /// Of an execution.
+  static func turns(of trace: Trace) -> [Turn] {
+    let steps = trace.steps
+    var turns: [Turn] = []
+    var start = 0
+    while start < steps.count {
+      let thread = steps[start].thread
+      let end = steps[start...].firstIndex { $0.thread != thread } ?? steps.count
+      // What the thread stands before: its next step, if it takes one.
+      guard let next = steps[end...].first(where: { $0.thread == thread }) else {
+        turns.append(Turn(thread: thread))
+        start = end
+        continue
+      }
+      let site = hash(next)
+      var occurrence = 1 + steps[start..<end].dropFirst().count { hash($0) == site }
+      // The first step of a turn was stood before already when the turn began.
+      if occurrence > 15 { occurrence = 15 }
+      turns.append(Turn(thread: thread, occurrence: occurrence, site: site))
+      start = end
+    }
+    return turns
+  }
+
+  /// Eight bits of the identity of a step's site.
+  static func hash(_ step: TraceStep) -> UInt8 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in "\(step.function):\(step.text):\(step.kind.isAccess ? "" : step.kind.rawValue)".utf8
+    {
+      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+    }
+    hash ^= hash >> 32
+    return UInt8(truncatingIfNeeded: hash ^ hash >> 16 ^ hash >> 8)
+  }
+}
+
+extension TraceStep.Kind {
+  /// An access to a word, whatever came of it.
+  var isAccess: Bool {
+    switch self {
+    case .load, .store, .change, .exchange: true
+    default: false
+    }
+  }
+}
+
+/// Where a replay left its token.
+public struct Divergence: Sendable, Hashable, CustomStringConvertible {
+  /// Number of the turn, from 0.
+  public var turn: Int
+  public var description: String
+}
+
+extension LabWorld {
+  /// Runs the token's schedule. Where it cannot be followed the execution goes on with the lowest
+  /// thread, and the divergence says where that was.
+  public func replay(
+    _ token: ReplayToken
+  ) -> (trace: Trace, finding: Finding?, divergence: Divergence?) {
+    var choices: [UInt8] = []
+    var divergence: Divergence?
+    for (index, turn) in token.turns.enumerated() {
+      let thread = UInt8(turn.thread)
+      let run = replay(choices + Array(repeating: thread, count: 1 << 14 - 1)).trace.steps
+      let rest = run.dropFirst(choices.count)
+      let end = rest.firstIndex { $0.thread != turn.thread } ?? run.endIndex
+      var seen = 0
+      var stop: Int?
+      for position in rest.startIndex..<end where turn.occurrence > 0 {
+        // The step at the start of a turn was stood before already.
+        if position > rest.startIndex, ReplayToken.hash(run[position]) == turn.site { seen += 1 }
+        if seen == turn.occurrence {
+          stop = position
+          break
+        }
+      }
+      if turn.occurrence > 0 && stop == nil && divergence == nil && index + 1 < token.turns.count {
+        divergence = Divergence(
+          turn: index,
+          description: end == rest.startIndex
+            ? "turn \(index): thread \(turn.thread) cannot go on"
+            : "turn \(index): thread \(turn.thread) ended before it came to the operation that the "
+              + "token names, after \(run[end - 1].function): \(run[end - 1].text)")
+      }
+      choices += Array(repeating: thread, count: (stop ?? end) - rest.startIndex)
+    }
+    let last = replay(choices)
+    return (last.trace, last.finding, divergence)
+  }
+
+  /// The token of an execution of this world.
+  public func token(
+    of trace: Trace, model: Mutant.MemoryModel = .sc, mutant: String? = nil
+  ) -> ReplayToken {
+    ReplayToken(
+      scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue, model: model,
+      mutant: mutant, turns: ReplayToken.turns(of: trace))
+  }
+}
+
+/// Base64 in the alphabet of URLs, without padding.
+enum Base64URL {
+  private static let digits = Array(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+
+  static func text(_ bytes: [UInt8]) -> String {
+    var text: [UInt8] = []
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+      let group = bytes[start..<min(start + 3, bytes.count)]
+      let word = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
+      for digit in 0...group.count { text.append(digits[word >> (18 - 6 * digit) & 63]) }
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  static func bytes(_ text: some StringProtocol) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    let values = text.utf8.map { digits.firstIndex(of: $0) }
+    guard values.allSatisfy({ $0 != nil }), values.count % 4 != 1 else { return nil }
+    for start in stride(from: 0, to: values.count, by: 4) {
+      let group = values[start..<min(start + 4, values.count)].map { $0! }
+      let word = group.reduce(0) { $0 << 6 | $1 } << (6 * (4 - group.count))
+      for byte in 0..<(group.count - 1) { bytes.append(UInt8(word >> (16 - 8 * byte) & 255)) }
+    }
+    return bytes
+  }
+}

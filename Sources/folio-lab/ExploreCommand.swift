@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+
+import ArgumentParser
+import FolioBenchmark
+import FolioCore
+import FolioLab
+import FolioWorkloads
+
+struct ExploreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explore", abstract: "Explores one scenario, or all of them.")
+
+  @Argument(help: "A scenario's name, or all.") var scenario: String
+  @Option(help: "How many of the threads that come in numbers.") var size: Int?
+  @Option(help: "strict, kernel or legacy; else the first that the scenario names.")
+  var rules: String?
+  @Option(
+    help: "random, pct[:depth], pos, urw, schedules[:preemptions], classes, states, portfolio.")
+  var search = "portfolio"
+  @Option(help: "Executions at most, per scenario.") var runs: Int?
+  @Option(help: "Seconds at most, per scenario; 10 for a portfolio.") var seconds: Double?
+  @Option(help: "Seed of random searches.") var seed: UInt64 = 1
+  @Option(help: "Switch this bug of the museum on.") var mutant: String?
+  @Option(help: "One part of a search that several processes share: 2/4 is the second of four.")
+  var shard: String?
+  @Option(help: "Write certificates to this file; - is standard output.") var json: String?
+
+  func validate() throws {
+    guard search == "portfolio" || Search(name: search) != nil else {
+      throw ValidationError("no search is called \(search)")
+    }
+    guard scenario == "all" || Scenario.named(scenario) != nil else {
+      throw ValidationError("no scenario is called \(scenario); `folio-lab list` names them")
+    }
+    guard mutant == nil || Mutant.named(mutant!) != nil else {
+      throw ValidationError("no mutant is called \(mutant!)")
+    }
+    guard rules == nil || PageMap.Rules(rawValue: rules!) != nil else {
+      throw ValidationError("rules are strict, kernel or legacy")
+    }
+    guard shard == nil || Shard(shard!) != nil else {
+      throw ValidationError("a shard is a number of a count: 2/4")
+    }
+    if shard != nil, ["portfolio", "states"].contains(search) || search.hasPrefix("schedules") {
+      throw ValidationError("\(search) cannot be shared between processes")
+    }
+  }
+
+  func run() throws {
+    if let mutant, !Mutant.switch(Mutant.named(mutant)) { throw Output.stop(.notBuiltIn) }
+    let scenarios = Scenario.named(scenario).map { [$0] } ?? Scenario.all
+    var certificates: [Certificate] = []
+    for scenario in scenarios {
+      // Of all scenarios, those that know the rules.
+      if scenarios.count > 1, let rules = chosenRules, !scenario.rules.contains(rules) { continue }
+      certificates.append(try explore(scenario))
+    }
+    try Output.write(certificates, to: json)
+    let failed = certificates.filter { $0.invariant != nil || isVacuous($0) }.count
+    if failed > 0 { throw ExitCode(ToolStatus.failed.rawValue) }
+  }
+
+  private var chosenRules: PageMap.Rules? { rules.flatMap { PageMap.Rules(rawValue: $0) } }
+
+  /// A search of everything that did not reach what it should.
+  private func isVacuous(_ certificate: Certificate) -> Bool {
+    certificate.shard == nil && mutant == nil && !certificate.unreached.isEmpty
+      && certificate.verdict == Verdict.exhaustive.description
+  }
+
+  private func explore(_ scenario: Scenario) throws -> Certificate {
+    do throws(LabError) {
+      let world = try LabWorld(scenario, rules: chosenRules, size: size)
+      let result = explored(world)
+      Output.endProgress()
+      let certificate = world.certificate(of: result, mutant: mutant)
+      show(certificate, result, world)
+      return certificate
+    } catch {
+      throw Output.stop(error)
+    }
+  }
+
+  private func explored(_ world: LabWorld) -> ExplorationResult {
+    let name = world.scenario.name
+    func progress(_ now: ExplorationStatistics) -> Bool {
+      Output.progress(
+        "\(name): \(now.executions.grouped) executions, \(now.complete.grouped) complete, "
+          + "longest \(now.longest), \((Double(now.executions) / max(now.seconds, 1e-9) / 1e6).digits(2)) M/s"
+      )
+      return true
+    }
+    if let search = Search(name: search) {
+      return world.explore(
+        search, seed: seed, executions: runs, seconds: seconds,
+        shard: shard.flatMap { Shard($0) }, progress: progress)
+    }
+    return world.portfolio(seed: seed, seconds: seconds ?? 10, progress: progress).result
+  }
+
+  private func show(_ c: Certificate, _ result: ExplorationResult, _ world: LabWorld) {
+    guard json != "-" else { return }
+    let s = result.statistics
+    var line =
+      "\(c.verdict) \(c.scenario) size \(c.size) \(c.rules) \(c.memoryModel) by \(c.search): "
+      + "\(s.executions.grouped) executions"
+    if result.search == .classes { line += ", \(s.complete.grouped) classes" }
+    if s.states > 0 {
+      line += ", \(s.states.grouped) states, collisions below \(s.collisionProbability)"
+    }
+    if s.blocked > 0 { line += ", \(s.blocked.grouped) blocked" }
+    line += " in \(s.seconds.digits(3)) s"
+    print(line)
+    if !result.unreached.isEmpty {
+      print("  not reached: \(result.unreached.joined(separator: "; "))")
+    }
+    guard let finding = result.finding else { return }
+    let small = world.shrink(finding)
+    print("  \(small.invariant): \(small.message)")
+    for step in small.trace.steps {
+      print(
+        "  \(world.threads.indices.contains(step.thread) ? world.threads[step.thread].name : "reclaimer")"
+          + "  \(step.function): \(step.text)  \(step.before) -> \(step.after)")
+    }
+    let token = world.token(of: small.trace, mutant: mutant)
+    print("  replay: folio-lab replay \(token)")
+  }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+
+import ArgumentParser
+import FolioBenchmark
+import FolioCore
+import FolioLab
+import FolioWorkloads
+
+struct ReplayCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "replay", abstract: "Runs the one execution that a token names.")
+
+  @Argument(help: "The token: folio:v1:...") var token: String
+  @Flag(help: "Where the token cannot be followed, search on from there at random.")
+  var continueRandom = false
+
+  func run() throws {
+    guard let token = ReplayToken(token) else {
+      throw ValidationError("this is no token; one begins with folio:v1:")
+    }
+    guard let scenario = Scenario.named(token.scenario) else {
+      throw Output.stop(.dataError, "the token's scenario \(token.scenario) is not here")
+    }
+    guard let rules = PageMap.Rules(rawValue: token.rules) else {
+      throw Output.stop(.dataError, "the token's rules \(token.rules) are not here")
+    }
+    let mutant = token.mutant.flatMap(Mutant.named)
+    guard token.mutant == nil || mutant != nil else {
+      throw Output.stop(.dataError, "the token's mutant \(token.mutant!) is not here")
+    }
+    do throws(LabError) {
+      guard Mutant.switch(mutant) else { throw LabError.notBuiltIn }
+      let world = try LabWorld(scenario, rules: rules, size: token.size)
+      let run = world.replay(token)
+      for step in run.trace.steps {
+        print(
+          "\(world.threads.indices.contains(step.thread) ? world.threads[step.thread].name : "reclaimer")"
+            + "  \(step.function): \(step.text)  \(step.before) -> \(step.after)")
+      }
+      if let divergence = run.divergence { Output.message("diverged at \(divergence.description)") }
+      var finding = run.finding
+      if finding == nil && run.divergence != nil && continueRandom {
+        finding = world.explore(.random, executions: 100_000).finding
+      }
+      guard let finding else {
+        print("no violation")
+        return
+      }
+      print("\(finding.invariant): \(finding.message)")
+    } catch {
+      throw Output.stop(error)
+    }
+    throw ExitCode(ToolStatus.failed.rawValue)
+  }
+}
