@@ -97,6 +97,9 @@ extension LabWorld {
     return (Trace.last(), Self.finding())
   }
 
+  /// The last execution, whatever came of it.
+  public var lastTrace: Trace { Trace.last() }
+
   private static func statistics(_ begin: Int64) -> ExplorationStatistics {
     let now = unsafe lab_statistics().pointee
     return ExplorationStatistics(

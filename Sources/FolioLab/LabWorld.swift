@@ -78,6 +78,15 @@ public final class LabWorld {
       throw .outOfMemory
     }
     unsafe Self.isOpen = true
+    learn()
+  }
+
+  /// Lets the engine see which words threads share, so that executions have their steps from the first.
+  private func learn() {
+    for search in [Search.random, .pct(depth: 2)] {
+      _ = explore(search, seed: 0x1ea7, executions: 64)
+    }
+    settings.obligations.forget()
   }
 
   deinit {

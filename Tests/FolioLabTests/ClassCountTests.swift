@@ -9,19 +9,21 @@ import Testing
 
 #if LAB
 
-  @Suite("Classes", .serialized)
-  struct ClassCountTests {
-    @Test(
-      "gup-pin has the classes that other checkers count, each completed once",
-      arguments: [(1, 7), (2, 249), (3, 54_459)])
-    func gupPin(_ pinners: Int, _ classes: Int) throws {
-      let result = try LabWorld(#require(Scenario.named("gup-pin")), size: pinners)
-        .explore(.classes)
-      #expect(result.verdict == .exhaustive)
-      #expect(result.statistics.complete == classes)
-      #expect(result.unreached.isEmpty)
-      // Runs that sleep sets cut are wasted; goal L2 allows one in a hundred.
-      #expect(result.statistics.blocked * 100 <= result.statistics.complete)
+  extension LabTests {
+    @Suite("Classes")
+    struct ClassCountTests {
+      @Test(
+        "gup-pin has the classes that other checkers count, each completed once",
+        arguments: [(1, 7), (2, 249), (3, 54_459)])
+      func gupPin(_ pinners: Int, _ classes: Int) throws {
+        let result = try LabWorld(#require(Scenario.named("gup-pin")), size: pinners)
+          .explore(.classes)
+        #expect(result.verdict == .exhaustive)
+        #expect(result.statistics.complete == classes)
+        #expect(result.unreached.isEmpty)
+        // Runs that sleep sets cut are wasted; goal L2 allows one in a hundred.
+        #expect(result.statistics.blocked * 100 <= result.statistics.complete)
+      }
     }
   }
 

@@ -331,7 +331,16 @@ enum lab_end lab_explore(uint64_t executions)
 			end = LAB_DONE;
 			break;
 		}
+		struct lab_statistics before = lab.statistics;
 		run_execution();
+		/* A walk is a function of its number and of what is shared: now that is known. */
+		if (unlikely(lab.restart) && !lab.recording && !lab.failed) {
+			lab.restart = false;
+			lab.statistics = before;
+			lab.statistics.restarts++;
+			executions++;
+			continue;
+		}
 		if (lab.failed) {
 			end = LAB_FINDING;
 			if (lab.recording)
