@@ -56,6 +56,7 @@ let package = Package(
     // The schedule explorer's engine. Never instrumented: it tells the sanitizers of its fibers.
     .target(
       name: "CLab", dependencies: ["CFolio"],
+      sources: ["clab.c", "src/switch_x86_64.S", "src/switch_aarch64.S"],
       cSettings: cSettings + [.define("CLAB"), .unsafeFlags(["-fno-sanitize=all"])]),
     // Scenarios are FolioWorkloads'; FolioLab runs them.
     .target(

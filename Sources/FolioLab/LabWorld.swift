@@ -96,19 +96,25 @@ public final class LabWorld {
     unsafe Self.isOpen = false
   }
 
-  private static func world(_ context: UnsafeMutableRawPointer?) -> any ScenarioWorld {
+  private static func with(
+    _ context: UnsafeMutableRawPointer?, _ body: (any ScenarioWorld) -> Void
+  ) {
     // The box outlives the program, which `deinit` unloads first.
-    unsafe Unmanaged<WorldBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.world }
+    unsafe Unmanaged<WorldBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { body($0.world) }
   }
 
   private func load() -> Bool {
     precondition(threads.count <= Int(LAB_THREADS_MAX), "too many threads for the lab")
     var program = unsafe lab_program()
     unsafe program.threads = UInt32(threads.count)
-    unsafe program.body = { unsafe LabWorld.world($0).run(Int($1)) }
-    unsafe program.prepare = { unsafe LabWorld.world($0).prepare() }
-    unsafe program.conclude = { unsafe LabWorld.world($0).conclude() }
-    if box.world.checksSteps { unsafe program.between = { unsafe LabWorld.world($0).check() } }
+    unsafe program.body = { context, thread in
+      unsafe LabWorld.with(context) { $0.run(Int(thread)) }
+    }
+    unsafe program.prepare = { unsafe LabWorld.with($0) { $0.prepare() } }
+    unsafe program.conclude = { unsafe LabWorld.with($0) { $0.conclude() } }
+    if box.world.checksSteps {
+      unsafe program.between = { unsafe LabWorld.with($0) { $0.check() } }
+    }
     unsafe program.context = Unmanaged.passUnretained(box).toOpaque()
     unsafe program.words_only = box.world.hasOnlyWords
     unsafe withUnsafeMutableBytes(of: &program.group) { bytes in

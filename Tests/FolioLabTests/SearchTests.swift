@@ -96,6 +96,12 @@ import Testing
         #expect(world.explore(.schedules(preemptions: 1)).verdict == .failed)
       }
 
+      @Test("what the lab cannot put back is noticed", arguments: [Search.random, .classes])
+      func nondeterminism(_ search: Search) throws {
+        let result = try LabWorld(TestScenario.forgetful).explore(search, executions: 5000)
+        #expect(result.finding?.invariant == "NONDETERMINISM")
+      }
+
       @Test("walks are the same for the same seed and differ for others")
       func seeds() throws {
         let world = try LabWorld(#require(Scenario.named("gup-pin")), size: 3)

@@ -6,6 +6,7 @@ import CFolio
 import FolioCore
 import FolioLab
 import FolioWorkloads
+import Synchronization
 
 /// A world made of closures over named words.
 final class WordsWorld: ScenarioWorld {
@@ -142,5 +143,31 @@ final class LockWorld: ScenarioWorld {
   func tearDown() {
     unsafe cfolio_free(first)
     unsafe cfolio_free(second)
+  }
+}
+
+private final class Runs: Sendable {
+  private let count = Atomic<Int>(0)
+  func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+}
+
+extension TestScenario {
+  /// What a thread does depends on how often it ran before: nothing that the lab could put back.
+  static let forgetful = Scenario(
+    "forgetful", "a body that depends on what it did in earlier executions", rules: [.strict],
+    obligations: ["ran"]
+  ) { settings in
+    let (x, y) = (try SharedWord("x"), try SharedWord("y"))
+    let runs = Runs()
+    return WordsWorld(
+      [x, y],
+      [
+        {
+          settings.obligations.reach(0)
+          if runs.next() % 3 == 0 { x.store(1) } else { y.store(1) }
+        },
+        { _ = x.load() + y.load() },
+      ]
+    ) {}
   }
 }

@@ -12,13 +12,6 @@
  */
 #include "engine.h"
 
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
 /* splitmix64 */
 uint64_t next_random(void)
 {

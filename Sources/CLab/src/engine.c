@@ -10,11 +10,6 @@
 
 struct lab lab;
 
-static unsigned short bit(unsigned int number)
-{
-	return (unsigned short)(1u << number);
-}
-
 static unsigned short program_lanes(void)
 {
 	return (unsigned short)((1u << lab.program->threads) - 1);
@@ -298,6 +293,54 @@ static void run_execution(void)
 	restore_memory(lab.abandoned);
 }
 
+/* ---- the self-check -------------------------------------------------------------------------- */
+
+/* What threads did and saw; no addresses, which may differ. */
+static uint64_t trace_hash(void)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (unsigned int i = 0; i < lab.depth; i++) {
+		const struct lab_event *event = &lab.events[i];
+		const uint64_t words[] = {(uintptr_t)event->site, event->thread, event->kind,
+					  event->enabled,	  event->before, event->after};
+		for (unsigned int n = 0; n < sizeof(words) / sizeof(words[0]); n++)
+			hash = (hash ^ words[n]) * 0x100000001b3u;
+	}
+	return hash;
+}
+
+/*
+ * Runs the last execution once more by its choices: the same has to come out, or the program
+ * depends on something that the lab neither schedules nor puts back.
+ */
+static void check_determinism(void)
+{
+	static unsigned char choices[LAB_STEPS_MAX];
+	const struct lab_search search = lab.search;
+	const struct lab_statistics statistics = lab.statistics;
+	const bool recording = lab.recording;
+	const unsigned int depth = lab.depth;
+	const uint64_t hash = trace_hash();
+	for (unsigned int i = 0; i < depth; i++)
+		choices[i] = lab.events[i].thread;
+	lab.search.strategy = LAB_REPLAY;
+	lab.search.choices = choices;
+	lab.search.choices_count = depth;
+	lab.recording = false;
+	run_execution();
+	lab.recording = recording;
+	lab.search = search;
+	lab.statistics = statistics;
+	if (!lab.failed && (lab.depth != depth || trace_hash() != hash))
+		fail_at("NONDETERMINISM", UINT64_MAX,
+			"the same schedule went another way when it was run again: the program "
+			"depends on something that the lab does not put back");
+	lab.depth = depth;
+}
+
+/* How many executions go by between two of these checks. */
+#define CHECK_PERIOD 1024u
+
 void lab_begin(const struct lab_search *search)
 {
 	lab.search = *search;
@@ -341,6 +384,9 @@ enum lab_end lab_explore(uint64_t executions)
 			executions++;
 			continue;
 		}
+		if (unlikely(lab.statistics.executions % CHECK_PERIOD == 1) && !lab.failed &&
+		    !lab.restart && lab.statistics.complete > before.complete)
+			check_determinism();
 		if (lab.failed) {
 			end = LAB_FINDING;
 			if (lab.recording)

@@ -189,6 +189,20 @@ struct lab {
 
 extern struct lab lab;
 
+/** A set of one lane. */
+static inline unsigned short bit(unsigned int number)
+{
+	return (unsigned short)(1u << number);
+}
+
+/** Mixes 64 bits well (the finalizer of splitmix64). */
+static inline uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
 static inline struct lab_lane *lane(unsigned int number)
 {
 	return &lab.lanes[number];

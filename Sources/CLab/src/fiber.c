@@ -3,7 +3,7 @@
  * See fiber.h. Sanitizers learn of each switch where their run-time is linked (weak symbols): this
  * file itself is never instrumented.
  */
-#define _GNU_SOURCE
+
 #include "fiber.h"
 
 #include <pthread.h>

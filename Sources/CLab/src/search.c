@@ -23,22 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned short bit(unsigned int number)
-{
-	return (unsigned short)(1u << number);
-}
-
 /* ---- visited states -------------------------------------------------------------------------- */
 
 static uint64_t *visited;
 static size_t visited_used, visited_capacity;
-
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
 
 static bool insert(uint64_t *table, size_t capacity, uint64_t hash)
 {

@@ -80,13 +80,6 @@ struct undo {
 static struct undo *undo;
 static size_t undo_used, undo_capacity;
 
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
 static uint64_t contribution(const volatile void *address, unsigned long value)
 {
 	return mix((uintptr_t)address * 0x9e3779b97f4a7c15u + mix(value));

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The engine as one translation unit: a step crosses four of its files, and calls between them that
+ * the compiler can see through are an eighth of the time.
+ */
+#define _GNU_SOURCE
+#include "src/block.c"
+#include "src/choose.c"
+#include "src/engine.c"
+#include "src/fiber.c"
+#include "src/memory.c"
+#include "src/search.c"
+#include "src/words.c"
