@@ -11,7 +11,7 @@ STRESS_SECONDS ?= 2
 export PREFIX DESTDIR STRESS_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test sanitize stress-ci docs install uninstall format lint check-headers \
+.PHONY: help setup bench lab lab-ci test sanitize stress-ci docs install uninstall format lint check-headers \
 	aarch64 clean
 
 help: ## list the targets
@@ -23,6 +23,12 @@ setup: ## install what is missing (apt; sudo only when not root); says what it d
 bench: setup ## check and measure every refcount path beside its peers (ARGS=...)
 	swift build -c release --product folio-bench
 	@exec .build/release/folio-bench run $(ARGS)
+
+lab: setup ## the schedule explorer against its goals: counts, speed, every bug of the museum
+	@Tools/lab.sh
+
+lab-ci: setup ## a bounded part of it
+	@Tools/lab.sh --ci
 
 test: setup ## unit, litmus, property, misuse, codegen and consumer tests; the Lab trait too
 	@Tools/test.sh

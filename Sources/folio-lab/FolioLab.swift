@@ -25,6 +25,7 @@ struct FolioLabTool: ParsableCommand {
         folio-lab museum                              finds every bug of the museum again
         folio-lab museum --mutant C01
         folio-lab replay folio:v1:...
+        folio-lab goals                               the lab against its promises
 
       EXIT CODES
         0 pass, 1 a check failed, 64 usage, 65 bad data file, 66 missing file,
@@ -33,7 +34,7 @@ struct FolioLabTool: ParsableCommand {
     version: "folio-lab \(BenchmarkTool.version)",
     subcommands: [
       ListCommand.self, ExploreCommand.self, MuseumCommand.self, ReplayCommand.self,
-      MergeCommand.self,
+      MergeCommand.self, GoalsCommand.self,
     ],
     defaultSubcommand: ListCommand.self)
 }
