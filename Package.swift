@@ -109,9 +109,14 @@ let package = Package(
       name: "FolioWorkloadsTests",
       dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
       swiftSettings: swiftSettings),
+    // Counts classes without reduction, to hold the lab's counts against; shares no code with it.
+    .target(
+      name: "Enumerator", dependencies: ["CFolio"], path: "Tests/Enumerator", cSettings: cSettings),
     .testTarget(
       name: "FolioLabTests",
-      dependencies: ["CFolio", "CLab", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport"],
+      dependencies: [
+        "CFolio", "CLab", "Enumerator", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport",
+      ],
       swiftSettings: labSettings),
     .testTarget(
       name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),

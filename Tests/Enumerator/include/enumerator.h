@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counts the classes of a scenario the slow way, to hold the lab's counts against: every schedule
+ * is run, written down in a form that does not depend on the order of independent steps, and the
+ * different forms are counted. Shares the seam's table of functions with the lab, and no code: the
+ * switch is ucontext's, the search plain depth-first, nothing is pruned.
+ */
+#ifndef ENUMERATOR_H
+#define ENUMERATOR_H
+
+#include <folio/compiler.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+struct enumeration {
+	uint64_t schedules;
+	uint64_t classes;
+	bool complete; /**< false: the limit came first */
+	bool failed;   /**< some schedule violated something, or blocked for ever */
+	const char *_Nullable unsupported; /**< an operation that the enumerator does not know */
+};
+
+struct enumeration_program {
+	unsigned int threads; /**< at most 4 */
+	void (*_Null_unspecified body)(void *_Nullable context, unsigned int thread);
+	void (*_Nullable prepare)(void *_Nullable context);
+	void *_Nullable context;
+};
+
+/** Runs function(context) with allocations from the enumerator's arena; nothing is scheduled. */
+void enumerator_as_guest(void (*function)(void *_Nullable context), void *_Nullable context);
+/** All schedules, at most `limit`. Context: the world was made by enumerator_as_guest(). */
+struct enumeration enumerate(const struct enumeration_program *program, uint64_t limit);
+/** Forgets all memory. */
+void enumerator_reset(void);
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif
