@@ -108,13 +108,19 @@ extension LabWorld {
       longest: Int(now.longest), seconds: Double(cfolio_clock_ns() - begin) / 1e9)
   }
 
+  private static func text<T>(_ tuple: T) -> String {
+    unsafe withUnsafeBytes(of: tuple) {
+      unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+
+  static func invariantOfLast() -> String? {
+    guard let finding = unsafe lab_finding() else { return nil }
+    return unsafe text(finding.pointee.invariant)
+  }
+
   private static func finding() -> Finding? {
     guard let finding = unsafe lab_finding() else { return nil }
-    func text<T>(_ tuple: T) -> String {
-      unsafe withUnsafeBytes(of: tuple) {
-        unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
-    }
     return unsafe Finding(
       invariant: text(finding.pointee.invariant), message: text(finding.pointee.message),
       trace: Trace.last())

@@ -127,6 +127,18 @@ import Testing
         #expect(throws: LabError.self) { try LabWorld(TestScenario.counter, size: 9) }
       }
 
+      @Test("each walk fails as often as it must: PCT keeps its promise at the bug's depth")
+      func hitRates() throws {
+        let report = try LabWorld(TestScenario.racyCounter).depth(of: ["LOST"])
+        // Sound is only a thread that goes on after its load: one choice out of two.
+        #expect(report.random.interval.contains(0.5))
+        // Priorities alone never preempt: one change point is needed, so the depth is 2.
+        #expect(report.depth == 2)
+        #expect(report.keepsPromise)
+        for rate in [report.random, report.pos, report.urw] { #expect(rate.hits > 0) }
+        #expect(report.pct[0].hits == 0)
+      }
+
       @Test("the portfolio proves what is small and finds what is broken")
       func portfolio() throws {
         let proof = try LabWorld(#require(Scenario.named("gup-pin")), size: 2).portfolio()
