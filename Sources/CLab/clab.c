@@ -9,5 +9,6 @@
 #include "src/engine.c"
 #include "src/fiber.c"
 #include "src/memory.c"
+#include "src/pairs.c"
 #include "src/search.c"
 #include "src/words.c"

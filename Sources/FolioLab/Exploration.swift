@@ -48,14 +48,16 @@ extension LabWorld {
   ///   - executions: at most so many; nil: no limit.
   ///   - seconds: at most about so long; nil: no limit.
   ///   - shard: classes and walks only: one part of the whole.
+  ///   - keepsPairs: racing pairs are kept.
   ///   - progress: called every few milliseconds; false stops.
   public func explore(
     _ search: Search, seed: UInt64 = 1, executions: Int? = nil, seconds: Double? = nil,
-    shard: Shard? = nil,
+    shard: Shard? = nil, keepsPairs: Bool = false,
     progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) -> ExplorationResult {
     settings.obligations.forget()
     var engine = unsafe search.engine(seed: seed)
+    unsafe engine.pairs = keepsPairs
     if let shard {
       unsafe engine.shard = UInt32(shard.index)
       unsafe engine.shards = UInt32(shard.count)

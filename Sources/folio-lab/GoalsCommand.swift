@@ -88,7 +88,26 @@ struct GoalsCommand: ParsableCommand {
         id: "L14", asked: "every obligation of \(Scenario.all.count) scenarios reached",
         reached: vacuous.isEmpty ? "all" : "not in \(vacuous.joined(separator: ", "))",
         verdict: vacuous.isEmpty ? "reached" : "FAILED"))
+    goals.append(try coverage())
     return goals
+  }
+
+  /// Walks come to every conflict that the classes have.
+  private func coverage() throws(LabError) -> Goal {
+    var (pairs, missing, scenarios, names) = (0, 0, 0, [String]())
+    for scenario in Scenario.all {
+      guard let coverage = try LabWorld(scenario).pairCoverage() else { continue }
+      scenarios += 1
+      pairs += coverage.all.count
+      missing += coverage.missing.count
+      if !coverage.missing.isEmpty { names.append(scenario.name) }
+    }
+    return Goal(
+      id: "L13", asked: "100 % of racing pairs by walks",
+      reached:
+        "\(pairs - missing) of \(pairs) in \(scenarios) scenarios whose classes are all known"
+        + (names.isEmpty ? "" : "; not in \(names.joined(separator: ", "))"),
+      verdict: missing == 0 ? "reached" : "MISSED")
   }
 
   private func median(_ measure: () throws(LabError) -> Double) throws(LabError) -> Double {

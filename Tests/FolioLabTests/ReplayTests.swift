@@ -139,6 +139,20 @@ import Testing
         #expect(report.pct[0].hits == 0)
       }
 
+      @Test("racing pairs are those of the program, and walks come to all of them")
+      func pairs() throws {
+        let coverage = try #require(LabWorld(TestScenario.storeBuffer).pairCoverage())
+        let (x, y) = ("scenario: x", "scenario: y")
+        // A store and a load of each word, in both orders.
+        #expect(
+          coverage.all == [RacingPair(first: x, second: x), RacingPair(first: y, second: y)])
+        #expect(coverage.missing.isEmpty)
+        let scenario = try #require(Scenario.named("gup-pin"))
+        let pin = try #require(LabWorld(scenario, size: 2).pairCoverage())
+        #expect(pin.all.count == 6)
+        #expect(pin.missing.isEmpty)
+      }
+
       @Test("the portfolio proves what is small and finds what is broken")
       func portfolio() throws {
         let proof = try LabWorld(#require(Scenario.named("gup-pin")), size: 2).portfolio()

@@ -200,6 +200,8 @@ void end_step(unsigned int index, unsigned long before, unsigned long after)
 {
 	lab.events[index].before = before;
 	lab.events[index].after = after;
+	if (unlikely(lab.search.pairs) && lane(lab.current)->pending.object)
+		note_pairs(index, lane(lab.current)->pending.object);
 	if (lab.recording)
 		searched(index);
 	else
@@ -354,6 +356,7 @@ void lab_begin(const struct lab_search *search)
 	lab.exhausted = false;
 	lab.restart = false;
 	forget_search();
+	begin_pairs();
 }
 
 static void begin_anew(void)

@@ -7,6 +7,7 @@
  *   memory.c   the arena, tracked memory
  *   choose.c   random walks
  *   search.c   schedules, classes, states
+ *   pairs.c    racing-pair coverage
  *
  * How a step goes. A fiber that is about to touch a shared word describes the operation in
  * `pending` and calls step(): some thread is chosen, perhaps another; when it is this fiber's turn
@@ -56,6 +57,9 @@ struct touch {
 	bool write;
 	bool commutes; /**< with its like */
 };
+
+#define OBJECTS_BITS 16u
+#define OBJECTS (1u << OBJECTS_BITS)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
@@ -234,6 +238,10 @@ void undo_words(void);
 bool note_access(struct object *object, unsigned int lane, bool write);
 unsigned long word_now(const volatile void *address, unsigned int bytes);
 void write_word(const volatile void *address, unsigned int bytes, unsigned long value);
+
+/* pairs.c */
+void begin_pairs(void);
+void note_pairs(unsigned int index, uint32_t object);
 
 /* block.c */
 static inline bool may_block(unsigned int kind)

@@ -7,9 +7,6 @@
 
 /* ---- objects --------------------------------------------------------------------------------- */
 
-#define OBJECTS_BITS 16u
-#define OBJECTS (1u << OBJECTS_BITS)
-
 static struct object objects[OBJECTS];
 static unsigned int objects_used;
 

@@ -100,6 +100,7 @@ struct lab_search {
 	 * shard_depth steps and visits every shards-th prefix; walks take every shards-th number.
 	 */
 	unsigned int shard, shards, shard_depth;
+	bool pairs; /**< keep racing pairs: lab_pairs() */
 };
 
 /** Why lab_explore() came back. */
@@ -160,6 +161,16 @@ const struct lab_event *lab_trace(unsigned int *count);
 
 /** Ends the execution with a violation. Context: body, conclude or between. */
 void lab_fail(const char *invariant, const char *message);
+/** Two places that touched one word in conflict, one directly behind the other. */
+struct lab_pair {
+	const struct seam_site *_Nullable first;
+	const struct seam_site *_Nullable second;
+	uint64_t count; /**< how often; 0: this entry is none */
+};
+
+/** A table of the pairs of the search so far, with gaps. */
+const struct lab_pair *_Nullable lab_pairs(unsigned int *capacity);
+
 /** All places in the linked sources that touch shared words, in no order. */
 const struct seam_site *_Nullable lab_sites(unsigned int *count);
 
