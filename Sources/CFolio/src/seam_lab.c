@@ -233,6 +233,16 @@ bool seam_free(void *memory)
 	return seam_hooks() && memory && seam_hooks()->free(memory);
 }
 
+bool seam_commit(void *start, size_t size)
+{
+	return seam_hooks() && seam_hooks()->commit(start, size);
+}
+
+bool seam_decommit(void *start, size_t size)
+{
+	return seam_hooks() && seam_hooks()->decommit(start, size);
+}
+
 bool seam_this_thread(struct folio_thread **thread)
 {
 	if (!seam_hooks())

@@ -108,11 +108,15 @@ bool cfolio_commit(void *start, size_t size)
 {
 	if (inject_fault())
 		return false;
+	if (seam_commit(start, size))
+		return true;
 	return mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
 }
 
 void cfolio_decommit(void *start, size_t size)
 {
+	if (seam_decommit(start, size))
+		return;
 	madvise(start, size, MADV_DONTNEED);
 	mprotect(start, size, PROT_NONE);
 }

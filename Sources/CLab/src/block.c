@@ -91,6 +91,7 @@ static void step_to(const volatile void *word, unsigned int bytes, unsigned long
 static void hook_lock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
+	refuse_dead(word);
 	if (lab.mode == MODE_OFF) {
 		if (word_now(word, 4) != 0)
 			fail_at("LAB", UINT64_MAX, "a lock is held between executions");
@@ -108,6 +109,9 @@ static void hook_lock(const struct seam_site *site, const volatile void *word)
 static bool hook_trylock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
+	refuse_dead(word);
+	if (lab.mode == MODE_DRAIN)
+		count_drained();
 	if (lab.mode == MODE_RUN || lab.mode == MODE_START) {
 		if (!is_private(word, &index, word_now(word, 4) == 0)) {
 			(void)describe(LAB_TRYLOCK, site, word, 4, index);
@@ -130,6 +134,7 @@ static bool hook_trylock(const struct seam_site *site, const volatile void *word
 static void hook_unlock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
+	refuse_dead(word);
 	if (lab.mode == MODE_OFF || lab.mode == MODE_DRAIN || is_private(word, &index, true)) {
 		write_word(word, 4, 0);
 		return;
@@ -142,6 +147,7 @@ static void hook_bit_lock(const struct seam_site *site, const volatile void *wor
 			  unsigned long bits)
 {
 	uint32_t index = 0;
+	refuse_dead(word);
 	bool at_once = lab.mode == MODE_OFF;
 	if (!at_once && lab.mode != MODE_DRAIN)
 		at_once = is_private(word, &index, true) && (word_now(word, 8) & bits) == 0;
@@ -181,6 +187,7 @@ static void hook_futex_wait(const volatile void *word, int value, int64_t deadli
 	uint32_t index, queue = queue_of(word);
 	unsigned int number = 0;
 	struct object *object = object_at((uintptr_t)word & ~(uintptr_t)7, &index);
+	refuse_dead(word);
 	if (lab.mode == MODE_OFF) {
 		fail_at("LAB", UINT64_MAX, "a sleep between executions");
 		return;
@@ -342,6 +349,7 @@ static void hook_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *h
 	c->head = head;
 	c->func = func;
 	c->queued_by = recorded ? (int)number : -1;
+	c->done_behind = -1;
 	capture(&c->grace);
 	start_reclaimer();
 	if (recorded)
@@ -370,6 +378,7 @@ void reclaimer(void *argument)
 			end_step(number, 0, 0);
 		}
 		c.func(c.head);
+		callback(lab.callbacks_run)->done_behind = l->last_step;
 		lab.callbacks_run++;
 		l->pending = (struct operation){.kind = LAB_RECLAIM};
 		(void)step();
@@ -381,6 +390,8 @@ void reclaimer(void *argument)
 static void hook_yield(void)
 {
 	unsigned int number;
+	if (lab.mode == MODE_DRAIN)
+		count_drained();
 	if (lab.mode == MODE_RUN && plain_step(LAB_YIELD, NULL, 0, 0, &number))
 		end_step(number, 0, 0);
 }
@@ -437,6 +448,8 @@ const struct seam_hooks lab_hooks = {
 	.clock_ns = hook_clock,
 	.allocate = arena_allocate,
 	.free = hook_free,
+	.commit = arena_commit,
+	.decommit = arena_decommit,
 	.this_thread = hook_this_thread,
 	.this_cpu = hook_this_cpu,
 	.scope = hook_scope,

@@ -76,7 +76,7 @@ static unsigned int choose(void)
 			report_deadlock();
 		return HOST;
 	}
-	if (unlikely(lab.failed)) {
+	if (unlikely(lab.failed || lab.abandoned)) {
 		lab.abandoned = true;
 		return HOST;
 	}
@@ -129,6 +129,12 @@ void stop_execution(void)
 	lab.abandoned = true;
 	go_to(HOST, true);
 	__builtin_unreachable();
+}
+
+void count_drained(void)
+{
+	if (++lab.drained > 4 * LAB_STEPS_MAX)
+		stop_execution();
 }
 
 static void lane_main(void *argument)
@@ -219,6 +225,11 @@ void fail_at(const char *invariant, unsigned long pfn, const char *message)
 {
 	if (lab.failed)
 		return;
+	/* What follows a cut is part of another execution that is visited, with all of its steps. */
+	if (lab.mode == MODE_DRAIN) {
+		lab.abandoned = true;
+		return;
+	}
 	lab.failed = true;
 	snprintf(lab.finding.invariant, sizeof(lab.finding.invariant), "%s", invariant);
 	snprintf(lab.finding.message, sizeof(lab.finding.message), "%s", message);
@@ -250,7 +261,7 @@ static void arm_lanes(void)
 		l->now = 0;
 		l->history = 0;
 		l->grace.captured = 0;
-		l->record.locks_held = 0;
+		l->record = (struct folio_thread){.id = i + 1};
 		if (i < lab.program->threads)
 			lab_fiber_arm(&l->fiber, lane_main, l);
 	}
@@ -262,6 +273,7 @@ static void arm_lanes(void)
 	lab.callbacks_run = 0;
 	lab.sleepers = 0;
 	lab.state = 0;
+	lab.drained = 0;
 	lab.failed = false;
 	lab.abandoned = false;
 	lab.skipped = false;
@@ -270,6 +282,7 @@ static void arm_lanes(void)
 static void run_execution(void)
 {
 	lab.execution++;
+	lab.inside = true;
 	arm_lanes();
 	if (lab.program->prepare)
 		lab.program->prepare(lab.program->context);
@@ -292,7 +305,8 @@ static void run_execution(void)
 	if (complete && !(lab.recording && is_others_execution()))
 		lab.statistics.complete++;
 	lab.events_count = lab.depth;
-	restore_memory(lab.abandoned);
+	restore_memory(lab.abandoned || lab.failed);
+	lab.inside = false;
 }
 
 /* ---- the self-check -------------------------------------------------------------------------- */
@@ -303,8 +317,10 @@ static uint64_t trace_hash(void)
 	uint64_t hash = 0xcbf29ce484222325u;
 	for (unsigned int i = 0; i < lab.depth; i++) {
 		const struct lab_event *event = &lab.events[i];
+		/* What a store writes over may be what an earlier execution left on a stack. */
+		const uint64_t before = event->kind == LAB_STORE ? 0 : event->before;
 		const uint64_t words[] = {(uintptr_t)event->site, event->thread, event->kind,
-					  event->enabled,	  event->before, event->after};
+					  event->enabled,	  before,	 event->after};
 		for (unsigned int n = 0; n < sizeof(words) / sizeof(words[0]); n++)
 			hash = (hash ^ words[n]) * 0x100000001b3u;
 	}
@@ -379,6 +395,13 @@ enum lab_end lab_explore(uint64_t executions)
 		}
 		struct lab_statistics before = lab.statistics;
 		run_execution();
+		/* A trace without the steps on that word could not be repeated: it comes again. */
+		if (lab.restart && (lab.recording || lab.search.strategy == LAB_REPLAY)) {
+			executions += lab.search.strategy == LAB_REPLAY;
+			lab.failed = false;
+			begin_anew();
+			continue;
+		}
 		/* A walk is a function of its number and of what is shared: now that is known. */
 		if (unlikely(lab.restart) && !lab.recording && !lab.failed) {
 			lab.restart = false;
@@ -396,11 +419,7 @@ enum lab_end lab_explore(uint64_t executions)
 				lab.exhausted = !backtrack();
 			break;
 		}
-		if (!lab.recording)
-			continue;
-		if (lab.restart)
-			begin_anew();
-		else
+		if (lab.recording)
 			lab.exhausted = !backtrack();
 	}
 	if (end == LAB_LIMIT && lab.recording && lab.exhausted)
@@ -447,11 +466,9 @@ bool lab_load(const struct lab_program *program)
 {
 	if (program->threads == 0 || program->threads > LAB_THREADS_MAX)
 		return false;
-	for (unsigned int i = 0; i <= program->threads; i++) {
+	for (unsigned int i = 0; i <= program->threads; i++)
 		if (!lane(i)->fiber.stack && !lab_fiber_create(&lane(i)->fiber))
 			return false;
-		lane(i)->record.id = i + 1;
-	}
 	lab.copy = *program;
 	lab.program = &lab.copy;
 	lab.statistics.restarts = 0;

@@ -107,7 +107,8 @@ struct callback {
 	struct rcu_head *head;
 	void (*func)(struct rcu_head *head);
 	struct grace grace;
-	int queued_by; /**< step */
+	int queued_by;	 /**< step */
+	int done_behind; /**< step that its work ended with */
 };
 
 #define LAB_CALLBACKS_MAX 64u
@@ -160,6 +161,9 @@ struct lab {
 	bool restart;	/**< a word turned out to be shared */
 	bool abandoned; /**< the execution stopped where fibers were */
 	bool recording; /**< clocks and touches are kept */
+	bool inside;	/**< between restored states: writes are undone, by whomever they are */
+	unsigned int drained; /**< accesses since the execution was cut */
+	unsigned int decommitted; /**< ranges of pages that were given back */
 	uint64_t execution;
 	struct lab_fiber host;
 	struct lab_lane lanes[LAB_LANES + 1]; /**< the last stands for the host */
@@ -220,6 +224,8 @@ unsigned int begin_step(void);
 void end_step(unsigned int index, unsigned long before, unsigned long after);
 void fail_at(const char *invariant, unsigned long pfn, const char *message);
 void stop_execution(void) __attribute__((noreturn));
+/** Counts an access behind a cut; a thread that spins there for another one is stopped. */
+void count_drained(void);
 unsigned short enabled_lanes(void);
 void start_reclaimer(void);
 
@@ -260,15 +266,27 @@ bool arena_free(void *memory);
 
 enum line { LINE_UNUSED, LINE_LIVE, LINE_FIRST, LINE_DEAD };
 #define ARENA_SIZE (64u << 20)
+/* Half is the host's; each lane has a part of its own, so that addresses depend on it alone. */
+#define ARENA_LANE (ARENA_SIZE / 2 / LAB_LANES)
 #define ARENA_LINE 64u
+
+bool is_decommitted(const volatile void *address);
+
+/** Who touches a word of freed memory does not go on. */
+void refuse_dead(const volatile void *address);
 
 /** The words of freed memory are nobody's. */
 static inline bool arena_is_dead(const volatile void *address)
 {
 	size_t offset = (size_t)((const volatile char *)address - lab.arena);
-	return offset < ARENA_SIZE && lab.lines[offset / ARENA_LINE] == LINE_DEAD;
+	if (offset < ARENA_SIZE)
+		return lab.lines[offset / ARENA_LINE] == LINE_DEAD;
+	return unlikely(lab.decommitted) && is_decommitted(address);
 }
 
+/* Pages that a program gives back or takes: they stay readable until executions end. */
+bool arena_commit(void *start, size_t size);
+bool arena_decommit(void *start, size_t size);
 void restore_memory(bool everything);
 bool memory_open(void);
 bool snapshot_memory(void);

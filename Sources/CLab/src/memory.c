@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static size_t used, kept; /* bytes; `kept` belongs to the snapshot */
+/* Bytes, by part: who allocates when must not move what another lane gets. */
+static size_t used[LAB_LANES + 1];
+static size_t kept; /* of the host's part: belongs to the snapshot */
 static char *image;
 static unsigned char *lines_image;
 
@@ -36,9 +38,8 @@ bool memory_open(void)
 		if (!lab.lines)
 			return false;
 	}
-	memset(lab.arena, 0, used);
-	memset(lab.lines, 0, used / ARENA_LINE);
-	used = 0;
+	memset(lab.lines, LINE_UNUSED, used[LAB_LANES] / ARENA_LINE);
+	used[LAB_LANES] = 0;
 	kept = 0;
 	return true;
 }
@@ -60,16 +61,24 @@ static bool is_mine(const volatile void *address)
 	return (size_t)((const volatile char *)address - lab.arena) < ARENA_SIZE;
 }
 
+static size_t part_start(unsigned int part)
+{
+	return part < LAB_LANES ? ARENA_SIZE / 2 + (size_t)part * ARENA_LANE : 0;
+}
+
 void *arena_allocate(size_t size)
 {
 	size_t rounded = (size + ARENA_LINE - 1) & ~(size_t)(ARENA_LINE - 1);
-	if (!lab.arena || rounded > ARENA_SIZE - used || rounded == 0)
+	unsigned int part = lab.current;
+	size_t capacity = part < LAB_LANES ? ARENA_LANE : ARENA_SIZE / 2;
+	if (!lab.arena || rounded > capacity - used[part] || rounded == 0)
 		return NULL;
-	char *memory = lab.arena + used;
+	size_t offset = part_start(part) + used[part];
+	char *memory = lab.arena + offset;
 	memset(memory, 0, rounded);
-	memset(lab.lines + used / ARENA_LINE, LINE_LIVE, rounded / ARENA_LINE);
-	lab.lines[used / ARENA_LINE] = LINE_FIRST;
-	used += rounded;
+	memset(lab.lines + offset / ARENA_LINE, LINE_LIVE, rounded / ARENA_LINE);
+	lab.lines[offset / ARENA_LINE] = LINE_FIRST;
+	used[part] += rounded;
 	return memory;
 }
 
@@ -86,8 +95,54 @@ bool arena_free(void *memory)
 		lab.lines[line] = LINE_DEAD;
 		memset(lab.arena + line * ARENA_LINE, 0xdb, ARENA_LINE);
 		line++;
-	} while (line * ARENA_LINE < used && lab.lines[line] == LINE_LIVE);
+	} while (line < ARENA_SIZE / ARENA_LINE && lab.lines[line] == LINE_LIVE);
 	return true;
+}
+
+#define DECOMMITTED_MAX 8u
+static struct {
+	char *start;
+	size_t size;
+} decommitted[DECOMMITTED_MAX];
+
+bool is_decommitted(const volatile void *address)
+{
+	for (unsigned int i = 0; i < lab.decommitted; i++)
+		if ((size_t)((const volatile char *)address - decommitted[i].start) <
+		    decommitted[i].size)
+			return true;
+	return false;
+}
+
+/* Really unmapped, words could not be put back. */
+bool arena_decommit(void *start, size_t size)
+{
+	if (!lab.inside)
+		return false;
+	if (lab.decommitted == DECOMMITTED_MAX) {
+		fail_at("LAB", UINT64_MAX, "more pages given back than the lab keeps");
+		return true;
+	}
+	decommitted[lab.decommitted].start = start;
+	decommitted[lab.decommitted++].size = size;
+	return true;
+}
+
+/* Pages that come back are zero. False: they may have to be mapped, too. */
+bool arena_commit(void *start, size_t size)
+{
+	if (!lab.inside)
+		return false;
+	for (unsigned int i = 0; i < lab.decommitted; i++) {
+		if (decommitted[i].start != start || decommitted[i].size != size)
+			continue;
+		for (size_t at = 0; at < size; at += 8)
+			if (word_now((char *)start + at, 8))
+				write_word((char *)start + at, 8, 0);
+		decommitted[i] = decommitted[--lab.decommitted];
+		return true;
+	}
+	return false;
 }
 
 bool lab_track(void *start, size_t size)
@@ -133,7 +188,7 @@ bool snapshot_memory(void)
 			 size_between(__start_folio_bss, __stop_folio_bss);
 	if (!globals_image)
 		globals_image = malloc(globals + 1);
-	kept = used;
+	kept = used[LAB_LANES];
 	image = malloc(kept + 1);
 	lines_image = malloc(kept / ARENA_LINE + 1);
 	if (!image || !lines_image || !globals_image)
@@ -149,15 +204,19 @@ bool snapshot_memory(void)
 void restore_memory(bool everything)
 {
 	undo_words();
+	lab.decommitted = 0;
 	for (unsigned int i = 0; i < tracked_count; i++)
 		memcpy(tracked[i].start, tracked[i].image, tracked[i].size);
 	if (kept) {
 		memcpy(lab.arena, image, kept);
 		memcpy(lab.lines, lines_image, kept / ARENA_LINE);
 	}
-	if (used > kept) {
-		memset(lab.lines + kept / ARENA_LINE, LINE_UNUSED, (used - kept) / ARENA_LINE);
-		used = kept;
+	for (unsigned int part = 0; part <= LAB_LANES; part++) {
+		size_t stays = part == LAB_LANES ? kept : 0, gone = used[part] - stays;
+		if (gone)
+			memset(lab.lines + (part_start(part) + stays) / ARENA_LINE, LINE_UNUSED,
+			       gone / ARENA_LINE);
+		used[part] = stays;
 	}
 	if (everything)
 		copy_globals(true);

@@ -158,8 +158,11 @@ static unsigned short initials(unsigned int j, unsigned int i, const lab_clock c
 static void add_race(unsigned int j, unsigned int i, const lab_clock clock)
 {
 	struct step *s = &lab.steps[j];
-	unsigned short candidates = initials(j, i, clock);
-	if (s->backtrack & candidates)
+	/* Clocks hold what wakes a thread, so an initial is enabled; were it not, all are tried. */
+	unsigned short candidates = initials(j, i, clock) & s->enabled;
+	if (!candidates)
+		s->backtrack |= s->enabled;
+	if (!candidates || (s->backtrack & candidates))
 		return;
 	unsigned int wanted = lab.steps[i].thread;
 	if (!(candidates >> wanted & 1))
@@ -192,6 +195,11 @@ static void order_step(unsigned int i)
 		join_unlocks(clock, &c->grace);
 		if (c->queued_by >= 0)
 			join(clock, lab.steps[c->queued_by].clock);
+	} else if (s->kind == LAB_BARRIER && l->barrier > 0) {
+		/* Behind the last call that it waits for; the slot is that call's, or a later one's. */
+		const struct callback *c = &lab.callbacks[(l->barrier - 1) % LAB_CALLBACKS_MAX];
+		if (c->done_behind >= 0)
+			join(clock, lab.steps[c->done_behind].clock);
 	} else if (s->kind == LAB_FUTEX_RESUME && l->woken_by >= 0) {
 		join(late, lab.steps[l->woken_by].clock);
 	}

@@ -102,7 +102,7 @@ void write_word(const volatile void *place, unsigned int bytes, unsigned long va
 {
 	volatile void *address = (volatile void *)(uintptr_t)place;
 	unsigned long old = word_now(address, bytes);
-	if (lab.mode != MODE_OFF) {
+	if (lab.inside) {
 		if (unlikely(undo_used == undo_capacity)) {
 			size_t capacity = undo_capacity ? 2 * undo_capacity : 4096;
 			struct undo *more = realloc(undo, capacity * sizeof(*more));
@@ -258,15 +258,22 @@ static unsigned long perform(unsigned int change, unsigned int bytes, const vola
 	return old;
 }
 
+void refuse_dead(const volatile void *word)
+{
+	if (likely(!arena_is_dead(word)) || lab.mode == MODE_OFF)
+		return;
+	fail_at("USE-AFTER-FREE", UINT64_MAX, "a word of freed memory is touched");
+	stop_execution();
+}
+
 unsigned long lab_access(const struct seam_site *site, unsigned int access,
 			 const volatile void *word, unsigned long operand, unsigned long expected)
 {
 	unsigned int change = SEAM_ACCESS_OPERATION(access);
 	unsigned int bytes = SEAM_ACCESS_BYTES(access);
-	if (unlikely(arena_is_dead(word)) && lab.mode != MODE_OFF) {
-		fail_at("USE-AFTER-FREE", UINT64_MAX, "a word of freed memory is touched");
-		stop_execution();
-	}
+	refuse_dead(word);
+	if (lab.mode == MODE_DRAIN)
+		count_drained();
 	if (lab.mode == MODE_OFF || lab.mode == MODE_DRAIN)
 		return perform(change, bytes, word, operand, expected);
 	uint32_t index;

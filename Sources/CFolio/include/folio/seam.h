@@ -71,6 +71,8 @@ FOLIO_ASSUME_NONNULL_END
 #define seam_clock(now) false
 #define seam_allocate(size, memory) false
 #define seam_free(memory) false
+#define seam_commit(start, size) false
+#define seam_decommit(start, size) false
 #define seam_this_thread(thread) false
 #define seam_this_cpu(cpu) false
 #define seam_bug(invariant, page, format, arguments) false

@@ -75,6 +75,9 @@ struct seam_hooks {
 	void *_Nullable (*_Nonnull allocate)(size_t size);
 	/** False: the memory is not the explorer's. */
 	bool (*free)(void *memory);
+	/** Pages are taken, zeroed, or given back. False: the caller goes on by itself. */
+	bool (*commit)(void *start, size_t size);
+	bool (*decommit)(void *start, size_t size);
 	struct folio_thread *_Nonnull (*_Nonnull this_thread)(void);
 	unsigned int (*this_cpu)(void);
 	/** What the fiber has read so far, as one number; see SEAM_SCOPE(). */

@@ -130,6 +130,8 @@ bool seam_yield(void);
 bool seam_clock(int64_t *now);
 bool seam_allocate(size_t size, void *_Nullable *_Nonnull memory);
 bool seam_free(void *_Nullable memory);
+bool seam_commit(void *start, size_t size);
+bool seam_decommit(void *start, size_t size);
 bool seam_this_thread(struct folio_thread *_Nullable *_Nonnull thread);
 bool seam_this_cpu(unsigned int *cpu);
 /** Does not return when the lab runs. */
