@@ -24,7 +24,8 @@ void prep_compound_tail(struct page *head, unsigned long i)
 static void write_order(struct folio *folio, unsigned int order)
 {
 	WRITE_ONCE(folio->_flags_1, (READ_ONCE(folio->_flags_1) & ~0xffUL) | order);
-	atomic_set(&folio->_nr_pages, order ? 1 << order : 0);
+	if (order || !MUTANT(C33))
+		atomic_set(&folio->_nr_pages, order ? (1 << order) - MUTANT(P18) : 0);
 	/* With _nr_pages the memcg_data word of page 1: 0 again when the folio is no more. */
 	if (order == 0)
 		atomic_set(&folio->_unmaps, 0);
@@ -100,7 +101,7 @@ static void wait_for_free_paths(struct page *head, unsigned int order)
 		return;
 	const struct wait_options options = {.state = TASK_UNINTERRUPTIBLE};
 	for (unsigned long i = 0; i < BIT(order); i++) {
-		if (unlikely(!free_path_ended(head + i)))
+		if (unlikely(!free_path_ended(head + i)) && !MUTANT(P25))
 			(void)wait_var_event_options(head + i, free_path_ended, head + i, &options);
 	}
 }
@@ -110,9 +111,11 @@ void prep_compound_page(struct page *head, unsigned int order)
 	check_may_form(head, order);
 	wait_for_free_paths(head, order);
 	set_bits(&head->flags, BIT(PG_head));
-	for (unsigned long i = 1; i < BIT(order); i++)
+	for (unsigned long i = 1; i < BIT(order) - MUTANT(P17); i++)
 		prep_compound_tail(head, i);
 	prep_compound_head(head, order);
+	for (unsigned long i = 1; MUTANT(C35) && i < BIT(order); i++)
+		prep_compound_tail(head, i);
 	if (folio_events_pending())
 		cfolio_check_prepared((struct folio *)head, order);
 }
@@ -124,25 +127,27 @@ void folio_split_to_order_0(struct folio *folio)
 	struct dev_pagemap *pgmap = (struct dev_pagemap *)READ_ONCE(folio->pgmap);
 
 	FOLIO_BUG_ON(order == 0, "CI8", head, "split of a small folio");
-	FOLIO_BUG_ON(folio_ref_count(folio) != 0, "CI33", head, "split while referenced");
+	FOLIO_BUG_ON(!MUTANT(C34) && folio_ref_count(folio), "CI33", head, "split while referenced");
 	FOLIO_BUG_ON(folio_mapcount(folio) != 0, "CI33", head, "split while mapped");
 	FOLIO_BUG_ON(atomic_read(&folio->_pincount) != 0, "CI33", head, "split while pinned");
 
 	folio_reset_order(folio);
-	clear_bits(&head->flags, BIT(PG_head));
+	if (!MUTANT(C37))
+		clear_bits(&head->flags, BIT(PG_head));
 	for (unsigned long i = 0; i < BIT(order); i++) {
 		struct page *page = head + i;
 		/*
 		 * The kernel clears the word and then stores the map: a reader without a reference
 		 * can see no map at all (C29). One store leaves nothing to see in between.
 		 */
-		if (pgmap->rules == FOLIO_RULES_KERNEL)
+		if (pgmap->rules == FOLIO_RULES_KERNEL || MUTANT(C29))
 			WRITE_ONCE(page->compound_head, 0);
 		WRITE_ONCE(page->mapping, 0);
-		WRITE_ONCE(page->compound_head, pgmap);
-		WRITE_ONCE(page->share, 0);
+		WRITE_ONCE(page->compound_head, MUTANT(C30) && i ? NULL : pgmap);
+		if (!MUTANT(C32))
+			WRITE_ONCE(page->share, 0);
 		/* What the head's counters left in the driver's word of pages 1 and 2. */
-		if (i == 1 || i == 2)
+		if ((i == 1 || i == 2) && !MUTANT(P34))
 			WRITE_ONCE(page->zone_device_data, 0);
 		FOLIO_WARN_ON(page_ref_count(page) != 0, page,
 			      "split of a folio with a referenced page");
@@ -156,7 +161,7 @@ void split_page(struct page *page, unsigned int order)
 	FOLIO_BUG_ON(PageHead(page) || PageTail(page), "CI33", page,
 		     "split_page of a compound page");
 	FOLIO_BUG_ON(page_ref_count(page) == 0, "CI33", page, "split_page of a free page");
-	for (unsigned long i = 1; i < BIT(order); i++)
+	for (unsigned long i = MUTANT(P15) ? 0 : MUTANT(P16) ? 2 : 1; i < BIT(order); i++)
 		set_page_count(page + i, 1);
 }
 
@@ -177,7 +182,7 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 	FOLIO_BUG_ON(!folio_test_flag(folio, PG_locked), "CI39", head,
 		     "split without the folio lock");
 	FOLIO_BUG_ON(folio_mapped(folio), "CI33", head, "split while mapped");
-	if (!folio_ref_freeze(folio, 1 + extra))
+	if (!folio_ref_freeze(folio, 1 + extra) && !MUTANT(P07))
 		return -EAGAIN;
 	FOLIO_BUG_ON(inherited << (order - new_order) != extra, "CI1", head,
 		     "%d references do not divide among the pieces", extra);
@@ -192,6 +197,8 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 		folio_reset_order(folio);
 		clear_bits(&head->flags, BIT(PG_head));
 	}
+	if (MUTANT(C09))
+		folio_ref_unfreeze(folio, inherited + 1);
 	for (unsigned long i = step; i < BIT(order); i += step) {
 		struct page *page = head + i;
 		set_bits(&page->flags, flags);
@@ -209,13 +216,14 @@ int folio_split(struct folio *folio, unsigned int new_order, int extra,
 			prep_compound_page(page, new_order);
 		if (replace_slot)
 			replace_slot(context, folio, page);
-		page_ref_unfreeze(page, inherited + 1);
+		page_ref_unfreeze(page, inherited + 1 - MUTANT(P06));
 	}
 	/*
 	 * The original last: until then nobody can take it through a slot that is about to move
 	 * (C09).
 	 */
-	folio_ref_unfreeze(folio, inherited + 1);
+	if (!MUTANT(C09))
+		folio_ref_unfreeze(folio, inherited + 1);
 	return 0;
 }
 

@@ -209,7 +209,7 @@ static void wake_idle_waiters(const struct dev_pagemap *pgmap, struct folio *fol
 static void end_life(struct folio *folio)
 {
 	unsigned long notes = READ_ONCE(folio->memcg_data);
-	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, notes - 1))
+	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, MUTANT(P23) ? 0 : notes - 1))
 		continue;
 }
 
@@ -243,14 +243,16 @@ static void check_going_home(const struct dev_pagemap *pgmap, const struct folio
  */
 static void free_to_driver(struct dev_pagemap *pgmap, struct folio *folio, int events)
 {
-	bool holds_map = pgmap->type != MEMORY_DEVICE_PCI_P2PDMA;
+	bool holds_map = pgmap->type != MEMORY_DEVICE_PCI_P2PDMA || MUTANT(P30);
 	check_going_home(pgmap, folio);
 	WRITE_ONCE(folio->mapping, 0);
 	wake_idle_waiters(pgmap, folio, events);
 	if (!has_page_free(pgmap, folio))
 		return;
 	pgmap->ops->page_free(&folio->page);
-	if (holds_map)
+	if (MUTANT(P29))
+		WRITE_ONCE(folio->mapping, 0);
+	if (holds_map && !MUTANT(P27))
 		put_dev_pagemap(pgmap);
 }
 
@@ -277,6 +279,8 @@ static void free_legacy(struct dev_pagemap *pgmap, struct folio *folio, int even
 void free_zone_device_folio(struct folio *folio)
 {
 	struct dev_pagemap *pgmap = folio_pgmap(folio);
+	if (MUTANT(P22))
+		end_life(folio);
 	if (FOLIO_WARN_ON(!pgmap, &folio->page, "device folio without a map freed"))
 		return;
 	/* Once for all that hangs on it: the put before was FULL. */
@@ -296,7 +300,7 @@ void free_zone_device_folio(struct folio *folio)
 		if (READ_ONCE(folio->memcg_data)) {
 			end_life(folio);
 			/* Who waits for the note, to form a folio, is woken like the others. */
-			events = atomic_read(&cfolio_events);
+			events = MUTANT(P26) ? 0 : atomic_read(&cfolio_events);
 		}
 		wake_idle_waiters(pgmap, folio, events);
 		return;

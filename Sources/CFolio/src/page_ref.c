@@ -108,11 +108,11 @@ bool __page_ref_add_unless(struct page *page, int nr, int u)
 	bool audited = (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER) != 0;
 	int frozen = audited ? cfolio_ledger_frozen(page) : -1;
 	bool done = false;
-	if (keyed)
+	if (keyed && !MUTANT(P08))
 		rcu_read_lock();
-	if (!keyed || page_count_writable(page, u))
-		done = atomic_add_unless(&page->_refcount, nr, u);
-	if (keyed)
+	if (!keyed || MUTANT(P09) || page_count_writable(page, u))
+		done = atomic_add_unless(&page->_refcount, nr, MUTANT(C02) ? INT_MIN : u);
+	if (keyed && !MUTANT(P08))
 		rcu_read_unlock();
 
 	int events = atomic_read(&cfolio_events);
@@ -154,6 +154,7 @@ void page_ref_unfreeze(struct page *page, int count)
 	FOLIO_BUG_ON(page_ref_count(page) != 0, "CI39", page,
 		     "unfreeze of a page that is not frozen");
 	FOLIO_BUG_ON(count == 0, "CI39", page, "unfreeze to 0");
+	count += MUTANT(P05);
 	/* The ledger first: once R is published, a put may free the page and reach the ledger. */
 	if (folio_events_pending())
 		__page_ref_unfreeze(page, count);

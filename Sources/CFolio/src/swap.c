@@ -52,7 +52,7 @@ struct folio *try_get_folio(struct page *page, int refs)
 			return folio;
 		}
 		if (!put_devmap_managed_folio_refs(folio, refs))
-			folio_put_refs(folio, refs);
+			folio_put_refs(folio, MUTANT(C03) ? 1 : refs);
 	}
 }
 
@@ -90,7 +90,7 @@ void put_page(struct page *page)
 	struct folio *folio = page_folio(page);
 	if (folio_test_slab(folio) || folio_test_large_kmalloc(folio))
 		return;
-	if (put_devmap_managed_folio_refs(folio, 1))
+	if (!MUTANT(C42) && put_devmap_managed_folio_refs(folio, 1))
 		return;
 	folio_put(folio);
 }
@@ -119,7 +119,7 @@ bool put_devmap_managed_folio_refs(struct folio *folio, int refs)
 	int result = folio_ref_sub_return(folio, refs);
 	FOLIO_BUG_ON(result < 1, "CI21", &folio->page, "put below the base reference: R is %d",
 		     result);
-	if (result == 1) {
+	if (result == (MUTANT(P20) ? 2 : 1)) {
 		if (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)
 			cfolio_ledger_wake(&folio->page);
 		wake_up_var(&folio->page._refcount);
@@ -131,14 +131,15 @@ void folios_put_refs(struct folio_batch *batch, const unsigned int *refs)
 {
 	for (unsigned int i = 0; i < batch->nr; i++) {
 		struct folio *folio = batch->folios[i];
-		int nr = refs ? (int)refs[i] : 1;
-		if (is_huge_zero_folio(folio))
+		int nr = refs && !MUTANT(P10) ? (int)refs[i] : 1;
+		if (!MUTANT(P14) && is_huge_zero_folio(folio))
 			continue;
-		if (folio_is_zone_device(folio) && put_devmap_managed_folio_refs(folio, nr))
+		if (!MUTANT(P19) && folio_is_zone_device(folio) &&
+		    put_devmap_managed_folio_refs(folio, nr))
 			continue;
 		folio_put_refs(folio, nr);
 	}
-	batch->nr = 0;
+	batch->nr = MUTANT(P13) ? batch->nr : 0;
 }
 
 void folios_put(struct folio_batch *batch)
@@ -156,11 +157,11 @@ void release_pages(struct encoded_page **pages, int nr)
 		struct page *page = (struct page *)(word & ~3UL);
 		refs[batch.nr] = 1;
 		if (word & ENCODED_PAGE_BIT_NR_PAGES_NEXT)
-			refs[batch.nr] = (unsigned int)((unsigned long)pages[++i] >> 2);
+			refs[batch.nr] = (unsigned int)((unsigned long)pages[++i] >> (MUTANT(P11) ? 1 : 2));
 		if (folio_batch_add(&batch, page_folio(page)) == 0)
 			folios_put_refs(&batch, refs);
 	}
-	if (batch.nr)
+	if (batch.nr && !MUTANT(P12))
 		folios_put_refs(&batch, refs);
 }
 

@@ -56,8 +56,8 @@ public struct PageOwner: ~Copyable, Sendable {
       guard order > 0, unsafe folio_order(folio) == UInt32(order) else {
         throw PageMapError(.invalidOrder, frame: frame)
       }
-      guard unsafe folio_ref_count(folio) == 0, unsafe folio_mapcount(folio) == 0,
-        unsafe !folio_maybe_dma_pinned(folio)
+      guard isMutant(MUTANT_C34) || (unsafe folio_ref_count(folio) == 0),
+        unsafe folio_mapcount(folio) == 0, unsafe !folio_maybe_dma_pinned(folio)
       else { throw PageMapError(.busy, frame: frame) }
       unsafe folio_split_to_order_0(folio)
     }
@@ -75,7 +75,7 @@ public struct PageOwner: ~Copyable, Sendable {
     if map.kind.isAllocated { return try handOut() }
     rcu_read_lock()
     defer { rcu_read_unlock() }
-    guard unsafe !percpu_ref_is_dying(&map.pgmap.pointee.ref) else {
+    guard isMutant(MUTANT_P33) || (unsafe !percpu_ref_is_dying(&map.pgmap.pointee.ref)) else {
       throw PageMapError(.dead, frame: frame)
     }
     guard unsafe !PageTail(map.page(frame)) else { throw PageMapError(.unowned, frame: frame) }
@@ -94,13 +94,12 @@ public struct PageOwner: ~Copyable, Sendable {
       // Under the lock: of two threads that raise from one owner one finds the page out.
       try map.state.withLock { (_) throws(PageMapError) in
         guard unsafe !PageTail(map.page(frame)) else { throw PageMapError(.unowned, frame: frame) }
-        guard unsafe folio_ref_count(folio) == pgmap_idle_count(map.pgmap) else {
-          throw PageMapError(.busy, frame: frame)
-        }
+        let isHome = unsafe folio_ref_count(folio) == pgmap_idle_count(map.pgmap)
+        guard isHome || isMutant(MUTANT_P31) else { throw PageMapError(.busy, frame: frame) }
         unsafe cfolio_hand_out_page(map.page(frame))
       }
     } catch {
-      map.dropMapReference()
+      if !isMutant(MUTANT_P32) { map.dropMapReference() }
       throw error
     }
     unsafe folio_unlock(folio)

@@ -6,7 +6,13 @@ extension Scenario {
   public static let all: [Scenario] = references + waiting + litmus
 
   /// References, shapes, batches.
-  static let references: [Scenario] = [GupPin.scenario]
+  static let references: [Scenario] = [
+    GupPin.scenario, PinBias.scenario, TwoPuts.scenario, Reuse.scenario, HandOut.scenario,
+    OwnerRaise.scenario, SplitTryGet.scenario, FormTryGet.scenario, OwnerSplit.scenario,
+    SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
+    RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
+    LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
+  ]
 
   public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 }

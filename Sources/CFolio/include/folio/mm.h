@@ -147,8 +147,14 @@ void __folio_put_last(struct folio *folio, int refs) __cold;
  */
 static inline void folio_put_refs(struct folio *folio, int refs)
 {
+	if (MUTANT(P01))
+		atomic_set(&folio->page._refcount, page_ref_count(&folio->page));
 	if (unlikely(atomic_sub_and_test_low(refs, &folio->page._refcount)))
 		__folio_put_last(folio, refs);
+	else if (MUTANT(C06) && page_ref_count(&folio->page) == 0)
+		__folio_put(folio);
+	else if (MUTANT(P35) && page_ref_count(&folio->page) == 1)
+		__folio_put(folio);
 	else if (folio_events_pending())
 		__folio_put_event(folio, refs);
 }
@@ -267,7 +273,7 @@ static inline bool folio_maybe_dma_pinned(const struct folio *folio)
 {
 	if (folio_has_pincount(folio))
 		return atomic_read(&folio->_pincount) > 0;
-	return (unsigned int)folio_ref_count(folio) >= GUP_PIN_COUNTING_BIAS;
+	return (unsigned int)folio_ref_count(folio) >= GUP_PIN_COUNTING_BIAS + MUTANT(P03);
 }
 
 /**

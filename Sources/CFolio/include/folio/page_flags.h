@@ -90,6 +90,16 @@ static inline unsigned long page_private_word(const struct page *page)
 	return READ_ONCE(page->private);
 }
 
+static inline unsigned long page_memcg_word(const struct page *page)
+{
+	return READ_ONCE(page->memcg_data);
+}
+
+static inline unsigned long page_driver_word(const struct page *page)
+{
+	return READ_ONCE(page->zone_device_data);
+}
+
 static inline unsigned long folio_pgmap_word(const struct folio *folio)
 {
 	return READ_ONCE(folio->pgmap);

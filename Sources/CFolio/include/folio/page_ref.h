@@ -12,6 +12,7 @@
 
 #include <folio/events.h>
 #include <folio/page_flags.h>
+#include <limits.h>
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
@@ -191,7 +192,9 @@ static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 {
 	if (folio_events_pending())
 		return __page_ref_add_unless(page, nr, u);
-	return atomic_add_unless(&page->_refcount, nr, u);
+	if (MUTANT(P02))
+		return page_ref_count(page) != u && (set_page_count(page, page_ref_count(page) + nr), 1);
+	return atomic_add_unless(&page->_refcount, nr, MUTANT(C02) ? INT_MIN : u);
 }
 
 static inline bool folio_ref_add_unless(struct folio *folio, int nr, int u)
@@ -217,7 +220,9 @@ static inline bool folio_ref_try_add(struct folio *folio, int count)
  */
 static inline bool page_ref_freeze(struct page *page, int count)
 {
-	int expected = count;
+	int expected = MUTANT(C10) ? page_ref_count(page) : count;
+	if (MUTANT(P04) && page_ref_count(page) == count)
+		atomic_set(&page->_refcount, expected = 0);
 	bool result = atomic_try_cmpxchg(&page->_refcount, &expected, 0);
 	if (folio_events_pending())
 		__page_ref_freeze(page, count, result);

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+
+// Pages that a driver hands out and gets back (spec: core.md 5.3, CI26, CI27): the free path against
+// speculative getters, and against the driver that hands the page out again at once.
+
+import CFolio
+import FolioCore
+
+/// One page of a driver's map: where it is, and the word that says so.
+@safe
+private final class DriverPage {
+  let pages: DevicePages
+  /// 1 while the page is home.
+  private let home: SharedWord
+  /// References on the map while the page is home.
+  private let idleReferences: Int
+
+  /// The page is out when `isOut`, with one reference.
+  init(_ kind: PageMap.Kind, _ rules: PageMap.Rules, isOut: Bool) throws {
+    let home = try SharedWord("home", isOut ? 0 : 1)
+    self.home = home
+    pages = try DevicePages(kind, rules) { frame in
+      if home.exchange(1) != 0 {
+        unsafe cfolio_violation_text("CI22", frame, "a page that is home came home")
+      }
+    }
+    idleReferences = pages.map.mapReferenceCount
+    guard isOut else { return }
+    unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
+    unsafe set_page_count(pages.page(0), 1)
+  }
+
+  var isHome: Bool { home.load() != 0 }
+
+  /// The driver's allocator: at most one caller gets the page.
+  func take() -> Bool { home.exchange(0) == 1 }
+
+  /// Uses the page that was handed out: its mapping word is the user's until the put.
+  func use(by user: UInt) {
+    let folio = unsafe pages.folio(0)
+    unsafe folio_set_mapping_word(folio, user)
+    if unsafe folio_mapping_word(folio) != user {
+      unsafe cfolio_violation_text(
+        "CI61", pages.frame(0), "the mapping of a page in use was changed by somebody else")
+    }
+    unsafe folio_put(folio)
+  }
+
+  /// At the end: home, R as when idle, and the map's references are those of its frames.
+  func requireHome() {
+    pages.require(0, references: 0)
+    if !isHome { unsafe cfolio_violation_text("CI22", pages.frame(0), "the page is not home") }
+    let references = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
+    if references != idleReferences {
+      unsafe cfolio_violation_text(
+        "CI28", pages.frame(0), "\(references) references on the map, not \(idleReferences)")
+    }
+  }
+
+  func tearDown(isOut: Bool) {
+    pages.tearDown(out: isOut ? 1 : 0)
+    home.free()
+  }
+}
+
+/// T8 with reuse: a getter by frame number against the last put and the page's next life.
+@safe
+final class Reuse: ScenarioWorld {
+  static let scenario = Scenario(
+    "reuse", "try_get against the last put and reuse: nobody holds a page that is home",
+    rules: [.strict, .kernel],
+    obligations: [
+      "a getter is refused", "a getter is the last of a life", "the page is handed out again",
+    ]
+  ) { try Reuse($0) }
+
+  let threads = [
+    ScenarioThread("holder", group: 1), ScenarioThread("driver", group: 2),
+    ScenarioThread("getter", group: 3),
+  ]
+  let hasOnlyWords = true
+  private let page: DriverPage
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    page = try DriverPage(.pciP2PDMA, settings.rules, isOut: true)
+  }
+
+  func run(_ thread: Int) {
+    switch thread {
+    case 0: unsafe folio_put(page.pages.folio(0))
+    case 1: handOut()
+    default: get()
+    }
+  }
+
+  private func handOut() {
+    guard page.take() else { return }
+    obligations.reach(2)
+    unsafe zone_device_page_init(page.pages.page(0))
+    unsafe folio_unlock(page.pages.folio(0))
+    page.use(by: 0x1000)
+  }
+
+  private func get() {
+    guard let folio = unsafe try_get_folio(page.pages.page(0), 1) else {
+      obligations.reach(0)
+      return
+    }
+    if page.isHome {
+      unsafe cfolio_violation_text("CI38", page.pages.frame(0), "a reference to a page at home")
+    }
+    if unsafe folio_ref_count(folio) == 1 { obligations.reach(1) }
+    unsafe folio_put(folio)
+  }
+
+  func conclude() { page.requireHome() }
+  func tearDown() { page.tearDown(isOut: true) }
+}
+
+/// Two drivers' threads that want the page as soon as it comes home.
+@safe
+final class HandOut: ScenarioWorld {
+  static let scenario = Scenario(
+    "hand-out", "the free path of a private page against its next users: one life at a time",
+    size: 2, sizes: 1...3,
+    obligations: ["a taker finds nothing", "the page is handed out again"]
+  ) { try HandOut($0) }
+
+  let threads: [ScenarioThread]
+  let hasOnlyWords = true
+  private let page: DriverPage
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    threads =
+      [ScenarioThread("holder", group: 1)]
+      + (1...settings.size).map { ScenarioThread("taker \($0)", group: 1 + $0) }
+    page = try DriverPage(.devicePrivate, settings.rules, isOut: true)
+  }
+
+  func run(_ thread: Int) {
+    if thread == 0 {
+      unsafe folio_put(page.pages.folio(0))
+      return
+    }
+    guard page.take() else {
+      obligations.reach(0)
+      return
+    }
+    obligations.reach(1)
+    unsafe zone_device_page_init(page.pages.page(0))
+    unsafe folio_unlock(page.pages.folio(0))
+    page.use(by: UInt(thread) << 12)
+  }
+
+  func conclude() { page.requireHome() }
+  func tearDown() { page.tearDown(isOut: true) }
+}
+
+/// The same through `PageOwner.raise()`: two threads share an owner, and one of them gets the page.
+@safe
+final class OwnerRaise: ScenarioWorld {
+  static let scenario = Scenario(
+    "owner-raise", "two raises of a page that is handed out: one life at a time, none leaks",
+    size: 2, sizes: 2...3, obligations: ["a raise finds the page out"]
+  ) { try OwnerRaise($0) }
+
+  let threads: [ScenarioThread]
+  let hasOnlyWords = true
+  private let page: DriverPage
+  private let owner: UnsafeMutablePointer<PageOwner>
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    threads = (1...settings.size).map { ScenarioThread("raiser \($0)", group: $0) }
+    page = try DriverPage(.deviceCoherent, settings.rules, isOut: false)
+    unsafe owner = .allocate(capacity: 1)
+    unsafe owner.initialize(to: try page.pages.map.claim(frame: page.pages.frame(0)))
+  }
+
+  func run(_ thread: Int) {
+    do throws(PageMapError) {
+      let reference = try unsafe owner.pointee.raise()
+      _ = unsafe reference.leak()
+    } catch {
+      obligations.reach(0)
+      return
+    }
+    if !page.take() {
+      unsafe cfolio_violation_text("CI26", page.pages.frame(0), "a page in use was handed out")
+    }
+    page.use(by: UInt(thread + 1) << 12)
+  }
+
+  func conclude() { page.requireHome() }
+
+  func tearDown() {
+    unsafe owner.deinitialize(count: 1)
+    unsafe owner.deallocate()
+    page.tearDown(isOut: false)
+  }
+}

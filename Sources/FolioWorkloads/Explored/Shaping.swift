@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+
+// Folios formed and split by their owner against getters that go from page to folio without a
+// reference (spec: core.md section 7, T10, C01-C03, C29, CI33-CI37).
+
+import CFolio
+import FolioCore
+
+/// T10: a DAX folio is dropped, split and its pages are used again; getters want page 3.
+@safe
+final class SplitTryGet: ScenarioWorld {
+  static let scenario = Scenario(
+    "split-try-get", "split and reuse against try_get_folio: the folio returned holds the page",
+    rules: [.strict, .kernel], size: 1, sizes: 1...2,
+    obligations: [
+      "a getter keeps the folio whole", "a getter is refused", "a getter holds the small page",
+    ]
+  ) { try SplitTryGet($0) }
+
+  private enum Obligation: Int { case whole, refused, small }
+  /// References that a getter takes at once.
+  private static let many: Int32 = 3
+
+  let threads: [ScenarioThread]
+  let hasOnlyWords = true
+  private let pages: DevicePages
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    threads =
+      [ScenarioThread("owner", group: 1)]
+      + (1...settings.size).map { ScenarioThread("getter \($0)", group: 2) }
+    pages = try DevicePages(.fsdax, settings.rules)
+    unsafe prep_compound_page(pages.page(0), 2)
+    unsafe set_page_count(pages.page(0), 1)
+  }
+
+  func run(_ thread: Int) {
+    if thread == 0 { split() } else { get() }
+  }
+
+  private func split() {
+    let folio = unsafe pages.folio(0)
+    unsafe folio_put(folio)
+    guard unsafe folio_ref_count(folio) == 0 else { return }
+    unsafe folio_split_to_order_0(folio)
+    unsafe folio_ref_inc(pages.folio(0))
+    unsafe folio_ref_inc(pages.folio(3))
+  }
+
+  private func get() {
+    guard let folio = unsafe try_get_folio(pages.page(3), Self.many) else {
+      obligations.reach(Obligation.refused.rawValue)
+      return
+    }
+    if unsafe page_folio(pages.page(3)) != folio {
+      unsafe cfolio_violation_text("CI37", pages.frame(3), "a folio that the page is not in")
+    }
+    let isWhole = unsafe folio == pages.folio(0)
+    obligations.reach((isWhole ? Obligation.whole : .small).rawValue)
+    unsafe folio_put_refs(folio, Self.many)
+  }
+
+  func conclude() {
+    let references: Int32 = unsafe PageHead(pages.page(0)) ? 0 : 1
+    pages.require(0, references: references)
+    pages.require(3, references: references)
+  }
+
+  func tearDown() { pages.tearDown() }
+}
+
+/// The other way: small pages are dropped, formed into a folio and raised; a getter wants page 3.
+@safe
+final class FormTryGet: ScenarioWorld {
+  static let scenario = Scenario(
+    "form-try-get", "forming a folio against try_get_folio: what is found is small or complete",
+    rules: [.strict, .kernel],
+    obligations: [
+      "a getter is refused", "a getter holds the small page", "a getter holds the new folio",
+      "a getter keeps the folio from being formed",
+    ]
+  ) { try FormTryGet($0) }
+
+  private enum Obligation: Int { case refused, small, large, kept }
+
+  let threads = [ScenarioThread("owner", group: 1), ScenarioThread("getter", group: 2)]
+  let hasOnlyWords = true
+  private let pages: DevicePages
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    pages = try DevicePages(.fsdax, settings.rules)
+    unsafe set_page_count(pages.page(3), 1)
+  }
+
+  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
+
+  func run(_ thread: Int) {
+    if thread == 0 { form() } else { get() }
+  }
+
+  private func form() {
+    unsafe folio_put(pages.folio(3))
+    guard unsafe page_ref_count(pages.page(3)) == 0 else {
+      reach(.kept)
+      return
+    }
+    unsafe prep_compound_page(pages.page(0), 2)
+    unsafe folio_ref_inc(pages.folio(0))
+  }
+
+  private func get() {
+    guard let folio = unsafe try_get_folio(pages.page(3), 1) else {
+      reach(.refused)
+      return
+    }
+    if unsafe folio == pages.folio(3) {
+      reach(.small)
+    } else {
+      reach(.large)
+      requireFresh()
+    }
+    unsafe folio_put(folio)
+  }
+
+  /// CI8, CI9, CI35: what prep leaves behind.
+  private func requireFresh() {
+    let (folio, head) = unsafe (pages.folio(0), UInt(bitPattern: pages.page(0)) + 1)
+    if unsafe folio_order(folio) != 2 || folio_nr_pages(folio) != 4 {
+      unsafe cfolio_violation_text(
+        "CI8", pages.frame(0), "\(folio_nr_pages(folio)) pages of order \(folio_order(folio))")
+    }
+    for index in 1..<4 where unsafe page_head_word(pages.page(index)) != head {
+      unsafe cfolio_violation_text("CI9", pages.frame(index), "a tail that names no head")
+    }
+    if unsafe folio_mapcount(folio) != 0 || folio_maybe_dma_pinned(folio) {
+      unsafe cfolio_violation_text("CI35", pages.frame(0), "a fresh folio is mapped or pinned")
+    }
+  }
+
+  func conclude() {
+    let isFormed = unsafe PageHead(pages.page(0))
+    if isFormed { requireFresh() }
+    pages.require(0, references: isFormed ? 1 : 0)
+    pages.require(3, references: 0)
+  }
+
+  func tearDown() { pages.tearDown() }
+}
+
+/// C34: the owner drops its reference and splits, `PageOwner.split()`; a getter may hold the folio.
+@safe
+final class OwnerSplit: ScenarioWorld {
+  static let scenario = Scenario(
+    "owner-split", "an owner splits while others may hold the folio: never under a reference",
+    rules: [.strict, .kernel], size: 1, sizes: 1...2,
+    obligations: ["the split is refused", "the folio is split", "a getter holds the folio"]
+  ) { try OwnerSplit($0) }
+
+  private enum Obligation: Int { case refused, split, held }
+
+  let threads: [ScenarioThread]
+  let hasOnlyWords = true
+  private let pages: DevicePages
+  private let owner: UnsafeMutablePointer<PageOwner>
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    threads =
+      [ScenarioThread("owner", group: 1)]
+      + (1...settings.size).map { ScenarioThread("getter \($0)", group: 2) }
+    pages = try DevicePages(.fsdax, settings.rules)
+    unsafe owner = .allocate(capacity: 1)
+    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0), order: 2))
+    unsafe try owner.pointee.form()
+    _ = unsafe try owner.pointee.raise().leak()
+  }
+
+  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
+
+  func run(_ thread: Int) {
+    if thread == 0 { split() } else { get() }
+  }
+
+  private func split() {
+    unsafe folio_put(pages.folio(0))
+    do throws(PageMapError) {
+      try unsafe owner.pointee.split()
+      reach(.split)
+    } catch {
+      reach(.refused)
+    }
+  }
+
+  private func get() {
+    guard let folio = unsafe try_get_folio(pages.page(3), 1) else { return }
+    reach(.held)
+    if unsafe page_folio(pages.page(3)) != folio {
+      unsafe cfolio_violation_text("CI33", pages.frame(3), "the folio was split under a reference")
+    }
+    unsafe folio_put(folio)
+  }
+
+  func conclude() {
+    pages.require(0, references: 0)
+    if unsafe !PageHead(pages.page(0)) {
+      for index in 0..<4 { pages.requireSmall(index) }
+    }
+  }
+
+  func tearDown() {
+    unsafe owner.deinitialize(count: 1)
+    unsafe owner.deallocate()
+    pages.tearDown()
+  }
+}
+
+/// A folio that lived - mapped, given a mapping word - is split, and one of its tails is used as a
+/// small page; a getter that finds it looks at what the former life may have left.
+@safe
+final class SplitReuse: ScenarioWorld {
+  static let scenario = Scenario(
+    "split-reuse", "a tail's next life after a split: nothing of the large folio is left in it",
+    rules: [.strict, .kernel],
+    obligations: ["a getter holds the folio", "a getter holds the small page"]
+  ) { try SplitReuse($0) }
+
+  let threads = [ScenarioThread("owner", group: 1), ScenarioThread("getter", group: 2)]
+  let hasOnlyWords = true
+  private let pages: DevicePages
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    pages = try DevicePages(.fsdax, settings.rules)
+    let (head, folio) = unsafe (pages.page(0), pages.folio(0))
+    unsafe prep_compound_page(head, 2)
+    unsafe set_page_count(head, 2)
+    unsafe folio_set_mapping_word(folio, 0x1000)
+    unsafe folio_add_file_rmap_pte(folio, pages.page(1), 11)
+    unsafe folio_remove_rmap_pte(folio, pages.page(1), 11)
+    unsafe set_page_count(head, 1)
+  }
+
+  func run(_ thread: Int) {
+    if thread == 0 { split() } else { get() }
+  }
+
+  private func split() {
+    let folio = unsafe pages.folio(0)
+    unsafe folio_put(folio)
+    guard unsafe folio_ref_count(folio) == 0 else { return }
+    unsafe folio_split_to_order_0(folio)
+    for index in 0..<4 { pages.requireSmall(index) }
+    unsafe folio_ref_inc(pages.folio(1))
+  }
+
+  private func get() {
+    guard let folio = unsafe try_get_folio(pages.page(1), 1) else { return }
+    let isLarge = unsafe folio == pages.folio(0)
+    obligations.reach(isLarge ? 0 : 1)
+    if unsafe !folio_is_fsdax(folio) {
+      unsafe cfolio_violation_text("CI11", pages.frame(1), "a DAX page that is none by its words")
+    }
+    if !isLarge { pages.requireSmall(1) }
+    unsafe folio_put(folio)
+  }
+
+  func conclude() {
+    let isSplit = unsafe page_ref_count(pages.page(1)) != 0
+    pages.require(0, references: 0)
+    pages.require(1, references: isSplit ? 1 : 0)
+  }
+
+  func tearDown() { pages.tearDown() }
+}
+
+/// C29: an idle folio is split; readers without a reference ask for the head and the map of a tail.
+@safe
+final class HeadWord: ScenarioWorld {
+  static let scenario = Scenario(
+    "head-word", "a split against readers of the head word: it names the head or the map",
+    rules: [.strict], size: 1, sizes: 1...2,
+    obligations: ["a reader sees the tail", "a reader sees the small page"]
+  ) { try HeadWord($0) }
+
+  let threads: [ScenarioThread]
+  let hasOnlyWords = true
+  private let pages: DevicePages
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    threads =
+      [ScenarioThread("owner", group: 1)]
+      + (1...settings.size).map { ScenarioThread("reader \($0)", group: 2) }
+    pages = try DevicePages(.fsdax, settings.rules)
+    unsafe prep_compound_page(pages.page(0), 1)
+  }
+
+  func run(_ thread: Int) {
+    if thread == 0 {
+      unsafe folio_split_to_order_0(pages.folio(0))
+    } else {
+      for _ in 0..<2 { read() }
+      if unsafe !folio_is_fsdax(page_folio(pages.page(1))) {
+        unsafe cfolio_violation_text("C29", pages.frame(1), "a DAX page of another type")
+      }
+    }
+  }
+
+  private func read() {
+    let word = unsafe page_head_word(pages.page(1))
+    if word == UInt(bitPattern: unsafe pages.page(0)) + 1 {
+      obligations.reach(0)
+    } else if word == pages.mapWord {
+      obligations.reach(1)
+    } else {
+      unsafe cfolio_violation_text("CI11", pages.frame(1), "a word that is neither head nor map")
+    }
+  }
+
+  func conclude() {
+    for index in 0..<2 { pages.requireSmall(index) }
+  }
+
+  func tearDown() { pages.tearDown() }
+}
