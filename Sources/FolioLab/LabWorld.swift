@@ -35,7 +35,8 @@ public final class LabWorld {
   public let scenario: Scenario
   public let settings: Scenario.Settings
   public let threads: [ScenarioThread]
-  private let box: WorldBox
+  /// nil: torn down.
+  private var box: WorldBox?
   nonisolated(unsafe) private static var isOpen = false
 
   /// What the engine calls back with.
@@ -69,14 +70,12 @@ public final class LabWorld {
     case .success(let world): box = WorldBox(world)
     case .failure(let error): throw .world("\(scenario.name): \(error)")
     }
+    made = nil
     self.scenario = scenario
     self.settings = settings
-    threads = box.world.threads
-    guard load() else {
-      let world = box.world
-      Self.asGuest { world.tearDown() }
-      throw .outOfMemory
-    }
+    threads = box!.world.threads
+    // From here on `deinit` tears the world down.
+    guard load() else { throw .outOfMemory }
     unsafe Self.isOpen = true
     learn()
   }
@@ -91,8 +90,11 @@ public final class LabWorld {
 
   deinit {
     lab_unload()
-    let world = box.world
-    Self.asGuest { world.tearDown() }
+    // As the guest to the last: what the world owns goes with it, and its memory is the arena's.
+    Self.asGuest {
+      box?.world.tearDown()
+      box = nil
+    }
     unsafe Self.isOpen = false
   }
 
@@ -104,6 +106,7 @@ public final class LabWorld {
   }
 
   private func load() -> Bool {
+    let box = box!
     precondition(threads.count <= Int(LAB_THREADS_MAX), "too many threads for the lab")
     var program = unsafe lab_program()
     unsafe program.threads = UInt32(threads.count)
