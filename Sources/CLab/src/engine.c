@@ -142,6 +142,8 @@ static void lane_main(void *argument)
 	struct lab_lane *self = argument;
 	unsigned int number = (unsigned int)(self - lab.lanes);
 	lab_fiber_entered(&self->fiber);
+	/* Not the last one of whoever ran before: a lock that begins the thread has none. */
+	cfolio_seam_resume(NULL);
 	lab.program->body(lab.program->context, number);
 	if (self->nesting)
 		fail_at("RCU", UINT64_MAX, "the thread ended inside a read section");
