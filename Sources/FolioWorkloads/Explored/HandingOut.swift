@@ -15,17 +15,16 @@ private final class DriverPage {
   /// References on the map while the page is home.
   private let idleReferences: Int
 
-  /// The page is out when `isOut`, with one reference.
-  init(_ kind: PageMap.Kind, _ rules: PageMap.Rules, isOut: Bool) throws {
-    let home = try SharedWord("home", isOut ? 0 : 1)
+  /// The page is out, with one reference.
+  init(_ kind: PageMap.Kind, _ rules: PageMap.Rules) throws {
+    let home = try SharedWord("home")
     self.home = home
     pages = try DevicePages(kind, rules) { frame in
       if home.exchange(1) != 0 {
         unsafe cfolio_violation_text("CI22", frame, "a page that is home came home")
       }
     }
-    idleReferences = pages.map.mapReferenceCount
-    guard isOut else { return }
+    idleReferences = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
     unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
     unsafe set_page_count(pages.page(0), 1)
   }
@@ -57,8 +56,8 @@ private final class DriverPage {
     }
   }
 
-  func tearDown(isOut: Bool) {
-    pages.tearDown(out: isOut ? 1 : 0)
+  func tearDown() {
+    pages.tearDown(out: 1)
     home.free()
   }
 }
@@ -84,7 +83,7 @@ final class Reuse: ScenarioWorld {
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
-    page = try DriverPage(.pciP2PDMA, settings.rules, isOut: true)
+    page = try DriverPage(.pciP2PDMA, settings.rules)
   }
 
   func run(_ thread: Int) {
@@ -116,7 +115,7 @@ final class Reuse: ScenarioWorld {
   }
 
   func conclude() { page.requireHome() }
-  func tearDown() { page.tearDown(isOut: true) }
+  func tearDown() { page.tearDown() }
 }
 
 /// Two drivers' threads that want the page as soon as it comes home.
@@ -138,7 +137,7 @@ final class HandOut: ScenarioWorld {
     threads =
       [ScenarioThread("holder", group: 1)]
       + (1...settings.size).map { ScenarioThread("taker \($0)", group: 1 + $0) }
-    page = try DriverPage(.devicePrivate, settings.rules, isOut: true)
+    page = try DriverPage(.devicePrivate, settings.rules)
   }
 
   func run(_ thread: Int) {
@@ -157,29 +156,35 @@ final class HandOut: ScenarioWorld {
   }
 
   func conclude() { page.requireHome() }
-  func tearDown() { page.tearDown(isOut: true) }
+  func tearDown() { page.tearDown() }
 }
 
-/// The same through `PageOwner.raise()`: two threads share an owner, and one of them gets the page.
+/// `PageOwner.raise()` by threads that share an owner: one of them gets the page, and it alone costs
+/// the map a reference.
 @safe
 final class OwnerRaise: ScenarioWorld {
   static let scenario = Scenario(
-    "owner-raise", "two raises of a page that is handed out: one life at a time, none leaks",
-    size: 2, sizes: 2...3, obligations: ["a raise finds the page out"]
+    "owner-raise", "raises of one page that is home: one gets it, the others leave nothing behind",
+    size: 2, sizes: 2...3, obligations: ["the first raiser gets it", "another raiser gets it"]
   ) { try OwnerRaise($0) }
 
   let threads: [ScenarioThread]
   let hasOnlyWords = true
-  private let page: DriverPage
+  private let pages: DevicePages
   private let owner: UnsafeMutablePointer<PageOwner>
+  /// Raises that succeeded.
+  private let raises: SharedWord
+  private let idleReferences: Int
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
-    threads = (1...settings.size).map { ScenarioThread("raiser \($0)", group: $0) }
-    page = try DriverPage(.deviceCoherent, settings.rules, isOut: false)
+    threads = (1...settings.size).map { ScenarioThread("raiser \($0)", group: 1) }
+    pages = try DevicePages(.deviceCoherent, settings.rules)
+    idleReferences = pages.map.mapReferenceCount
+    raises = try SharedWord("raises")
     unsafe owner = .allocate(capacity: 1)
-    unsafe owner.initialize(to: try page.pages.map.claim(frame: page.pages.frame(0)))
+    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0)))
   }
 
   func run(_ thread: Int) {
@@ -187,20 +192,27 @@ final class OwnerRaise: ScenarioWorld {
       let reference = try unsafe owner.pointee.raise()
       _ = unsafe reference.leak()
     } catch {
-      obligations.reach(0)
       return
     }
-    if !page.take() {
-      unsafe cfolio_violation_text("CI26", page.pages.frame(0), "a page in use was handed out")
+    obligations.reach(min(thread, 1))
+    if raises.add(1) != 1 {
+      unsafe cfolio_violation_text("CI26", pages.frame(0), "a page in use was handed out")
     }
-    page.use(by: UInt(thread + 1) << 12)
   }
 
-  func conclude() { page.requireHome() }
+  func conclude() {
+    pages.require(0, references: 1)
+    let references = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
+    if references != idleReferences + 1 {
+      unsafe cfolio_violation_text(
+        "CI28", pages.frame(0), "\(references) references on the map for one page that is out")
+    }
+  }
 
   func tearDown() {
     unsafe owner.deinitialize(count: 1)
     unsafe owner.deallocate()
-    page.tearDown(isOut: false)
+    pages.tearDown()
+    raises.free()
   }
 }
