@@ -101,6 +101,7 @@ final class DevicePages {
     map = try PageMap(kind, pages: 512, .init(rules: rules, onFree: onFree))
     unsafe first = map.page(map.frames.lowerBound)
     mapWord = unsafe UInt(bitPattern: map.pgmap)
+    unsafe prepareWaits(first)
   }
 
   func frame(_ index: Int) -> UInt { map.frames.lowerBound + UInt(index) }
@@ -149,4 +150,12 @@ final class DevicePages {
       preconditionFailure("the map of a scenario is not idle: \(error)")
     }
   }
+}
+
+/// The table of waits is made at the first wait, which must not be one that is explored.
+private func prepareWaits(_ key: UnsafeMutablePointer<page>) {
+  let callback = UnsafeMutablePointer<wait_callback>.allocate(capacity: 1)
+  unsafe wait_callback_begin(callback, key, { _ in }, nil)
+  _ = unsafe wait_callback_cancel(callback)
+  unsafe callback.deallocate()
 }

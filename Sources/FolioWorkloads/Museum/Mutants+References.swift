@@ -22,7 +22,7 @@ extension Mutant {
         "T1 has found a page and is about to take a reference. T2's put brings R to 0 and "
           + "frees. T1 adds to the 0: the page is alive again behind the back of its free path, "
           + "and T1's put frees it once more.",
-      scenarios: ["gup-pin", "reuse", "freeze-get", "split-try-get"],
+      scenarios: ["reuse", "freeze-get", "split-try-get"],
       expected: ["CI22", "CI38", "CI39", "CI26", "CI27", "CI33", "CI1"]),
     Mutant(
       "C03", 103, "the undo of try_get_folio gives back one reference of several",
