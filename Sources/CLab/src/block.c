@@ -401,9 +401,32 @@ static int64_t hook_clock(void)
 	return 1000000000 + self()->now;
 }
 
+/*
+ * Giving memory back conflicts with every access to it: each word that somebody has touched is
+ * written, a step each. All are dead from the first of these steps on. So an access and the step on
+ * its word come in both orders, and the one that comes late is found.
+ */
 static bool hook_free(void *memory)
 {
-	return arena_free(memory);
+	size_t size = lab.mode == MODE_RUN || lab.mode == MODE_START ? arena_size(memory) : 0;
+	bool freed = false;
+	for (size_t offset = 0; offset < size; offset += 8) {
+		const volatile void *word = (const char *)memory + offset;
+		uint32_t index;
+		struct object *object = find_object((uintptr_t)word, &index);
+		if (!object || (!object->shared && !note_access(object, lab.current, true)))
+			continue;
+		describe(LAB_STORE, NULL, word, 8, index)->change = SEAM_OP_STORE;
+		bool recorded = step();
+		unsigned int number = recorded ? begin_step() : 0;
+		unsigned long before = word_now(word, 8);
+		if (!freed)
+			(void)arena_free(memory);
+		freed = true;
+		if (recorded)
+			end_step(number, before, word_now(word, 8));
+	}
+	return freed || arena_free(memory);
 }
 
 static struct folio_thread *hook_this_thread(void)

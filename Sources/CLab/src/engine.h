@@ -232,6 +232,8 @@ void start_reclaimer(void);
 /* words.c */
 extern const struct seam_hooks lab_hooks;
 struct object *object_at(uintptr_t address, uint32_t *index);
+/** NULL: nobody has touched it. */
+struct object *find_object(uintptr_t address, uint32_t *index);
 struct object *object_number(uint32_t index);
 void forget_objects(void);
 void forget_touches(void);
@@ -263,6 +265,8 @@ void reclaimer(void *unused);
 /* memory.c */
 void *arena_allocate(size_t size);
 bool arena_free(void *memory);
+/** Bytes of a block that is alive; 0: there is none that begins there. */
+size_t arena_size(const void *memory);
 
 enum line { LINE_UNUSED, LINE_LIVE, LINE_FIRST, LINE_DEAD };
 #define ARENA_SIZE (64u << 20)

@@ -82,6 +82,19 @@ void *arena_allocate(size_t size)
 	return memory;
 }
 
+size_t arena_size(const void *memory)
+{
+	if (!is_mine(memory))
+		return 0;
+	size_t first = (size_t)((const char *)memory - lab.arena) / ARENA_LINE, line = first;
+	if (lab.lines[line] != LINE_FIRST)
+		return 0;
+	do
+		line++;
+	while (line < ARENA_SIZE / ARENA_LINE && lab.lines[line] == LINE_LIVE);
+	return (line - first) * ARENA_LINE;
+}
+
 bool arena_free(void *memory)
 {
 	if (!is_mine(memory))

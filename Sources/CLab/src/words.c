@@ -32,6 +32,18 @@ struct object *object_at(uintptr_t address, uint32_t *index)
 	return &objects[slot];
 }
 
+struct object *find_object(uintptr_t address, uint32_t *index)
+{
+	uint32_t slot = (uint32_t)((address * 0x9e3779b97f4a7c15u) >> (64 - OBJECTS_BITS));
+	while (objects[slot].address != address) {
+		if (!objects[slot].address && slot != 0)
+			return NULL;
+		slot = (slot + 1) & (OBJECTS - 1);
+	}
+	*index = slot;
+	return &objects[slot];
+}
+
 void forget_objects(void)
 {
 	memset(objects, 0, sizeof(objects));
@@ -295,6 +307,8 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 	pending->object = index;
 	if (!step())
 		return perform(change, bytes, word, operand, expected);
+	/* Freed while the thread was parked in front of it. */
+	refuse_dead(word);
 	unsigned int number = begin_step();
 	unsigned long old = perform(change, bytes, word, operand, expected);
 	if (change == SEAM_OP_CMPXCHG && old != expected)
