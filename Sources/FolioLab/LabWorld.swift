@@ -65,7 +65,11 @@ public final class LabWorld {
     guard lab_open() else { throw .outOfMemory }
     let settings = Scenario.Settings(rules: rules, size: size, obligations: Obligations())
     var made: Result<any ScenarioWorld, any Error>?
-    Self.asGuest { made = Result { try scenario.world(settings) } }
+    Self.asGuest {
+      // What a mutant breaks may warn besides, in each of a million executions.
+      cfolio_warnings_quiet(true)
+      made = Result { try scenario.world(settings) }
+    }
     switch made! {
     case .success(let world): box = WorldBox(world)
     case .failure(let error): throw .world("\(scenario.name): \(error)")
@@ -94,6 +98,7 @@ public final class LabWorld {
     Self.asGuest {
       box?.world.tearDown()
       box = nil
+      cfolio_warnings_quiet(false)
     }
     unsafe Self.isOpen = false
   }
