@@ -25,7 +25,9 @@ static void write_order(struct folio *folio, unsigned int order)
 {
 	WRITE_ONCE(folio->_flags_1, (READ_ONCE(folio->_flags_1) & ~0xffUL) | order);
 	if (order || !MUTANT(C33))
-		atomic_set(&folio->_nr_pages, order ? (1 << order) - MUTANT(P18) : 0);
+		atomic_set(&folio->_nr_pages, order ? 1 << order : 0);
+	if (MUTANT(P18) && order)
+		atomic_set(&folio->_nr_pages, (1 << order) - 1);
 	/* With _nr_pages the memcg_data word of page 1: 0 again when the folio is no more. */
 	if (order == 0)
 		atomic_set(&folio->_unmaps, 0);
@@ -143,7 +145,9 @@ void folio_split_to_order_0(struct folio *folio)
 		if (pgmap->rules == FOLIO_RULES_KERNEL || MUTANT(C29))
 			WRITE_ONCE(page->compound_head, 0);
 		WRITE_ONCE(page->mapping, 0);
-		WRITE_ONCE(page->compound_head, MUTANT(C30) && i ? NULL : pgmap);
+		WRITE_ONCE(page->compound_head, pgmap);
+		if (MUTANT(C30) && i)
+			WRITE_ONCE(page->compound_head, 0);
 		if (!MUTANT(C32))
 			WRITE_ONCE(page->share, 0);
 		/* What the head's counters left in the driver's word of pages 1 and 2. */

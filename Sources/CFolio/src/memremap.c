@@ -209,7 +209,9 @@ static void wake_idle_waiters(const struct dev_pagemap *pgmap, struct folio *fol
 static void end_life(struct folio *folio)
 {
 	unsigned long notes = READ_ONCE(folio->memcg_data);
-	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, MUTANT(P23) ? 0 : notes - 1))
+	if (MUTANT(P23))
+		WRITE_ONCE(folio->memcg_data, notes = 0);
+	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, notes - 1))
 		continue;
 }
 

@@ -108,10 +108,11 @@ bool __page_ref_add_unless(struct page *page, int nr, int u)
 	bool audited = (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER) != 0;
 	int frozen = audited ? cfolio_ledger_frozen(page) : -1;
 	bool done = false;
+	u = MUTANT(C02) ? INT_MIN : u;
 	if (keyed && !MUTANT(P08))
 		rcu_read_lock();
 	if (!keyed || MUTANT(P09) || page_count_writable(page, u))
-		done = atomic_add_unless(&page->_refcount, nr, MUTANT(C02) ? INT_MIN : u);
+		done = atomic_add_unless(&page->_refcount, nr, u);
 	if (keyed && !MUTANT(P08))
 		rcu_read_unlock();
 

@@ -181,8 +181,6 @@ final class OwnerSplit: ScenarioWorld {
     unsafe owner = .allocate(capacity: 1)
     unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0), order: 2))
     unsafe try owner.pointee.form()
-    // A split of a page in use warns besides.
-    cfolio_warnings_quiet(true)
     _ = unsafe try owner.pointee.raise().leak()
   }
 
@@ -219,7 +217,6 @@ final class OwnerSplit: ScenarioWorld {
   }
 
   func tearDown() {
-    cfolio_warnings_quiet(false)
     unsafe owner.deinitialize(count: 1)
     unsafe owner.deallocate()
     pages.tearDown()

@@ -181,7 +181,7 @@ extension Mutant {
           + "idle page and no note of a free path: the struct page goes, and the free path reads "
           + "it.",
       scenarios: ["retire", "form-late"],
-      expected: ["USE-AFTER-FREE", "CI8"]),
+      expected: ["USE-AFTER-FREE", "CI32", "CI8"]),
     Mutant(
       "P22", 422, "the free path takes its note back first",
       source: "planted, from the guards of end_life",

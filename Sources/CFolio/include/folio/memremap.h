@@ -183,7 +183,8 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsig
 static inline void folio_raise(struct folio *folio)
 {
 	/* Before R, whose increment is FULL: whoever sees this life end sees its note. */
-	shared_add(&folio->memcg_data, MUTANT(P21) ? 0 : 1);
+	if (!MUTANT(P21))
+		shared_add(&folio->memcg_data, 1);
 	/* Not from 0: the life that goes on has its note already. */
 	if (folio_ref_inc_return(folio) != 1 && !MUTANT(P24))
 		shared_add(&folio->memcg_data, -1UL);

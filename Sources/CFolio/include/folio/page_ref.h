@@ -194,7 +194,8 @@ static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 		return __page_ref_add_unless(page, nr, u);
 	if (MUTANT(P02))
 		return page_ref_count(page) != u && (set_page_count(page, page_ref_count(page) + nr), 1);
-	return atomic_add_unless(&page->_refcount, nr, MUTANT(C02) ? INT_MIN : u);
+	u = MUTANT(C02) ? INT_MIN : u;
+	return atomic_add_unless(&page->_refcount, nr, u);
 }
 
 static inline bool folio_ref_add_unless(struct folio *folio, int nr, int u)
