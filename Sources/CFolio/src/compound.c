@@ -129,7 +129,8 @@ void folio_split_to_order_0(struct folio *folio)
 	struct dev_pagemap *pgmap = (struct dev_pagemap *)READ_ONCE(folio->pgmap);
 
 	FOLIO_BUG_ON(order == 0, "CI8", head, "split of a small folio");
-	FOLIO_BUG_ON(!MUTANT(C34) && folio_ref_count(folio), "CI33", head, "split while referenced");
+	FOLIO_BUG_ON(!MUTANT(C34) && folio_ref_count(folio), "CI33", head,
+		     "split while referenced");
 	FOLIO_BUG_ON(folio_mapcount(folio) != 0, "CI33", head, "split while mapped");
 	FOLIO_BUG_ON(atomic_read(&folio->_pincount) != 0, "CI33", head, "split while pinned");
 

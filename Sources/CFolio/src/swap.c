@@ -157,7 +157,8 @@ void release_pages(struct encoded_page **pages, int nr)
 		struct page *page = (struct page *)(word & ~3UL);
 		refs[batch.nr] = 1;
 		if (word & ENCODED_PAGE_BIT_NR_PAGES_NEXT)
-			refs[batch.nr] = (unsigned int)((unsigned long)pages[++i] >> (MUTANT(P11) ? 1 : 2));
+			refs[batch.nr] =
+				(unsigned int)((unsigned long)pages[++i] >> (MUTANT(P11) ? 1 : 2));
 		if (folio_batch_add(&batch, page_folio(page)) == 0)
 			folios_put_refs(&batch, refs);
 	}

@@ -145,8 +145,10 @@ final class RaiseKill: ScenarioWorld {
   static let scenario = Scenario(
     "raise-kill", "raise and put against the unmap of the map: an idle page of a dead map stays so",
     rules: [.strict],
-    obligations: ["a raise on a dead map", "a raise before the kill", "the map is found idle",
-      "the map is found busy"]
+    obligations: [
+      "a raise on a dead map", "a raise before the kill", "the map is found idle",
+      "the map is found busy",
+    ]
   ) { try RaiseKill($0) }
 
   private enum Obligation: Int { case dead, raised, idle, busy }

@@ -52,7 +52,8 @@ final class RAMPages {
   func isFree(_ index: Int) -> Bool { frees[index].load() != 0 }
 
   private func freed(_ folio: UnsafeMutablePointer<folio>) {
-    let index = unsafe UnsafeMutableRawPointer(folio).assumingMemoryBound(to: CFolio.page.self)
+    let index =
+      unsafe UnsafeMutableRawPointer(folio).assumingMemoryBound(to: CFolio.page.self)
       - first
     freer.store(unsafe UInt(bitPattern: folio_this_thread()), ordering: .relaxed)
     if frees[index].add(1) != 1 {

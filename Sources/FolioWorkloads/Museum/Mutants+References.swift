@@ -11,8 +11,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "T1 reads the head of a page. T2 drops the folio, splits it and uses the former head "
-          + "again, small. T1's add succeeds on that stranger, and without the second look T1 "
-          + "returns a folio that the page has left.",
+        + "again, small. T1's add succeeds on that stranger, and without the second look T1 "
+        + "returns a folio that the page has left.",
       scenarios: ["split-try-get", "owner-split"],
       expected: ["CI37"]),
     Mutant(
@@ -20,8 +20,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "T1 has found a page and is about to take a reference. T2's put brings R to 0 and "
-          + "frees. T1 adds to the 0: the page is alive again behind the back of its free path, "
-          + "and T1's put frees it once more.",
+        + "frees. T1 adds to the 0: the page is alive again behind the back of its free path, "
+        + "and T1's put frees it once more.",
       scenarios: ["reuse", "freeze-get", "split-try-get"],
       expected: ["CI22", "CI38", "CI39", "CI26", "CI27", "CI33", "CI1"]),
     Mutant(
@@ -29,8 +29,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "T1 takes three references on a folio that the page has left meanwhile. The second "
-          + "look notices, but only one reference goes back: the stranger keeps two that nobody "
-          + "will ever put.",
+        + "look notices, but only one reference goes back: the stranger keeps two that nobody "
+        + "will ever put.",
       scenarios: ["split-try-get"],
       expected: ["CI1"]),
     Mutant(
@@ -38,7 +38,7 @@ extension Mutant {
       source: "core.md 18",
       story:
         "Two putters share the last two references. The first decrements to 1; the second to "
-          + "0, and frees. Then the first reads R, finds 0 and frees as well.",
+        + "0, and frees. Then the first reads R, finds 0 and frees as well.",
       scenarios: ["two-puts", "pin-bias"],
       expected: ["CI22"]),
     Mutant(
@@ -46,8 +46,8 @@ extension Mutant {
       source: "core.md 18, stated by the kernel's split",
       story:
         "The splitter has made the original folio small and unfreezes it while the slot of "
-          + "index 1 still names it. A reader looks index 1 up, takes a reference, looks again: "
-          + "the slot has not changed. It reads page 0 for index 1.",
+        + "index 1 still names it. A reader looks index 1 up, takes a reference, looks again: "
+        + "the slot has not changed. It reads page 0 for index 1.",
       scenarios: ["cache-split"],
       expected: ["CI40"]),
     Mutant(
@@ -55,8 +55,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "The freezer expects its own reference only. Somebody has just taken another; the "
-          + "freeze stores 0 all the same and that reference is gone. Its put goes below 0, or "
-          + "meets a folio that is being rewritten.",
+        + "freeze stores 0 all the same and that reference is gone. Its put goes below 0, or "
+        + "meets a folio that is being rewritten.",
       scenarios: ["freeze-get"],
       expected: ["CI39", "CI21", "CI1", "CI22"]),
     Mutant(
@@ -64,8 +64,8 @@ extension Mutant {
       source: "core.md 18, the order of v6.18",
       story:
         "A reader without a reference asks what kind of page this is. Between the two stores "
-          + "of the split it reads a word that is neither a head nor a map, and the kernel would "
-          + "follow it.",
+        + "of the split it reads a word that is neither a head nor a map, and the kernel would "
+        + "follow it.",
       scenarios: ["head-word"],
       expected: ["CI11", "C29"]),
     Mutant(
@@ -73,7 +73,7 @@ extension Mutant {
       source: "core.md 18",
       story:
         "The folio is split to single pages, but only the head gets its map word. The next "
-          + "user of a tail asks for its type and finds no map.",
+        + "user of a tail asks for its type and finds no map.",
       scenarios: ["split-reuse"],
       expected: ["CI11"]),
     Mutant(
@@ -81,8 +81,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "Page 1 held the per-mm counters of the folio where a small page counts its sharers. "
-          + "The split leaves them there: an idle page looks shared by millions and is never "
-          + "given up.",
+        + "The split leaves them there: an idle page looks shared by millions and is never "
+        + "given up.",
       scenarios: ["split-reuse"],
       expected: ["CI36"]),
     Mutant(
@@ -90,7 +90,7 @@ extension Mutant {
       source: "core.md 18, fixed in K19",
       story:
         "The count of pages lies in page 1's word for memory cgroup charges. It stays behind, "
-          + "and page 1, small again, looks charged when its last reference goes.",
+        + "and page 1, small again, looks charged when its last reference goes.",
       scenarios: ["split-reuse"],
       expected: ["CI34"]),
     Mutant(
@@ -98,8 +98,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "The owner has dropped its own reference and does not ask whether it was the last. A "
-          + "getter that reached the folio through a tail still holds it; its page is in another "
-          + "folio now.",
+        + "getter that reached the folio through a tail still holds it; its page is in another "
+        + "folio now.",
       scenarios: ["owner-split"],
       expected: ["CI33"]),
     Mutant(
@@ -107,8 +107,8 @@ extension Mutant {
       source: "core.md 18",
       story:
         "The counters of the head lie in the words of pages 1 and 2. Making tails of those "
-          + "pages afterwards writes marks over them: the pin count is garbage and the folio "
-          + "looks pinned for ever.",
+        + "pages afterwards writes marks over them: the pin count is garbage and the folio "
+        + "looks pinned for ever.",
       scenarios: ["form-try-get"],
       expected: ["CI35"]),
     Mutant(
@@ -116,7 +116,7 @@ extension Mutant {
       source: "core.md 18, fixed in K19",
       story:
         "The split resets the order and forgets the flag. The next user of the head page gets "
-          + "a small page that says it is a large folio of no pages.",
+        + "a small page that says it is a large folio of no pages.",
       scenarios: ["split-reuse", "head-word"],
       expected: ["CI8"]),
     Mutant(
@@ -124,7 +124,7 @@ extension Mutant {
       source: "core.md 18, rules of v6.14",
       story:
         "A waiter sleeps until the DAX page is idle, which those rules count as 1. The last "
-          + "user's put_page decrements without the hook: R is 1, and nobody wakes the waiter.",
+        + "user's put_page decrements without the hook: R is 1, and nobody wakes the waiter.",
       scenarios: ["legacy-wake"],
       expected: ["DEADLOCK"]),
   ]

@@ -12,8 +12,8 @@ extension Mutant {
       source: "planted",
       story:
         "The put reads R, stores what it read, and then decrements. What another thread did "
-          + "between read and store is lost: a reference that it dropped is back, or one that it "
-          + "took is gone.",
+        + "between read and store is lost: a reference that it dropped is back, or one that it "
+        + "took is gone.",
       scenarios: ["two-puts", "gup-pin", "reuse"],
       expected: ["CI1", "CI22", "CI21"]),
     Mutant(
@@ -21,7 +21,7 @@ extension Mutant {
       source: "planted",
       story:
         "T1 reads R. T2 drops a reference and T1 stores its sum over that. The page keeps a "
-          + "reference that nobody owns - or R goes up from 0, when T2's was the last.",
+        + "reference that nobody owns - or R goes up from 0, when T2's was the last.",
       scenarios: ["gup-pin", "reuse"],
       expected: ["CI1", "CI22", "CI38", "CI26", "CI27"]),
     Mutant(
@@ -29,8 +29,8 @@ extension Mutant {
       source: "planted",
       story:
         "The test is for more than 1024 instead of at least 1024. While the mapping's "
-          + "reference is there it holds; once unmap and holder are gone, the pin alone is not "
-          + "seen.",
+        + "reference is there it holds; once unmap and holder are gone, the pin alone is not "
+        + "seen.",
       scenarios: ["pin-bias"],
       expected: ["CI58"]),
     Mutant(
@@ -38,7 +38,7 @@ extension Mutant {
       source: "planted",
       story:
         "The freezer looks: R is what it expects. A getter takes a reference before the store "
-          + "of 0, which erases it.",
+        + "of 0, which erases it.",
       scenarios: ["freeze-get"],
       expected: ["CI39", "CI21", "CI1", "CI22"]),
     Mutant(
@@ -46,7 +46,7 @@ extension Mutant {
       source: "planted",
       story:
         "The folio comes back from being frozen with a reference that nobody owns. Everything "
-          + "goes on as before, until the last put is not the last.",
+        + "goes on as before, until the last put is not the last.",
       scenarios: ["freeze-get", "cache-split"],
       expected: ["CI1", "CI22"]),
     Mutant(
@@ -54,7 +54,7 @@ extension Mutant {
       source: "planted",
       story:
         "Each piece inherits one reference too few. Its holder puts what it owns, and one put "
-          + "more than R has is made.",
+        + "more than R has is made.",
       scenarios: ["cache-split"],
       expected: ["CI21", "CI39", "CI22", "CI1"]),
     Mutant(
@@ -62,7 +62,7 @@ extension Mutant {
       source: "planted",
       story:
         "A reader holds the folio, so R is not what the splitter expects and the freeze "
-          + "fails. The split is made anyway: pieces are published over a folio that is in use.",
+        + "fails. The split is made anyway: pieces are published over a folio that is in use.",
       scenarios: ["cache-split"],
       expected: ["CI39", "CI40", "CI21", "CI1", "CI22"]),
     Mutant(
@@ -70,7 +70,7 @@ extension Mutant {
       source: "planted, from the guards of C04",
       story:
         "T1 finds the struct page writable. T2 freezes it, waits for readers - T1 is none -, "
-          + "remaps its memory read-only and unfreezes. T1 writes R.",
+        + "remaps its memory read-only and unfreezes. T1 writes R.",
       scenarios: ["vmemmap-remap"],
       expected: ["CI39"]),
     Mutant(
@@ -78,7 +78,7 @@ extension Mutant {
       source: "planted, from the guards of C04",
       story:
         "The struct page has been remapped read-only and only looks like a head. The getter "
-          + "adds to its R, which in the kernel is a fault.",
+        + "adds to its R, which in the kernel is a fault.",
       scenarios: ["vmemmap-remap"],
       expected: ["CI39"]),
     Mutant(
@@ -86,7 +86,7 @@ extension Mutant {
       source: "planted",
       story:
         "A batch holds a folio with two references to drop; one is dropped. The folio stays "
-          + "for ever.",
+        + "for ever.",
       scenarios: ["batch-put"],
       expected: ["CI1", "CI22"]),
     Mutant(
@@ -94,7 +94,7 @@ extension Mutant {
       source: "planted",
       story:
         "The count beside a page is taken for twice its value. Puts that nobody owns follow: "
-          + "R goes below 0, or a base reference is dropped.",
+        + "R goes below 0, or a base reference is dropped.",
       scenarios: ["batch-put", "generic-base"],
       expected: ["CI21", "CI22", "CI25", "CI1"]),
     Mutant(
@@ -102,7 +102,7 @@ extension Mutant {
       source: "planted",
       story:
         "Pages of an encoded array are gathered in batches of 31. The rest, fewer than that, "
-          + "is forgotten when the array ends.",
+        + "is forgotten when the array ends.",
       scenarios: ["batch-put", "generic-base"],
       expected: ["CI1", "CI22"]),
     Mutant(
@@ -110,7 +110,7 @@ extension Mutant {
       source: "planted",
       story:
         "A thread puts a batch, fills it again and puts it again. The folios of the first "
-          + "time lose a reference that nobody gave back.",
+        + "time lose a reference that nobody gave back.",
       scenarios: ["batch-put"],
       expected: ["CI21", "CI22", "CI1"]),
     Mutant(
@@ -118,7 +118,7 @@ extension Mutant {
       source: "planted",
       story:
         "The huge zero folio is mapped by everybody and counted by nobody. A batch takes a "
-          + "reference off it each time that somebody unmaps it.",
+        + "reference off it each time that somebody unmaps it.",
       scenarios: ["batch-put"],
       expected: ["CI20"]),
     Mutant(
@@ -126,7 +126,7 @@ extension Mutant {
       source: "planted",
       story:
         "A block of RAM is parted into single pages, each with one reference. A walker holds "
-          + "the first page; setting its R to 1 erases what the walker took.",
+        + "the first page; setting its R to 1 erases what the walker took.",
       scenarios: ["split-page"],
       expected: ["CI21", "CI22", "CI1"]),
     Mutant(
@@ -134,7 +134,7 @@ extension Mutant {
       source: "planted",
       story:
         "The second page of the block stays free by its R. The owner puts it all the same, "
-          + "below 0.",
+        + "below 0.",
       scenarios: ["split-page"],
       expected: ["CI21", "CI1"]),
     Mutant(
@@ -142,7 +142,7 @@ extension Mutant {
       source: "planted",
       story:
         "The folio says it has four pages; the last one still is a page of its own. Who looks "
-          + "it up gets nothing, or a second folio over the same memory.",
+        + "it up gets nothing, or a second folio over the same memory.",
       scenarios: ["form-try-get"],
       expected: ["CI9"]),
     Mutant(
@@ -150,7 +150,7 @@ extension Mutant {
       source: "planted",
       story:
         "The number of pages is written one short of what the order says. Who goes over the "
-          + "pages of the folio misses the last one.",
+        + "pages of the folio misses the last one.",
       scenarios: ["form-try-get", "form-late"],
       expected: ["CI8"]),
     Mutant(
@@ -158,7 +158,7 @@ extension Mutant {
       source: "planted, from C42",
       story:
         "Under the rules of v6.14 the last user gives the page back through a batch. The "
-          + "batch decrements without the hook and the waiter for idleness sleeps on.",
+        + "batch decrements without the hook and the waiter for idleness sleeps on.",
       scenarios: ["legacy-wake"],
       expected: ["DEADLOCK"]),
     Mutant(
@@ -166,7 +166,7 @@ extension Mutant {
       source: "planted, from C42",
       story:
         "The put that leaves one user wakes the waiter, who finds the page in use and sleeps "
-          + "again. The put that leaves none wakes nobody.",
+        + "again. The put that leaves none wakes nobody.",
       scenarios: ["legacy-wake"],
       expected: ["DEADLOCK"]),
   ]
@@ -178,8 +178,8 @@ extension Mutant {
       source: "planted, from the guards of folio_raise",
       story:
         "The last put has brought R to 0 and still is in its free path. A teardown sees an "
-          + "idle page and no note of a free path: the struct page goes, and the free path reads "
-          + "it.",
+        + "idle page and no note of a free path: the struct page goes, and the free path reads "
+        + "it.",
       scenarios: ["retire", "form-late"],
       expected: ["USE-AFTER-FREE", "CI32", "CI8"]),
     Mutant(
@@ -187,7 +187,7 @@ extension Mutant {
       source: "planted, from the guards of end_life",
       story:
         "The note says that the free path may touch the page; it goes before the path has "
-          + "read flags and mapping. A teardown in between gives the struct page back.",
+        + "read flags and mapping. A teardown in between gives the struct page back.",
       scenarios: ["retire"],
       expected: ["USE-AFTER-FREE"]),
     Mutant(
@@ -195,8 +195,8 @@ extension Mutant {
       source: "planted, from the guards of end_life",
       story:
         "Two lives overlap: the owner has raised the page again while the free path of the "
-          + "first still runs. One end stores 0, the other life's note with it, and the struct "
-          + "page goes too early.",
+        + "first still runs. One end stores 0, the other life's note with it, and the struct "
+        + "page goes too early.",
       scenarios: ["retire"],
       expected: ["USE-AFTER-FREE"]),
     Mutant(
@@ -204,8 +204,8 @@ extension Mutant {
       source: "planted, from the guards of folio_raise",
       story:
         "Raising a page that has references continues its life, which has its note already. "
-          + "The second note is never taken back: the page looks as if a free path ran for ever, "
-          + "and its map cannot go.",
+        + "The second note is never taken back: the page looks as if a free path ran for ever, "
+        + "and its map cannot go.",
       scenarios: ["retire"],
       expected: ["CI32"]),
     Mutant(
@@ -213,7 +213,7 @@ extension Mutant {
       source: "planted, from LateFree",
       story:
         "A put has brought page 1 to 0 and not taken its note back. The owner forms a folio: "
-          + "the word is its number of pages now. The put takes one off.",
+        + "the word is its number of pages now. The put takes one off.",
       scenarios: ["form-late"],
       expected: ["CI8"]),
     Mutant(
@@ -221,7 +221,7 @@ extension Mutant {
       source: "planted, from LateFree",
       story:
         "The owner begins to wait after the free path looked for waiters and before it took "
-          + "its note back. Without a second look at the event word nobody wakes the owner.",
+        + "its note back. Without a second look at the event word nobody wakes the owner.",
       scenarios: ["form-late"],
       expected: ["DEADLOCK"]),
     Mutant(
@@ -229,7 +229,7 @@ extension Mutant {
       source: "planted",
       story:
         "Each page that is out holds the map up. The free path forgets to give that reference "
-          + "back; the map can never be unmapped.",
+        + "back; the map can never be unmapped.",
       scenarios: ["hand-out"],
       expected: ["CI28"]),
     Mutant(
@@ -237,7 +237,7 @@ extension Mutant {
       source: "planted",
       story:
         "The driver hands the page out and the map does not know. When the page comes home "
-          + "the free path drops a reference that is somebody else's.",
+        + "the free path drops a reference that is somebody else's.",
       scenarios: ["hand-out", "reuse"],
       expected: ["CI28"]),
     Mutant(
@@ -245,8 +245,8 @@ extension Mutant {
       source: "planted",
       story:
         "page_free() has the page, and another thread hands it out at once and gives it a "
-          + "mapping. The first free path goes on and clears it: a word of a page in use is "
-          + "written by its former owner.",
+        + "mapping. The first free path goes on and clears it: a word of a page in use is "
+        + "written by its former owner.",
       scenarios: ["hand-out", "reuse"],
       expected: ["CI61"]),
     Mutant(
@@ -254,7 +254,7 @@ extension Mutant {
       source: "planted",
       story:
         "The pool of a peer-to-peer map drops that reference itself. Dropped twice, the map's "
-          + "count falls below what its frames hold.",
+        + "count falls below what its frames hold.",
       scenarios: ["reuse"],
       expected: ["CI28"]),
     Mutant(
@@ -262,7 +262,7 @@ extension Mutant {
       source: "planted, PageOwner.raise",
       story:
         "Two threads share an owner and raise. The second one does not ask whether the page "
-          + "is home: one page has two users that each believe it theirs.",
+        + "is home: one page has two users that each believe it theirs.",
       scenarios: ["owner-raise"],
       expected: ["CI26"]),
     Mutant(
@@ -270,7 +270,7 @@ extension Mutant {
       source: "planted, PageOwner.raise",
       story:
         "The reference on the map is taken before the page is asked for. The page is out, the "
-          + "raise fails, and the reference stays: the map can never be unmapped.",
+        + "raise fails, and the reference stays: the map can never be unmapped.",
       scenarios: ["owner-raise"],
       expected: ["CI28"]),
     Mutant(
@@ -278,7 +278,7 @@ extension Mutant {
       source: "planted, PageOwner.raise",
       story:
         "The map was killed, a grace period has passed, its pages are found idle, and their "
-          + "memory may go. The owner raises one without asking whether the map is alive.",
+        + "memory may go. The owner raises one without asking whether the map is alive.",
       scenarios: ["raise-kill"],
       expected: ["CI32"]),
     Mutant(
@@ -286,7 +286,7 @@ extension Mutant {
       source: "planted, from C32",
       story:
         "Counters and a list of the folio lie where small pages keep their driver's data. A "
-          + "driver that gets the page finds a pointer there that it never stored.",
+        + "driver that gets the page finds a pointer there that it never stored.",
       scenarios: ["split-reuse"],
       expected: ["CI34"]),
     Mutant(
@@ -294,7 +294,7 @@ extension Mutant {
       source: "planted, the class of bugs that idle at 0 ends",
       story:
         "The put that leaves one reference runs the free path. The other holder goes on with "
-          + "a page that is free, and frees it again.",
+        + "a page that is free, and frees it again.",
       scenarios: ["two-puts", "gup-pin", "pin-bias"],
       expected: ["CI22"]),
   ]

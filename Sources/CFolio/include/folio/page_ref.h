@@ -193,7 +193,8 @@ static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 	if (folio_events_pending())
 		return __page_ref_add_unless(page, nr, u);
 	if (MUTANT(P02))
-		return page_ref_count(page) != u && (set_page_count(page, page_ref_count(page) + nr), 1);
+		return page_ref_count(page) != u &&
+		       (set_page_count(page, page_ref_count(page) + nr), 1);
 	u = MUTANT(C02) ? INT_MIN : u;
 	return atomic_add_unless(&page->_refcount, nr, u);
 }
