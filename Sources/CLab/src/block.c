@@ -371,6 +371,7 @@ void reclaimer(void *argument)
 {
 	struct lab_lane *l = argument;
 	lab_fiber_entered(&l->fiber);
+	cfolio_seam_resume(NULL);
 	for (;;) {
 		struct callback c = *callback(lab.callbacks_run);
 		if (lab.mode == MODE_RUN) {

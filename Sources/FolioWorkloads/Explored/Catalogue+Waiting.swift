@@ -3,5 +3,7 @@
 // Scenarios of waiting, percpu counters, maps, the XArray, mm ids.
 
 extension Scenario {
-  static let waiting: [Scenario] = []
+  static let waiting: [Scenario] =
+    KeyedWaits.scenarios + InterruptedWaits.scenarios + LockWaits.scenarios + IdleWaits.scenarios
+    + PercpuCounts.scenarios + GracePeriods.scenarios
 }

@@ -76,6 +76,9 @@ public struct SharedWord: @unchecked Sendable {
     return unsafe atomic_add_return(value, word)
   }
 
+  /// The word itself, for C functions: their accesses have sites of their own.
+  @unsafe var address: UnsafeMutablePointer<atomic_t> { unsafe word }
+
   /// Gives the memory back. The word is not used any more.
   public func free() { unsafe cfolio_free(word) }
 }

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+
+// Waits until a device page is idle (spec: core.md section 13, T4, C38-C41): the put that makes it so
+// looks at the event word, then at the queue; the waiter counts itself there, then looks at the page.
+
+import CFolio
+import FolioCore
+
+enum IdleWaits {
+  static let scenarios = [lastPut, unpin, insertion, callback]
+
+  /// A map of one page, with some references on it.
+  @safe
+  private struct Page {
+    let map: PageMap
+    let page: UnsafeMutablePointer<page>
+    let folio: UnsafeMutablePointer<folio>
+    let references: Int32
+    var pgmap: UnsafeMutablePointer<dev_pagemap> { unsafe map.pgmap }
+
+    init(_ settings: Scenario.Settings, references: Int32) throws {
+      readyWaitTable()
+      map = try PageMap(.fsdax, pages: 1, .init(rules: settings.rules))
+      unsafe page = unsafe map.page(map.frames.lowerBound)
+      unsafe folio = unsafe map.folio(map.frames.lowerBound)
+      self.references = references
+      unsafe folio_ref_add(folio, references)
+    }
+
+    func close() {
+      unsafe folio_ref_sub(folio, references)
+      // Nothing else was taken: what executions did is undone.
+      try! map.unmap()
+    }
+  }
+
+  private static let lastPut = Scenario(
+    "idle-last-put", "the last put of a device page against who waits until it is idle (T4)",
+    size: 1, sizes: 1...2, obligations: ["slept", "idle before the sleep"]
+  ) { settings in
+    let page = try Page(settings, references: Int32(settings.size))
+    let obligations = settings.obligations
+    let put = { unsafe put_page(page.page) }
+    return ProgramWorld(
+      [
+        (
+          name: "waiter",
+          body: {
+            var options = unsafe wait_options(exclusive: false)
+            let sleeps = unsafe !folio_is_idle(page.folio, pgmap_idle_condition(page.pgmap))
+            let result = unsafe folio_wait_idle(
+              page.folio, pgmap_idle_condition(page.pgmap), &options)
+            require(result == 0, "CI48", "an uninterruptible wait failed")
+            let idle = unsafe folio_is_idle(page.folio, pgmap_idle_condition(page.pgmap))
+            require(idle, "CI46", "the wait is over and the page is not idle")
+            obligations.reach(sleeps ? 0 : 1)
+          }
+        )
+      ] + (0..<settings.size).map { _ in (name: "holder", body: put) },
+      conclude: { require(!folio_events_pending(), "CI46", "a waiter is counted at the end") },
+      tearDown: { page.close() })
+  }
+
+  private static let unpin = Scenario(
+    "idle-unpin", "the last unpin leaves a mapping: under strict rules that ends the wait (C41)",
+    rules: [.strict], obligations: ["pinned when asked", "mapped and unpinned when asked"]
+  ) { settings in
+    let pin = Int32(GUP_PIN_COUNTING_BIAS)
+    let page = try Page(settings, references: pin + 1)
+    unsafe folio_add_file_rmap_pte(page.folio, page.page, 11)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "waiter",
+          body: {
+            var options = unsafe wait_options(exclusive: false)
+            let condition = unsafe pgmap_idle_condition(page.pgmap)
+            obligations.reach(unsafe folio_is_idle(page.folio, condition) ? 1 : 0)
+            unsafe _ = folio_wait_idle(page.folio, condition, &options)
+            let idle = unsafe folio_is_idle(page.folio, FOLIO_UNPINNED)
+            require(idle, "CI46", "the wait is over and the page is pinned")
+          }
+        ),
+        (name: "unpinner", body: { unsafe folio_put_refs(page.folio, pin) }),
+      ], conclude: {},
+      tearDown: {
+        unsafe folio_remove_rmap_pte(page.folio, page.page, 11)
+        page.close()
+      })
+  }
+
+  private static let insertion = Scenario(
+    "idle-insertion", "a waiter that meets an insertion half way is woken when it is counted (C41)",
+    rules: [.strict], obligations: ["met the reference alone", "met the mapping"]
+  ) { settings in
+    let page = try Page(settings, references: 0)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "waiter",
+          body: {
+            var options = unsafe wait_options(exclusive: false)
+            obligations.reach(unsafe folio_is_idle(page.folio, FOLIO_UNPINNED) ? 1 : 0)
+            unsafe _ = folio_wait_idle(page.folio, FOLIO_UNPINNED, &options)
+          }
+        ),
+        (
+          name: "inserter",
+          body: {
+            unsafe folio_ref_inc(page.folio)
+            unsafe folio_add_file_rmap_pte(page.folio, page.page, 11)
+          }
+        ),
+      ],
+      conclude: {
+        let idle = unsafe folio_is_idle(page.folio, FOLIO_UNPINNED)
+        require(idle, "CI59", "a mapping looks like a pin")
+      },
+      tearDown: { page.close() })
+  }
+
+  /// Begin, wake and cancel race for one waiter: it goes on exactly once.
+  private static let callback = Scenario(
+    "idle-callback", "an idle wait without a thread: begin against the last put against cancel",
+    rules: [.strict],
+    obligations: ["idle at once", "cancelled before it began", "resumed later"]
+  ) { settings in
+    let page = try Page(settings, references: 1)
+    let (done, resumed) = (try SharedWord("done"), try SharedWord("resumed"))
+    let wait = unsafe try seamMemory(folio_idle_callback.self)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "beginner",
+          body: {
+            let isDone = unsafe folio_idle_callback_begin(
+              wait, page.folio, FOLIO_UNPINNED,
+              { callback in
+                let word = unsafe callback.pointee.context!.assumingMemoryBound(to: atomic_t.self)
+                unsafe _ = atomic_add_return(1, word)
+              }, resumed.address)
+            guard isDone else { return }
+            done.store(1)
+            obligations.reach(unsafe folio_idle_callback_cancelled(wait) ? 1 : 0)
+          }
+        ),
+        (name: "holder", body: { unsafe folio_put(page.folio) }),
+        (name: "canceller", body: { unsafe folio_idle_callback_cancel(wait) }),
+      ],
+      conclude: {
+        if resumed.load() > 0 { obligations.reach(2) }
+        require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
+        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
+      },
+      tearDown: {
+        unsafe cfolio_free(wait)
+        done.free()
+        resumed.free()
+        page.close()
+      })
+  }
+}
