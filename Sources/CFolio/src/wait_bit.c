@@ -146,6 +146,17 @@ static bool sleep_unlocked(struct sleeper *sleeper, const struct wait_options *o
 	return in_time;
 }
 
+/*
+ * Time is up. An exclusive waiter that looks at its condition for the last time while it is queued
+ * may be chosen by a wake right after that look, and take the wake along. So it leaves first: a
+ * wake that chose it before made the condition true before, a later one chooses somebody else.
+ */
+static int leave_queue(struct wait_queue_head *queue, struct wait_queue_entry *entry)
+{
+	finish_wait(queue, entry);
+	return 0;
+}
+
 /* 0: none. Saturates: a timeout beyond the end of the clock is that end. */
 static int64_t deadline_after(int64_t timeout_ns)
 {
@@ -183,7 +194,8 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 	int64_t result;
 	bool in_time = true, met = false;
 	for (;;) {
-		int interrupted = prepare_to_wait_event(queue, &entry.wq_entry, state);
+		int interrupted = in_time ? prepare_to_wait_event(queue, &entry.wq_entry, state)
+					  : leave_queue(queue, &entry.wq_entry);
 		met = condition(context);
 		if (met) {
 			result = time_left(deadline);
