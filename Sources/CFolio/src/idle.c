@@ -52,7 +52,8 @@ bool folio_idle_callback_begin(struct folio_idle_callback *wait, struct folio *f
 	wait_callback_begin(&wait->callback, idle_key(folio), resume, context);
 	atomic_set_release(&wait->begun, 1);
 	smp_mb();
-	if (folio_is_idle(folio, condition) || folio_idle_callback_cancelled(wait))
+	if ((!MUTANT(P56) && folio_is_idle(folio, condition)) ||
+	    folio_idle_callback_cancelled(wait))
 		return wait_callback_cancel(&wait->callback);
 	return false;
 }
@@ -61,7 +62,8 @@ void folio_idle_callback_cancel(struct folio_idle_callback *wait)
 {
 	atomic_set(&wait->cancelled, 1);
 	smp_mb();
-	if (atomic_read_acquire(&wait->begun) && wait_callback_cancel(&wait->callback))
+	if (atomic_read_acquire(&wait->begun) &&
+	    (wait_callback_cancel(&wait->callback) || MUTANT(P57)))
 		wait->callback.resume(&wait->callback);
 }
 

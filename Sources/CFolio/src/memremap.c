@@ -5,6 +5,7 @@
  */
 #include <folio/compound.h>
 #include <folio/ledger.h>
+#include <folio/mutant.h>
 #include <folio/vmemmap.h>
 #include <folio/xarray.h>
 
@@ -198,7 +199,8 @@ static void wake_idle_waiters(const struct dev_pagemap *pgmap, struct folio *fol
 	if ((events & FOLIO_EVENT_LEDGER) && pgmap->type == MEMORY_DEVICE_FS_DAX)
 		cfolio_ledger_wake(&folio->page);
 	if (events >= FOLIO_EVENT_WAITER)
-		wake_up_var(cfolio_idle_key(folio, pgmap->rules));
+		wake_up_var(MUTANT(C38) ? &folio->page._refcount
+					: cfolio_idle_key(folio, pgmap->rules));
 }
 
 /*

@@ -4,6 +4,7 @@
  * wakes owed to waiters. See folio/page_ref.h for the operations themselves.
  */
 #include <folio/ledger.h>
+#include <folio/mutant.h>
 #include <folio/trace.h>
 
 /* Checks that hold in every step while a map is audited. */
@@ -73,7 +74,7 @@ static void record_put(enum page_ref_event event, struct page *page, int delta, 
 	/* Only the legacy hook puts by sub_return. */
 	if (result == 1 && event == PAGE_REF_MOD_AND_RETURN && (events & FOLIO_EVENT_LEDGER))
 		cfolio_ledger_one(page);
-	if (result > 0 && events >= FOLIO_EVENT_WAITER)
+	if (result > 0 && events >= FOLIO_EVENT_WAITER && !MUTANT(P58))
 		cfolio_folio_changed((struct folio *)page);
 }
 

@@ -13,6 +13,7 @@
  *      keeps the atomic count far from 0 until then.
  */
 #include <folio/bug.h>
+#include <folio/mutant.h>
 #include <folio/percpu_refcount.h>
 #include <folio/sys.h>
 #include <folio/thread.h>
@@ -102,7 +103,7 @@ bool percpu_ref_tryget_live_rcu(struct percpu_ref *ref)
 		add_to_slot(word, 1);
 		return true;
 	}
-	if (word & PERCPU_REF_DEAD)
+	if ((word & PERCPU_REF_DEAD) && !MUTANT(C63))
 		return false;
 	return atomic_long_add_unless(&ref->count, 1, 0);
 }
@@ -121,7 +122,8 @@ void percpu_ref_put_many(struct percpu_ref *ref, unsigned long nr)
 	unsigned long word = pointer_word(ref);
 	if (is_percpu_word(word))
 		add_to_slot(word, -(long)nr);
-	else if (unlikely(atomic_long_sub_and_test((long)nr, &ref->count)))
+	else if (unlikely(atomic_long_sub_and_test((long)nr, &ref->count) ||
+			  (MUTANT(P61) && atomic_long_read(&ref->count) == 0)))
 		ref->release(ref);
 	rcu_read_unlock();
 }
@@ -139,6 +141,9 @@ static void switch_confirmed(struct rcu_head *head)
 {
 	struct percpu_ref *ref = container_of(head, struct percpu_ref, rcu);
 	unsigned long sum = (unsigned long)slot_sum(READ_ONCE(ref->percpu_count_ptr));
+	for (unsigned int cpu = 0; MUTANT(C67) && cpu < folio_nr_cpus(); cpu++, sum = 1UL << 63)
+		atomic_long_add(atomic_long_read(&slots_of(READ_ONCE(ref->percpu_count_ptr))[cpu].count) +
+					(cpu ? 0 : PERCPU_COUNT_BIAS), &ref->count);
 	long count =
 		atomic_long_add_return((long)(sum - (unsigned long)PERCPU_COUNT_BIAS), &ref->count);
 	FOLIO_WARN_ON(count <= 0, NULL, "percpu_ref at or below 0 when switched to atomic");
@@ -179,6 +184,7 @@ static void switch_to_atomic_locked(struct percpu_ref *ref, percpu_ref_func_t co
 	atomic_set(&ref->switching, 1);
 	percpu_ref_get(ref);
 	rcu_assign_pointer(ref->percpu_count_ptr, word | PERCPU_REF_ATOMIC);
+	if (MUTANT(P60)) { switch_confirmed(&ref->rcu); return; }
 	call_rcu(&ref->rcu, switch_confirmed);
 }
 
@@ -205,7 +211,7 @@ static void switch_to_percpu_locked(struct percpu_ref *ref)
 	if (!(word & PERCPU_REF_ATOMIC))
 		return;
 	atomic_long_add(PERCPU_COUNT_BIAS, &ref->count);
-	for (unsigned int cpu = 0; cpu < folio_nr_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < folio_nr_cpus() && !MUTANT(P63); cpu++)
 		atomic_long_set(&slots_of(word)[cpu].count, 0);
 	/* REL: whoever sees percpu mode sees the zeroed slots. */
 	rcu_assign_pointer(ref->percpu_count_ptr, word & ~PERCPU_REF_ATOMIC);
@@ -246,7 +252,7 @@ void percpu_ref_resurrect(struct percpu_ref *ref)
 	wait_for_switch(ref);
 	unsigned long word = READ_ONCE(ref->percpu_count_ptr);
 	if (!FOLIO_WARN_ON(!(word & PERCPU_REF_DEAD), NULL, "resurrect of a live percpu_ref")) {
-		atomic_long_add(1, &ref->count);
+		atomic_long_add(MUTANT(P62) ? 0 : 1, &ref->count);
 		rcu_assign_pointer(ref->percpu_count_ptr, word & ~PERCPU_REF_DEAD);
 		switch_to_percpu_locked(ref);
 	}

@@ -11,6 +11,7 @@
  */
 #include <folio/ledger.h>
 #include <folio/memremap.h>
+#include <folio/mutant.h>
 
 #include <errno.h>
 
@@ -34,7 +35,7 @@ static void mapping_added(struct folio *folio, int entries)
 		return;
 	if (events & FOLIO_EVENT_LEDGER)
 		cfolio_ledger_map(&folio->page, entries);
-	if (events >= FOLIO_EVENT_WAITER)
+	if (events >= FOLIO_EVENT_WAITER && !MUTANT(P59))
 		cfolio_folio_changed(folio);
 }
 
@@ -133,9 +134,12 @@ int folio_add_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 		return atomic_add_return_relaxed(diff, &folio->_large_mapcount) + 1;
 	}
 	check_mm_id(folio, mm);
-	bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
+	if (!MUTANT(C53))
+		bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	int before = folio_large_mapcount(folio);
 	atomic_set_release(&folio->_large_mapcount, before + diff - 1);
+	if (MUTANT(P80))
+		bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	slots_add(folio, diff, mm, before);
 	bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	return before + diff;
@@ -214,8 +218,10 @@ void folio_remove_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_i
 	if (!folio_test_large(folio)) {
 		(void)atomic_add_negative(-1, &folio->_mapcount);
 	} else {
+		if (MUTANT(C54))
+			remove_pages(folio, page, nr);
 		(void)folio_sub_large_mapcount(folio, nr, mm);
-		if (cfolio_rmap_mode(folio)->page_mapcount)
+		if (cfolio_rmap_mode(folio)->page_mapcount && !MUTANT(C54))
 			remove_pages(folio, page, nr);
 	}
 	mapping_removed(folio, nr);
@@ -226,7 +232,7 @@ static void add_entire(struct folio *folio, long pages, mm_id_t mm)
 	if (refuse(folio, &folio->page, pages, pages))
 		return;
 	bool first = atomic_inc_and_test(&folio->_entire_mapcount);
-	if (first && cfolio_rmap_mode(folio)->page_mapcount)
+	if ((first || MUTANT(C55)) && cfolio_rmap_mode(folio)->page_mapcount)
 		(void)atomic_add_return_relaxed(ENTIRELY_MAPPED, &folio->_nr_pages_mapped);
 	(void)folio_add_large_mapcount(folio, 1, mm);
 	mapping_added(folio, 1);

@@ -9,6 +9,7 @@
  * after that; it uses the address only.
  */
 #include <folio/bug.h>
+#include <folio/mutant.h>
 #include <folio/rcu.h>
 #include <folio/sys.h>
 #include "wait_internal.h"
@@ -64,7 +65,7 @@ bool signal_pending_state(enum task_state state, const struct cancellation *toke
 	if (!token || state == TASK_UNINTERRUPTIBLE)
 		return false;
 	int pending = atomic_read(&token->pending);
-	return state == TASK_INTERRUPTIBLE ? pending != 0 : (pending & CANCELLATION_FATAL) != 0;
+	return state == TASK_INTERRUPTIBLE || MUTANT(P47) ? pending != 0 : (pending & CANCELLATION_FATAL) != 0;
 }
 
 /*
@@ -121,7 +122,7 @@ static bool set_running(struct sleeper *sleeper)
 {
 	if (atomic_xchg(&sleeper->state, TASK_RUNNING) == TASK_RUNNING)
 		return false;
-	cfolio_futex_wake(&sleeper->state, 1);
+	cfolio_futex_wake(&sleeper->state, MUTANT(P51) ? 0 : 1);
 	return true;
 }
 
@@ -135,7 +136,8 @@ bool schedule_timeout(struct sleeper *sleeper, int64_t deadline_ns)
 	FOLIO_BUG_ON(rcu_read_lock_held(), "RCU", NULL, "sleep inside a read section");
 	for (;;) {
 		int state = atomic_read_acquire(&sleeper->state);
-		if (state == TASK_RUNNING || signal_pending_state(sleeper->mode, sleeper->token))
+		if (state == TASK_RUNNING ||
+		    (!MUTANT(P44) && signal_pending_state(sleeper->mode, sleeper->token)))
 			return true;
 		if (deadline_ns && cfolio_clock_ns() >= deadline_ns)
 			return false;
@@ -184,7 +186,8 @@ void __wake_up(struct wait_queue_head *queue, int nr_exclusive, const void *key)
 		/* The callback may end the entry's life: read what we need first. */
 		unsigned int flags = entry->flags;
 		node = node->next;
-		if (entry->func(entry, key) && (flags & WQ_FLAG_EXCLUSIVE) && --nr_exclusive == 0)
+		if (entry->func(entry, key) && ((flags & WQ_FLAG_EXCLUSIVE) || MUTANT(P40)) &&
+		    --nr_exclusive == 0)
 			break;
 	}
 	spin_unlock(&queue->lock);
@@ -215,7 +218,7 @@ int prepare_to_wait_event(struct wait_queue_head *queue, struct wait_queue_entry
 	int result = 0;
 	watch_token(sleeper, state);
 	spin_lock(&queue->lock);
-	if (signal_pending_state(state, sleeper->token)) {
+	if (!MUTANT(P43) && signal_pending_state(state, sleeper->token)) {
 		cfolio_dequeue(entry);
 		result = -ERESTARTSYS;
 	} else {

@@ -5,6 +5,7 @@
  */
 #include <folio/bug.h>
 #include <folio/events.h>
+#include <folio/mutant.h>
 #include <folio/sys.h>
 #include "wait_internal.h"
 
@@ -64,7 +65,7 @@ void init_wait_var_entry(struct wait_bit_queue_entry *entry, const void *var,
 static void finish_keyed(struct wait_bit_queue_entry *entry)
 {
 	finish_wait(bucket(entry->key.flags, entry->key.bit_nr), &entry->wq_entry);
-	(void)atomic_sub_return(FOLIO_EVENT_WAITER, &cfolio_events);
+	(void)atomic_sub_return(MUTANT(P52) ? 0 : FOLIO_EVENT_WAITER, &cfolio_events);
 }
 
 void finish_wait_var(struct wait_bit_queue_entry *entry)
@@ -96,6 +97,7 @@ void wake_up_var_locked(const void *var)
 
 void store_release_wake_up(atomic_t *var, int value)
 {
+	if (MUTANT(P53)) { wake_up_var(var); atomic_set_release(var, value); return; }
 	atomic_set_release(var, value);
 	smp_mb();
 	wake_up_var(var);
@@ -103,6 +105,7 @@ void store_release_wake_up(atomic_t *var, int value)
 
 bool atomic_dec_and_wake_up(atomic_t *var)
 {
+	if (MUTANT(C39) && !waitqueue_active(bucket(var, -1))) return atomic_dec_and_test(var);
 	if (!atomic_dec_and_test(var))
 		return false;
 	wake_up_var(var);
@@ -111,7 +114,7 @@ bool atomic_dec_and_wake_up(atomic_t *var)
 
 void wake_up_bit(const shared_t *word, int bit)
 {
-	wake_up_key(word, bit);
+	wake_up_key(word, MUTANT(P45) ? -1 : bit);
 }
 
 /* ---- the wait loop --------------------------------------------------------------------------- */
@@ -126,7 +129,7 @@ int cfolio_io_waiters(void)
 static bool sleep_unlocked(struct sleeper *sleeper, const struct wait_options *options,
 			   int64_t deadline)
 {
-	if (options->spinlock)
+	if (options->spinlock && !MUTANT(P49))
 		spin_unlock(options->spinlock);
 	if (options->mutex)
 		mutex_unlock(options->mutex);
@@ -139,7 +142,7 @@ static bool sleep_unlocked(struct sleeper *sleeper, const struct wait_options *o
 		atomic_dec(&io_waiters);
 	if (options->retake)
 		options->retake(options->lock_context);
-	if (options->mutex)
+	if (options->mutex && !MUTANT(P50))
 		mutex_lock(options->mutex);
 	if (options->spinlock)
 		spin_lock(options->spinlock);
@@ -194,9 +197,11 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 	int64_t result;
 	bool in_time = true, met = false;
 	for (;;) {
-		int interrupted = in_time ? prepare_to_wait_event(queue, &entry.wq_entry, state)
+		met = MUTANT(C40) && condition(context);
+		int interrupted = in_time || MUTANT(P42)
+					  ? prepare_to_wait_event(queue, &entry.wq_entry, state)
 					  : leave_queue(queue, &entry.wq_entry);
-		met = condition(context);
+		met = MUTANT(C40) ? met : condition(context);
 		if (met) {
 			result = time_left(deadline);
 			break;
@@ -209,6 +214,7 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 		 * end would keep it. */
 		in_time = sleep_unlocked(&sleeper, options, deadline) &&
 			  (!deadline || cfolio_clock_ns() < deadline);
+		if (MUTANT(P46)) { result = time_left(deadline); break; }
 	}
 	finish_keyed(&entry);
 	if (unlikely(result < 0 && state == TASK_UNINTERRUPTIBLE))

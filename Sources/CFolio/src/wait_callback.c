@@ -7,6 +7,7 @@
  * under the bucket lock, owns the right to continue: exactly one does.
  */
 #include <folio/events.h>
+#include <folio/mutant.h>
 #include <folio/sys.h>
 #include <folio/wait.h>
 #include "wait_internal.h"
@@ -18,7 +19,8 @@ static bool callback_wake_function(struct wait_queue_entry *entry, const void *k
 	struct wait_bit_queue_entry *keyed =
 		container_of(entry, struct wait_bit_queue_entry, wq_entry);
 	struct wait_callback *callback = container_of(keyed, struct wait_callback, entry);
-	cfolio_dequeue(entry);
+	if (!MUTANT(P41))
+		cfolio_dequeue(entry);
 	(void)atomic_sub_return(FOLIO_EVENT_WAITER, &cfolio_events);
 	callback->resume(callback);
 	return true;
@@ -47,7 +49,7 @@ bool wait_callback_cancel(struct wait_callback *callback)
 	spin_unlock(&queue->lock);
 	if (queued)
 		(void)atomic_sub_return(FOLIO_EVENT_WAITER, &cfolio_events);
-	return queued;
+	return queued || MUTANT(P55);
 }
 
 static bool is_done(void *context)

@@ -15,6 +15,7 @@
 #define FOLIO_IDLE_H
 
 #include <folio/memremap.h>
+#include <folio/mutant.h>
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
@@ -26,7 +27,7 @@ enum folio_idle_condition {
 /** What the map's rules wait for. */
 static inline enum folio_idle_condition pgmap_idle_condition(const struct dev_pagemap *pgmap)
 {
-	return pgmap->rules == FOLIO_RULES_STRICT ? FOLIO_UNPINNED : FOLIO_IDLE;
+	return pgmap->rules == FOLIO_RULES_STRICT && !MUTANT(C41) ? FOLIO_UNPINNED : FOLIO_IDLE;
 }
 
 /** The condition now. ACQ: a true answer sees what the last holder wrote before its put. */
