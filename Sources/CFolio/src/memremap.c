@@ -44,7 +44,8 @@ struct dev_pagemap *cfolio_pgmap_lookup_live(unsigned long pfn)
  */
 struct dev_pagemap *get_dev_pagemap(unsigned long pfn)
 {
-	rcu_read_lock();
+	if (!MUTANT(C64))
+		rcu_read_lock();
 	struct dev_pagemap *pgmap = xa_load(&pgmap_array, pfn);
 	/* Sampled before the attempt: a kill that completes during it is no violation. */
 	bool dead = pgmap && unlikely(atomic_read_acquire(&pgmap->dead_visible));
@@ -53,7 +54,8 @@ struct dev_pagemap *get_dev_pagemap(unsigned long pfn)
 	if (unlikely(pgmap && dead))
 		cfolio_violation("CI29", pfn,
 				 "lookup succeeded after the kill was visible everywhere");
-	rcu_read_unlock();
+	if (!MUTANT(C64))
+		rcu_read_unlock();
 	return pgmap;
 }
 
@@ -69,7 +71,9 @@ int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range)
 	mutex_lock(&registry_lock);
 	int result = -EBUSY;
 	unsigned long index = range.start;
-	if (!xa_find(&pgmap_array, &index, range.end, XA_PRESENT))
+	bool taken = xa_find(&pgmap_array, &index, range.end, XA_PRESENT) != NULL;
+	if (MUTANT(P73)) { mutex_unlock(&registry_lock); mutex_lock(&registry_lock); }
+	if (!taken)
 		result = xa_err(xa_store_range(&pgmap_array, range.start, range.end, pgmap));
 	mutex_unlock(&registry_lock);
 	return result;

@@ -6,6 +6,7 @@
  */
 #include <folio/compound.h>
 #include <folio/memremap.h>
+#include <folio/mutant.h>
 #include <folio/vmemmap.h>
 
 /* R is 0 until everything else is there: a lookup may see the page before (get_dev_pagemap). */
@@ -22,18 +23,20 @@ static void init_page(struct page *page, unsigned long flags)
 	WRITE_ONCE(page->memcg_data, 0);
 }
 
-static void init_device_page(struct page *page, struct dev_pagemap *pgmap)
-{
-	init_page(page, (unsigned long)ZONE_DEVICE << ZONES_PGSHIFT | BIT(PG_reserved));
-	WRITE_ONCE(page->compound_head, pgmap);
-}
-
 /* REL: whoever takes a reference from here on sees the whole page, and its tails. */
 static void publish_idle_count(struct page *head, const struct dev_pagemap *pgmap)
 {
 	int idle = pgmap_idle_count(pgmap);
 	if (idle)
 		atomic_set_release(&head->_refcount, idle);
+}
+
+static void init_device_page(struct page *page, struct dev_pagemap *pgmap)
+{
+	init_page(page, (unsigned long)ZONE_DEVICE << ZONES_PGSHIFT | BIT(PG_reserved));
+	if (MUTANT(P74))
+		publish_idle_count(page, pgmap);
+	WRITE_ONCE(page->compound_head, pgmap);
 }
 
 void __init_zone_device_page(struct page *page, struct dev_pagemap *pgmap)

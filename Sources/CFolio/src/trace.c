@@ -9,6 +9,7 @@
  */
 #include <folio/events.h>
 #include <folio/mm.h>
+#include <folio/mutant.h>
 #include <folio/sys.h>
 #include <folio/thread.h>
 #include <folio/trace.h>
@@ -41,7 +42,8 @@ static struct trace_ring *claim_ring(void)
 {
 	for (struct trace_ring *ring = first_ring(); ring; ring = ring->next) {
 		int expected = 0;
-		if (atomic_try_cmpxchg(&ring->owned, &expected, 1))
+		if (MUTANT(P93) ? atomic_read(&ring->owned) == 0 && (atomic_set(&ring->owned, 1), true)
+				: atomic_try_cmpxchg(&ring->owned, &expected, 1))
 			return ring;
 	}
 	struct trace_ring *ring = cfolio_zalloc(sizeof(*ring));

@@ -5,6 +5,8 @@
  */
 #include "xarray_node.h"
 
+#include <folio/mutant.h>
+
 #include <errno.h>
 
 struct lock_class cfolio_xa_lock_class = LOCK_CLASS("xa_lock");
@@ -54,6 +56,7 @@ int xa_insert(struct xarray *xa, unsigned long index, void *entry)
 		xas_lock(&xas);
 		if (xas_load(&xas))
 			xas_set_err(&xas, -EBUSY);
+		if (MUTANT(P89)) { xas_unlock(&xas); xas_lock(&xas); }
 		(void)xas_store(&xas, entry);
 		xas_unlock(&xas);
 	} while (xas_nomem(&xas));

@@ -5,6 +5,7 @@
  */
 #include "xarray_node.h"
 
+#include <folio/mutant.h>
 #include <folio/sys.h>
 
 #include <errno.h>
@@ -49,6 +50,7 @@ void xa_node_kill(struct xa_node *node)
 		if (word_is_node(old))
 			xa_node_kill(word_to_node(old));
 	}
+	if (MUTANT(P85)) { free_after_grace_period(&node->rcu); return; }
 	call_rcu(&node->rcu, free_after_grace_period);
 }
 

@@ -10,6 +10,8 @@
  */
 #include "xarray_node.h"
 
+#include <folio/mutant.h>
+
 #include <errno.h>
 
 /* Where a store of the cursor's range goes, and what is missing on the way. */
@@ -179,6 +181,8 @@ static struct xa_node *grow(struct xa_state *xas, unsigned int shift)
 		struct xa_node *node = take_spare(xas);
 		node->shift = (unsigned char)(top->shift + XA_CHUNK_SHIFT);
 		node->count = 1;
+		if (MUTANT(P88))
+			rcu_assign_pointer(xa->xa_head, node_to_word(node));
 		WRITE_ONCE(node->slots[0], node_to_word(top));
 		for (xa_mark_t mark = 0; mark < XA_MAX_MARKS; mark++)
 			WRITE_ONCE(node->marks[mark], xa_marked(xa, mark) ? 1 : 0);
@@ -215,7 +219,7 @@ static void fill(struct xarray *xa, struct xa_node *node, unsigned int offset, u
 		if (word_is_node(old))
 			xa_node_kill(word_to_node(old));
 	}
-	if (siblings_gone)
+	if (siblings_gone && !MUTANT(P87))
 		smp_store_release(&node->generation, READ_ONCE(node->generation) + 1);
 }
 

@@ -34,6 +34,8 @@
  */
 #include "xarray_node.h"
 
+#include <folio/mutant.h>
+
 /*
  * The slot *offset of the node held a sibling: finds the entry and its first slot.
  *
@@ -101,7 +103,7 @@ void *xa_load(struct xarray *xa, unsigned long index)
 	rcu_read_lock();
 	do {
 		word = walk(xa, index, &node, &offset);
-	} while (unlikely(word == XA_RETRY_WORD));
+	} while (unlikely(word == XA_RETRY_WORD) && !MUTANT(P86));
 	rcu_read_unlock();
 	return (void *)word;
 }
@@ -285,5 +287,5 @@ void xas_pause(struct xa_state *xas)
 	if (last == ~0UL)
 		xas->xa_node = XAS_BOUNDS;
 	else
-		xas_set(xas, last + 1);
+		xas_set(xas, last + !MUTANT(P91));
 }

@@ -5,5 +5,6 @@
 extension Scenario {
   static let waiting: [Scenario] =
     KeyedWaits.scenarios + InterruptedWaits.scenarios + LockWaits.scenarios + IdleWaits.scenarios
-    + PercpuCounts.scenarios + GracePeriods.scenarios
+    + PercpuCounts.scenarios + GracePeriods.scenarios + MapLives.scenarios + Trees.scenarios
+    + MappingCounts.scenarios
 }
