@@ -123,9 +123,10 @@ extension LabWorld {
 
   private static func finding() -> Finding? {
     guard let finding = unsafe lab_finding() else { return nil }
+    let thread = unsafe Int(finding.pointee.thread)
     return unsafe Finding(
       invariant: text(finding.pointee.invariant), message: text(finding.pointee.message),
-      trace: Trace.last())
+      trace: Trace.last(), thread: thread < Int(LAB_LANES) ? thread : nil)
   }
 
   private static func verdict(

@@ -6,7 +6,7 @@ import CFolio
 import CLab
 
 /// One step of an execution.
-public struct TraceStep: Sendable, Hashable {
+public struct TraceStep: Sendable, Hashable, Codable {
   public var thread: Int
   /// Which step of its thread this is, from 0.
   public var index: Int
@@ -22,23 +22,57 @@ public struct TraceStep: Sendable, Hashable {
   public var order: Int
   /// Threads that could have gone on here.
   public var enabled: [Int]
+  /// The eight bytes that the word is in, by order of first appearance, and which halves it covers
+  /// (bit 0: the low one): words of one cell overlap where their halves do.
+  public var cell: Int?
+  public var halves: UInt8
+  /// Inside an RCU read section; its unlock is the last such step.
+  public var inSection: Bool
 
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
     case load, store, change, exchange, lock, tryLock, unlock, bitLock, sleep, resume, wake
     case graceBegin, graceEnd, readUnlock, deferCall, runDeferred, barrier, yield
+  }
+
+  /// - Parameter cell: nil: that of no other object.
+  public init(
+    thread: Int, index: Int, kind: Kind, function: String, text: String, object: Int?,
+    before: Int64, after: Int64, order: Int = 0, enabled: [Int] = [], cell: Int? = nil,
+    halves: UInt8 = 1, inSection: Bool = false
+  ) {
+    self.thread = thread
+    self.index = index
+    self.kind = kind
+    self.function = function
+    self.text = text
+    self.object = object
+    self.before = before
+    self.after = after
+    self.order = order
+    self.enabled = enabled
+    self.cell = cell ?? object
+    self.halves = halves
+    self.inSection = inSection
   }
 }
 
 /// An execution.
-public struct Trace: Sendable, Hashable {
+public struct Trace: Sendable, Hashable, Codable {
   public var steps: [TraceStep]
+
+  public init(steps: [TraceStep]) { self.steps = steps }
 
   /// The thread of each step: enough to run it again.
   public var choices: [UInt8] { steps.map { UInt8($0.thread) } }
 
   /// Switches away from a thread that could have gone on.
-  public var preemptions: Int {
-    zip(steps, steps.dropFirst()).count { $0.thread != $1.thread && $1.enabled.contains($0.thread) }
+  public var preemptions: Int { steps.indices.count { preempted(by: $0) != nil } }
+
+  /// The thread that this step comes in front of although it could have gone on; nil: none.
+  public func preempted(by step: Int) -> Int? {
+    guard step > 0 else { return nil }
+    let last = steps[step - 1].thread
+    return last != steps[step].thread && steps[step].enabled.contains(last) ? last : nil
   }
 
   /// The last execution of the engine.
@@ -46,13 +80,17 @@ public struct Trace: Sendable, Hashable {
     var count: UInt32 = 0
     let events = unsafe lab_trace(&count)
     var objects: [UInt: Int] = [:]
+    var cells: [UInt: Int] = [:]
     let steps = (0..<Int(count)).map { index in
       let event = unsafe events[index]
       let address = unsafe UInt(bitPattern: event.address)
       var object: Int?
+      var cell: Int?
       if address != 0 {
         object = objects[address] ?? objects.count
         objects[address] = object
+        cell = cells[address & ~7] ?? cells.count
+        cells[address & ~7] = cell
       }
       let site = unsafe event.site
       return unsafe TraceStep(
@@ -62,15 +100,26 @@ public struct Trace: Sendable, Hashable {
         text: site.map { unsafe String(cString: $0.pointee.text) } ?? "",
         object: object, before: Int64(truncatingIfNeeded: event.before),
         after: Int64(truncatingIfNeeded: event.after), order: Int(event.order),
-        enabled: (0..<16).filter { unsafe event.enabled >> $0 & 1 == 1 })
+        enabled: (0..<16).filter { unsafe event.enabled >> $0 & 1 == 1 }, cell: cell,
+        halves: unsafe event.bytes == 8 ? 3 : address & 4 != 0 ? 2 : 1,
+        inSection: unsafe event.in_section)
     }
     return Trace(steps: steps)
   }
 }
 
 /// What an execution did wrong.
-public struct Finding: Sendable, Hashable {
+public struct Finding: Sendable, Hashable, Codable {
   public var invariant: String
   public var message: String
   public var trace: Trace
+  /// Who did it; nil: found when the execution was over.
+  public var thread: Int?
+
+  public init(invariant: String, message: String, trace: Trace, thread: Int? = nil) {
+    self.invariant = invariant
+    self.message = message
+    self.trace = trace
+    self.thread = thread
+  }
 }

@@ -199,6 +199,7 @@ unsigned int begin_step(void)
 	event->bytes = pending->bytes;
 	event->of_thread = self->steps++;
 	self->last_step = (int)index;
+	event->in_section = self->nesting != 0;
 	if (self->nesting)
 		self->section_begun = true;
 	return index;
@@ -236,7 +237,7 @@ void fail_at(const char *invariant, unsigned long pfn, const char *message)
 	snprintf(lab.finding.invariant, sizeof(lab.finding.invariant), "%s", invariant);
 	snprintf(lab.finding.message, sizeof(lab.finding.message), "%s", message);
 	lab.finding.pfn = pfn;
-	lab.finding.thread = lab.current < LAB_LANES ? lab.current : 0;
+	lab.finding.thread = lab.current; /* HOST is LAB_LANES */
 	lab.finding.step = lab.depth ? lab.depth - 1 : 0;
 }
 

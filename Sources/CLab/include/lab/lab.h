@@ -54,6 +54,7 @@ struct lab_event {
 	unsigned char bytes;
 	unsigned short of_thread; /**< which step of its thread this is, from 0 */
 	unsigned short enabled;	  /**< bit t: thread t could have gone on here */
+	bool in_section;	  /**< inside an RCU read section, its unlock included */
 };
 
 /** A program to explore. All functions run on the caller's OS thread. */
@@ -128,7 +129,7 @@ struct lab_finding {
 	char invariant[24];
 	char message[256];
 	unsigned long pfn;
-	unsigned int thread;
+	unsigned int thread; /**< LAB_LANES: none, found at the end */
 	unsigned int step;
 };
 

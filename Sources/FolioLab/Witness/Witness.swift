@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+
+// A failing execution with all that is needed to show it and to run it again: a value. The files beside
+// this one turn it into text, pictures, pages and sources; none of them needs the engine.
+
+import FolioCore
+public import FolioWorkloads
+
+/// A failing execution of a scenario.
+public struct Witness: Sendable, Hashable, Codable {
+  public var scenario: String
+  /// How many of the threads that come in numbers.
+  public var size: Int
+  /// Raw value of `PageMap.Rules`.
+  public var rules: String
+  public var model: Mutant.MemoryModel
+  /// The verdict of the exploration that found it.
+  public var verdict: String
+  /// By number; the lane behind the last is the one that runs deferred calls.
+  public var threads: [String]
+  public var finding: Finding
+  /// What `folio-lab replay` takes.
+  public var token: String
+  /// The bug that was switched on.
+  public var mutant: Story?
+
+  /// What a mutant is about, for readers of the witness.
+  public struct Story: Sendable, Hashable, Codable {
+    public var id: String
+    public var title: String
+    public var source: String
+    public var story: String
+
+    public init(id: String, title: String, source: String, story: String) {
+      self.id = id
+      self.title = title
+      self.source = source
+      self.story = story
+    }
+
+    public init(_ mutant: Mutant) {
+      self.init(
+        id: mutant.id, title: mutant.title, source: mutant.source, story: mutant.story)
+    }
+  }
+
+  public init(
+    scenario: String, size: Int = 1, rules: String, model: Mutant.MemoryModel = .sc,
+    verdict: String = Verdict.failed.description, threads: [String], finding: Finding,
+    token: String, mutant: Story? = nil
+  ) {
+    self.scenario = scenario
+    self.size = size
+    self.rules = rules
+    self.model = model
+    self.verdict = verdict
+    self.threads = threads
+    self.finding = finding
+    self.token = token
+    self.mutant = mutant
+  }
+
+  public init(
+    scenario: Scenario, settings: Scenario.Settings, threads: [ScenarioThread],
+    model: Mutant.MemoryModel = .sc, finding: Finding, token: String, mutant: Mutant? = nil
+  ) {
+    self.init(
+      scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue, model: model,
+      threads: threads.map(\.name), finding: finding, token: token,
+      mutant: mutant.map { Story($0) })
+  }
+
+  /// The command that runs it again.
+  public var replayCommand: String { "folio-lab replay \(token)" }
+
+  var steps: [TraceStep] { finding.trace.steps }
+
+  var isSequential: Bool { model == .sc }
+
+  /// The name of a thread, or of the lane that runs deferred calls.
+  func name(_ thread: Int) -> String {
+    threads.indices.contains(thread)
+      ? threads[thread] : thread == threads.count ? "deferred calls" : "thread \(thread)"
+  }
+
+  /// Threads that have a lane in pictures: all of the scenario's, and whoever else took a step.
+  var lanes: Int { max(threads.count, (steps.map(\.thread).max() ?? -1) + 1) }
+
+  /// "strict rules, sc, 2 preemptions, 11 steps, mutant C01"
+  var circumstances: String {
+    let preemptions = finding.trace.preemptions
+    var parts = ["\(rules) rules", "\(model.rawValue) memory", count(preemptions, "preemption")]
+    parts.append(count(steps.count, "step"))
+    if let mutant { parts.append("mutant \(mutant.id)") }
+    return parts.joined(separator: ", ")
+  }
+}
+
+/// "1 step", "2 steps"
+func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
