@@ -28,17 +28,25 @@ public struct TraceStep: Sendable, Hashable, Codable {
   public var halves: UInt8
   /// Inside an RCU read section; its unlock is the last such step.
   public var inSection: Bool
+  /// What the step saw: not `before` where memory is weak.
+  public var read: Int64
+  /// The step whose store it saw, where the memory model says so; nil: see `Causality`.
+  public var source: Int?
+  /// Whose store a flush brings to memory; nil: it is none.
+  public var owner: Int?
 
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
     case load, store, change, exchange, lock, tryLock, unlock, bitLock, sleep, resume, wake
     case graceBegin, graceEnd, readUnlock, deferCall, runDeferred, barrier, yield
+    case fence, flush
   }
 
   /// - Parameter cell: nil: that of no other object.
   public init(
     thread: Int, index: Int, kind: Kind, function: String, text: String, object: Int?,
     before: Int64, after: Int64, order: Int = 0, enabled: [Int] = [], cell: Int? = nil,
-    halves: UInt8 = 1, inSection: Bool = false
+    halves: UInt8 = 1, inSection: Bool = false, read: Int64? = nil, source: Int? = nil,
+    owner: Int? = nil
   ) {
     self.thread = thread
     self.index = index
@@ -53,6 +61,9 @@ public struct TraceStep: Sendable, Hashable, Codable {
     self.cell = cell ?? object
     self.halves = halves
     self.inSection = inSection
+    self.read = read ?? before
+    self.source = source
+    self.owner = owner
   }
 }
 

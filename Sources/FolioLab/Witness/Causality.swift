@@ -33,8 +33,11 @@ struct Causality {
     failing = Self.failing(witness.finding)
     var order = DependenceOrder()
     var last: [Int: Int] = [:]
+    let lanes = (witness.lanes.max() ?? 0) + 1
     for (index, step) in steps.enumerated() {
-      var clock = last[step.thread].map { clocks[$0] } ?? Clock(repeating: 0, count: witness.lanes)
+      var clock = last[step.thread].map { clocks[$0] } ?? Clock(repeating: 0, count: lanes)
+      // A store that leaves its buffer comes behind its thread.
+      if let before = step.owner.flatMap({ last[$0] }) { Self.join(&clock, clocks[before]) }
       let dependences = order.dependences(of: index, steps)
       for earlier in dependences.synchronizes { Self.join(&clock, clocks[earlier]) }
       // Newest first: what a newer one already orders is no race of its own.
@@ -46,7 +49,8 @@ struct Causality {
       clock[step.thread] = index + 1
       clocks.append(clock)
       last[step.thread] = index
-      readsFrom[index] = order.source(of: index, steps, isStrict: witness.isSequential)
+      readsFrom[index] =
+        step.source ?? order.source(of: index, steps, isStrict: witness.isSequential)
       order.add(index, steps)
     }
     if let failing {
@@ -160,10 +164,10 @@ private struct DependenceOrder {
     guard step.reads else { return nil }
     let writers = cells(step).compactMap { halves[$0]?.writers.last }
     guard let last = writers.max() else { return nil }
-    if steps[last].wrote(step.before, to: step) { return last }
+    if steps[last].wrote(step.read, to: step) { return last }
     if isStrict { return nil }
     return cells(step).compactMap { halves[$0] }.flatMap(\.writers)
-      .filter { steps[$0].wrote(step.before, to: step) }.max()
+      .filter { steps[$0].wrote(step.read, to: step) }.max()
   }
 
   mutating func add(_ index: Int, _ steps: [TraceStep]) {
@@ -201,22 +205,23 @@ extension TraceStep {
   var touchesWord: Bool {
     switch kind {
     case .load, .store, .change, .exchange, .lock, .tryLock, .unlock, .bitLock, .sleep: true
+    case .flush: true
     case .resume, .wake, .graceBegin, .graceEnd, .readUnlock, .deferCall: false
-    case .runDeferred, .barrier, .yield: false
+    case .runDeferred, .barrier, .yield, .fence: false
     }
   }
 
   /// It writes a word, perhaps the value that was there.
   var writes: Bool {
     switch kind {
-    case .store, .change, .exchange, .lock, .unlock, .bitLock: true
+    case .store, .change, .exchange, .lock, .unlock, .bitLock, .flush: true
     case .tryLock: before != after
     default: false
     }
   }
 
   /// What it does depends on the value of a word.
-  var reads: Bool { touchesWord && kind != .store && kind != .unlock }
+  var reads: Bool { touchesWord && ![.store, .unlock, .flush].contains(kind) }
 
   /// This step's write left `value` in the bytes that `reader` looks at.
   func wrote(_ value: Int64, to reader: TraceStep) -> Bool {

@@ -40,6 +40,7 @@ enum DiagramStyle {
     rule(".fr", "fill", "#a40e26", "#da3633"),
     rule(".rd", "fill", "#ffffff", "#0d1117"),
     rule(".rd", "stroke", "#59636e", "#9198a1"),
+    rule(".k", "stroke", "#ffffff", "#0d1117"),
     rule(".t0", "fill", "#0969da", "#4493f8"),
     rule(".t1", "fill", "#bc4c00", "#f0883e"),
     rule(".t2", "fill", "#8250df", "#ab7df8"),
@@ -53,7 +54,7 @@ enum DiagramStyle {
     .h{font-size:15px;font-weight:bold}.s{font-size:10px}.v{font-weight:bold}
     .l,.a{fill:none}.a{stroke-width:1.5}.y{opacity:.45}.d{stroke-dasharray:4 3}
     .bm,.bf{stroke-width:1.5}.gp{stroke-dasharray:4 3}
-    .c{text-anchor:middle}.hl .b{stroke-width:3}
+    .k{stroke-width:1.5}.hl .b{stroke-width:3}.hl .v{text-decoration:underline}
 
     """
 

@@ -17,6 +17,7 @@ struct SpaceTimeDiagram {
   private let box = 34
   private let word = 96
   private let lane: Int
+  private let lanes: [Int]
   private let head: [(text: String, style: String, height: Int)]
   /// Of each row, and the end of the last.
   private let tops: [Int]
@@ -30,10 +31,11 @@ struct SpaceTimeDiagram {
     self.causality = causality
     self.names = names
     rows = WitnessRow.rows(causality, limit: limit)
+    lanes = witness.lanes
     tracks = WordTrack.tracks(
-      witness, names, causality, limit: witness.lanes > 4 ? 3 : witness.lanes > 3 ? 4 : 5)
-    lane = witness.lanes <= 3 ? 196 : witness.lanes <= 6 ? 164 : 132
-    let wide = 2 * margin + numbers + witness.lanes * (lane + gutter) + tracks.count * word
+      witness, names, causality, limit: lanes.count > 4 ? 3 : lanes.count > 3 ? 4 : 5)
+    lane = lanes.count <= 3 ? 196 : lanes.count <= 6 ? 164 : 132
+    let wide = 2 * margin + numbers + lanes.count * (lane + gutter) + tracks.count * word
     let columns = max((wide - 2 * margin) / 7, 60)
     var head = [("\(witness.verdict) \(witness.scenario): \(witness.finding.invariant)", "h", 24)]
     head += witness.finding.message.wrapped(to: columns).prefix(3).map { ($0, "", 16) }
@@ -61,10 +63,12 @@ struct SpaceTimeDiagram {
   }
 
   private var lanesLeft: Int { margin + numbers }
-  private var wordsLeft: Int { lanesLeft + witness.lanes * (lane + gutter) }
+  private var wordsLeft: Int { lanesLeft + lanes.count * (lane + gutter) }
   private var bottom: Int { tops.last! + 40 }
   private var width: Int { max(wordsLeft + tracks.count * word + margin, 560) }
-  private func left(_ thread: Int) -> Int { lanesLeft + thread * (lane + gutter) }
+  /// Which lane from the left is the thread's.
+  private func position(_ thread: Int) -> Int { lanes.firstIndex(of: thread)! }
+  private func left(_ thread: Int) -> Int { lanesLeft + position(thread) * (lane + gutter) }
   private func middle(_ step: Int) -> Int {
     let row = rowOf[step]!
     return (tops[row] + tops[row + 1]) / 2
@@ -105,7 +109,7 @@ struct SpaceTimeDiagram {
   }
 
   private func drawLanes(_ drawing: inout Drawing) {
-    for thread in 0..<witness.lanes {
+    for thread in lanes {
       let x = left(thread)
       drawing.line(x + lane / 2, lanesTop + 26, x + lane / 2, tops.last!, "l")
       drawing.rect(x, lanesTop, lane, 26, "b", radius: 13)
@@ -168,7 +172,9 @@ struct SpaceTimeDiagram {
         return nil
       }
       let (from, to) = (witness.steps[writer].thread, witness.steps[reader].thread)
-      return from == to ? nil : Arrow(writer: writer, reader: reader, gutter: from < to ? to - 1 : to)
+      let (here, there) = (position(from), position(to))
+      return here == there
+        ? nil : Arrow(writer: writer, reader: reader, gutter: here < there ? there - 1 : there)
     }
   }
 
@@ -199,10 +205,11 @@ struct SpaceTimeDiagram {
     for arrow in arrows {
       let way = ways.first { $0.writer == arrow.writer && $0.gutter == arrow.gutter }!
       let (from, to) = (witness.steps[arrow.writer].thread, witness.steps[arrow.reader].thread)
-      let sign = from < to ? 1 : -1
-      let start = from < to ? left(from) + lane : left(from)
-      let end = from < to ? left(to) - 1 : left(to) + lane + 1
-      let x = left(arrow.gutter) + lane + 12 + 6 * (way.slot % 4)
+      let isRightward = position(from) < position(to)
+      let sign = isRightward ? 1 : -1
+      let start = isRightward ? left(from) + lane : left(from)
+      let end = isRightward ? left(to) - 1 : left(to) + lane + 1
+      let x = left(lanes[arrow.gutter]) + lane + 12 + 6 * (way.slot % 4)
       let (y1, y2) = (middle(arrow.writer) + 7, middle(arrow.reader) - 6)
       let matters = causality.matters[arrow.writer] && causality.matters[arrow.reader]
       drawing.raw(
@@ -301,7 +308,7 @@ struct SpaceTimeDiagram {
     for read in track.reads where isShown(read) { drawing.circle(x + 8, middle(read), 3, "rd") }
     for change in track.changes where isShown(change.step) {
       let y = middle(change.step)
-      drawing.circle(x + 8, y, 5, DiagramStyle.thread(witness.steps[change.step].thread))
+      drawing.circle(x + 8, y, 6, "k " + DiagramStyle.thread(witness.steps[change.step].thread))
       drawing.text(x + 18, y + 4, Self.short(change.value), "v")
     }
     drawing.raw("</g>")
@@ -346,7 +353,7 @@ struct SpaceTimeDiagram {
       item("grace period") { $2.rect($0, $1 - 6, 20, 12, "gp", radius: 3) }
     }
     if !tracks.isEmpty {
-      item("written by its thread") { $2.circle($0 + 10, $1, 5, "t0") }
+      item("written, in its thread's colour") { $2.circle($0 + 10, $1, 6, "k t0") }
       item("read") { $2.circle($0 + 10, $1, 3, "rd") }
     }
     let lives = Set(tracks.flatMap { [$0.firstLife] + $0.changes.map(\.life) }.compactMap(\.self))

@@ -20,7 +20,7 @@ extension Witness {
   public func text(style: TextStyle = .plain) -> String {
     let head = textHead(style)
     let table = TextTable(
-      self, style: style, limit: max(Self.textLines - head.count - 3, 4))
+      self, style: style, limit: max(Self.textLines - head.count - 4, 4))
     return (head + [""] + table.lines).map { $0.trimmedEnd + "\n" }.joined()
   }
 
@@ -44,6 +44,7 @@ private struct TextTable {
   let rows: [WitnessRow]
   /// Columns of a thread; narrow ones only mark whose step it is.
   let isNarrow: Bool
+  let lanes: [Int]
   let numberWidth: Int
   let column: Int
   let right: Int
@@ -58,8 +59,10 @@ private struct TextTable {
     numberWidth = max("\(max(witness.steps.count - 1, 0))".count, 2)
     let wanted = witness.steps.map { TextTable.value($0, names).count }.max() ?? 0
     let left = Witness.textWidth - 3 - numberWidth
-    let lanes = max(witness.lanes, 1)
-    let right = min(max(wanted, 10), 28)
+    let lanes = max(witness.lanes.count, 1)
+    self.lanes = witness.lanes
+    // The word gives way before the columns become marks.
+    let right = [min(max(wanted, 10), 28), 22, 18].first { (left - $0) / lanes >= 18 } ?? 18
     let column = (left - right) / lanes - 2
     isNarrow = column < 16
     self.column = isNarrow ? 2 : min(column, 36)
@@ -83,8 +86,7 @@ private struct TextTable {
   }
 
   private var heading: String {
-    let names = (0..<witness.lanes).map { witness.name($0) }
-    let cells = isNarrow ? (0..<witness.lanes).map { "\($0)" } : names
+    let cells = lanes.map { isNarrow ? "\($0)" : witness.name($0) }
     return line(number: "", cells: cells, right: isNarrow ? "" : "word")
   }
 
@@ -99,11 +101,11 @@ private struct TextTable {
       let matters = causality.matters[index]
       var gutter = isPreempting ? "!" : " "
       if matters && style == .plain { gutter = isPreempting ? "*!" : "*" }
-      var cells = Array(repeating: "", count: witness.lanes)
-      cells[step.thread] = isNarrow ? "●" : step.label(width: column)
+      var cells = lanes.map { _ in "" }
+      cells[lanes.firstIndex(of: step.thread)!] = isNarrow ? "●" : step.label(width: column)
       var right = Self.value(step, names)
       if isNarrow {
-        let room = Witness.textWidth - 6 - numberWidth - 3 * witness.lanes - self.right - 2
+        let room = Witness.textWidth - 6 - numberWidth - 3 * lanes.count - self.right - 2
         right = step.label(width: room).padded(to: room) + " " + right.cut(to: self.right)
       } else {
         right = right.cut(to: self.right)
@@ -118,15 +120,15 @@ private struct TextTable {
     guard let failing = causality.failing else {
       return String(repeating: " ", count: numberWidth + 4) + "at the end: \(witness.finding.invariant)"
     }
-    var cells = Array(repeating: "", count: witness.lanes)
-    cells[witness.steps[failing].thread] = isNarrow ? "^" : "^ \(witness.finding.invariant)"
+    var cells = lanes.map { _ in "" }
+    cells[lanes.firstIndex(of: witness.steps[failing].thread)!] = isNarrow ? "^" : "^ \(witness.finding.invariant)"
     return line(number: "", cells: cells, right: isNarrow ? witness.finding.invariant : "")
   }
 
   private var legend: String {
     let mark = style == .plain ? "* its order with another thread's matters" : "bold: order matters"
     guard isNarrow else { return "\(mark); ! preempts" }
-    let names = (0..<witness.lanes).map { "\($0) \(witness.name($0))" }
+    let names = lanes.map { "\($0) \(witness.name($0))" }
     return "\(mark); ! preempts; \(names.joined(separator: ", "))".cut(to: Witness.textWidth)
   }
 }

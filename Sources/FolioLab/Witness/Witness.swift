@@ -77,14 +77,20 @@ public struct Witness: Sendable, Hashable, Codable {
 
   var isSequential: Bool { model == .sc }
 
-  /// The name of a thread, or of the lane that runs deferred calls.
+  /// The name of a thread, of the lane that runs deferred calls, or of a buffer of stores.
   func name(_ thread: Int) -> String {
-    threads.indices.contains(thread)
-      ? threads[thread] : thread == threads.count ? "deferred calls" : "thread \(thread)"
+    if threads.indices.contains(thread) { return threads[thread] }
+    if let owner = steps.first(where: { $0.thread == thread && $0.owner != nil })?.owner {
+      return "\(name(owner))'s stores"
+    }
+    return thread == threads.count ? "deferred calls" : "lane \(thread)"
   }
 
   /// Threads that have a lane in pictures: all of the scenario's, and whoever else took a step.
-  var lanes: Int { max(threads.count, (steps.map(\.thread).max() ?? -1) + 1) }
+  var lanes: [Int] {
+    let others = Set(steps.map(\.thread)).subtracting(threads.indices).sorted()
+    return Array(threads.indices) + others
+  }
 
   /// "strict rules, sc, 2 preemptions, 11 steps, mutant C01"
   var circumstances: String {

@@ -45,6 +45,7 @@ extension Witness {
     for index in range where !names.contains(name(steps[index].thread)) {
       names.append(name(steps[index].thread))
     }
-    return "… \(count(range.count, "step")) of \(names.joined(separator: ", "))"
+    let whose = names.count > 3 ? "\(names.count) threads" : names.joined(separator: ", ")
+    return "… \(count(range.count, "step")) of \(whose)"
   }
 }

@@ -103,6 +103,8 @@ extension TraceStep {
     case .runDeferred: return "deferred call"
     case .barrier: return "rcu_barrier"
     case .yield: return "yield"
+    case .fence where text.isEmpty: return "fence"
+    case .flush: return "store reaches memory"
     default: break
     }
     guard let open = text.firstIndex(of: "("), open != text.startIndex else { return plainOperation }
@@ -118,7 +120,7 @@ extension TraceStep {
     case .load: "load"
     case .store: "store"
     case .change: "change"
-    case .exchange: "exchange"
+    case .exchange: "cmpxchg"
     case .lock: "lock"
     case .tryLock: before == after ? "trylock fails" : "trylock"
     case .unlock: "unlock"
@@ -130,26 +132,28 @@ extension TraceStep {
   /// The function that it is in, unless that says nothing: operations of a scenario's own words.
   var place: String? { function.isEmpty || function == "scenario" ? nil : function }
 
-  /// Function and operation in at most `width` columns. An operation that the function's name ends
-  /// with is said once; a long function loses its end, for the operation tells more.
+  /// Function and operation in at most `width` columns, or operation and word when no function is
+  /// named. An operation that the function's name ends with is said once; the operation gives way.
   func label(width: Int) -> String {
-    guard let place, !place.hasSuffix(operation) else { return (place ?? operation).cut(to: width) }
-    let full = "\(place): \(operation)"
-    if full.count <= width { return full }
-    let left = width - operation.count - 2
-    return left >= 8 ? "\(place.cut(to: left)): \(operation)" : place.cut(to: width)
+    guard let place else {
+      return (text.isEmpty || text.contains("(") ? operation : "\(operation) \(text)").cut(to: width)
+    }
+    if place.hasSuffix(operation) { return place.cut(to: width) }
+    let left = width - place.count - 2
+    return left >= 5 ? "\(place): \(operation.cut(to: left))" : place.cut(to: width)
   }
 
   /// "= 1" for a load, "1 → 0" for a write; nil: no word.
   var values: String? {
     guard touchesWord, object != nil else { return nil }
-    return writes ? "\(Self.short(before)) → \(Self.short(after))" : "= \(Self.short(before))"
+    return writes ? "\(Self.short(before)) → \(Self.short(after))" : "= \(Self.short(read))"
   }
 
-  /// Small numbers in decimal, others (pointers, flags) in hexadecimal.
+  /// Small numbers in decimal, others (flags) in hexadecimal, of pointers the end.
   static func short(_ value: Int64) -> String {
-    value.magnitude < 100_000
-      ? "\(value)" : "0x" + String(UInt64(bitPattern: value), radix: 16)
+    if value.magnitude < 100_000 { return "\(value)" }
+    let digits = String(UInt64(bitPattern: value), radix: 16)
+    return digits.count <= 8 ? "0x\(digits)" : "0x…\(digits.suffix(6))"
   }
 }
 

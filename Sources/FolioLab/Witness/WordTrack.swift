@@ -47,7 +47,8 @@ struct WordTrack {
     }
     reads = touches.filter { !witness.steps[$0].writes }
     let mattering = touches.count { causality.matters[$0] }
-    weight = changes.isEmpty ? 0 : (counts ? 1000 : 0) + 10 * mattering + touches.count
+    let telling = changes.contains { causality.past[$0.step] }
+    weight = telling ? (counts ? 1000 : 0) + 10 * mattering + touches.count : 0
   }
 
   private static func life(behind step: TraceStep) -> Life {
