@@ -119,7 +119,7 @@ let package = Package(
       dependencies: [
         "CFolio", "CLab", "Enumerator", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport",
       ],
-      swiftSettings: labSettings),
+      exclude: ["Golden"], swiftSettings: labSettings),
     .testTarget(
       name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),
   ],

@@ -111,6 +111,50 @@ enum HandMade {
       token: "folio:v1:freeze-split.1.legacy.sc:AQARIgEA")
   }
 
+  /// Accesses to the halves of eight bytes and to all of them.
+  static var halves: Witness {
+    func step(
+      _ thread: Int, _ kind: TraceStep.Kind, _ object: Int, _ halves: UInt8, _ before: Int64,
+      _ after: Int64
+    ) -> TraceStep {
+      TraceStep(
+        thread: thread, index: 0, kind: kind, function: "f", text: "g(&p->word\(object))",
+        object: object, before: before, after: after, enabled: [0, 1, 2], cell: 0, halves: halves)
+    }
+    let steps = [
+      step(0, .store, 0, 1, 0, 5), step(1, .store, 1, 2, 0, 6),
+      step(2, .load, 2, 3, 5 | 6 << 32, 5 | 6 << 32), step(2, .load, 0, 1, 5, 5),
+      step(2, .store, 2, 3, 5 | 6 << 32, 0), step(1, .load, 1, 2, 0, 0),
+    ]
+    return Witness(
+      scenario: "halves", rules: "strict", threads: ["low", "high", "whole"],
+      finding: Finding(invariant: "X", message: "torn", trace: Trace(steps: steps), thread: 1),
+      token: "t")
+  }
+
+  /// Names that mean something to XML, HTML, C, Swift and terminals.
+  static var hostile: Witness {
+    let evil = "<script>alert(1)</script>"
+    var trace = TraceBuilder(threads: 2, words: [0])
+    trace.step(0, .store, "f<T>&\"'\u{1}", "g(\(evil))", word: 0, to: .min)
+    trace.step(1, .load, evil, "]]>", word: 0)
+    return Witness(
+      scenario: "a\"b??/\\", rules: "strict", threads: ["<b>&\u{1b}", evil],
+      finding: Finding(
+        invariant: "*/ \"", message: "\(evil) */ \u{7} \" \\(x) ??/ \n // end",
+        trace: Trace(steps: trace.steps), thread: 1),
+      token: "not:\"a\ttoken\\",
+      mutant: Witness.Story(id: evil, title: evil, source: evil, story: evil))
+  }
+
+  /// Found when all was over.
+  static var atTheEnd: Witness {
+    var witness = lostUpdate
+    witness.finding.invariant = "CI1"
+    witness.finding.thread = nil
+    return witness
+  }
+
   /// `count` steps of two threads that all race for one word.
   static func long(_ count: Int, threads: Int = 2) -> Witness {
     var trace = TraceBuilder(threads: threads, words: [0])

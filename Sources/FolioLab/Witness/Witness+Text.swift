@@ -18,10 +18,31 @@ extension Witness {
   /// Outcome, token and the steps that can have led to the failure: one line each, in its thread's
   /// column, the word that it touched on the right. Lines end with a newline.
   public func text(style: TextStyle = .plain) -> String {
+    printable.cleanText(style)
+  }
+
+  private func cleanText(_ style: TextStyle) -> String {
     let head = textHead(style)
     let table = TextTable(
       self, style: style, limit: max(Self.textLines - head.count - 4, 4))
     return (head + [""] + table.lines).map { $0.trimmedEnd + "\n" }.joined()
+  }
+
+  /// The same without characters that a terminal would obey.
+  private var printable: Witness {
+    var copy = self
+    copy.scenario = scenario.printable
+    copy.verdict = verdict.printable
+    copy.threads = threads.map(\.printable)
+    copy.token = token.printable
+    copy.finding.invariant = finding.invariant.printable
+    copy.finding.message = finding.message.printable
+    copy.mutant?.id = mutant!.id.printable
+    for index in steps.indices {
+      copy.finding.trace.steps[index].function = steps[index].function.printable
+      copy.finding.trace.steps[index].text = steps[index].text.printable
+    }
+    return copy
   }
 
   private func textHead(_ style: TextStyle) -> [String] {
@@ -139,6 +160,19 @@ extension String {
     var text = self[...]
     while text.last == " " { text = text.dropLast() }
     return String(text)
+  }
+
+  /// Blanks for line ends and tabs, U+FFFD for other control characters.
+  var printable: String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.value < 0x20 || 0x7f...0x9f ~= scalar.value
+    }
+    guard unicodeScalars.contains(where: isControl) else { return self }
+    return String(
+      String.UnicodeScalarView(
+        unicodeScalars.map { scalar -> Unicode.Scalar in
+          isControl(scalar) ? ("\t\n\r".unicodeScalars.contains(scalar) ? " " : "\u{fffd}") : scalar
+        }))
   }
 
   /// Lines of at most `width` characters, broken at blanks where there are any.

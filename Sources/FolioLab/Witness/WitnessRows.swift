@@ -16,11 +16,15 @@ enum WitnessRow: Hashable {
     guard rows.count > limit else { return rows }
     shown = zip(causality.past, causality.matters).map { $0 && $1 }
     rows = fold(shown)
-    while rows.count > max(limit, 1), let first = shown.firstIndex(of: true) {
-      shown[first] = false
-      rows = fold(shown)
-    }
-    return rows
+    guard rows.count > limit else { return rows }
+    let kept = rows.suffix(max(limit - 1, 1))
+    let end =
+      switch kept.first! {
+      case .step(let step): step
+      case .folded(let range): range.upperBound
+      }
+    if case .folded = kept.first! { return [.folded(0..<end)] + kept.dropFirst() }
+    return [.folded(0..<end)] + kept
   }
 
   private static func fold(_ shown: [Bool]) -> [WitnessRow] {
