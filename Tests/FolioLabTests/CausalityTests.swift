@@ -61,7 +61,7 @@ struct CausalityTests {
     trace.step(1, .load, "scenario", "data", word: 0)
     let message = Witness(
       scenario: "message", rules: "strict", threads: ["a", "b"],
-      finding: Finding(
+      finding: FolioLab.Finding(
         invariant: "X", message: "", trace: Trace(steps: trace.steps), thread: 1),
       token: "t")
     // The flag orders the data: only the flag's order was open.
@@ -141,7 +141,7 @@ struct CausalityTests {
   private func witness(_ trace: TraceBuilder) -> Witness {
     Witness(
       scenario: "s", rules: "strict", threads: ["a"],
-      finding: Finding(invariant: "X", message: "", trace: Trace(steps: trace.steps), thread: 0),
+      finding: FolioLab.Finding(invariant: "X", message: "", trace: Trace(steps: trace.steps), thread: 0),
       token: "t")
   }
 }

@@ -65,7 +65,7 @@ enum HandMade {
     return Witness(
       scenario: "gup-pin", size: 1, rules: "strict",
       threads: ["pinner", "unmapper", "bystander"],
-      finding: Finding(
+      finding: FolioLab.Finding(
         invariant: "CI22", message: "a pinned page was freed: freed is 1, not 0",
         trace: Trace(steps: trace.steps), thread: 0),
       token: "folio:v1:gup-pin.1.strict.sc.P1:AQARIgEA",
@@ -105,7 +105,7 @@ enum HandMade {
     return Witness(
       scenario: "freeze-split", size: 1, rules: "legacy",
       threads: ["reader", "splitter", "remover"],
-      finding: Finding(
+      finding: FolioLab.Finding(
         invariant: "CI4", message: "the splitter's folio has 0 references, not 2",
         trace: Trace(steps: trace.steps), thread: 1),
       token: "folio:v1:freeze-split.1.legacy.sc:AQARIgEA")
@@ -128,7 +128,7 @@ enum HandMade {
     ]
     return Witness(
       scenario: "halves", rules: "strict", threads: ["low", "high", "whole"],
-      finding: Finding(invariant: "X", message: "torn", trace: Trace(steps: steps), thread: 1),
+      finding: FolioLab.Finding(invariant: "X", message: "torn", trace: Trace(steps: steps), thread: 1),
       token: "t")
   }
 
@@ -140,7 +140,7 @@ enum HandMade {
     trace.step(1, .load, evil, "]]>", word: 0)
     return Witness(
       scenario: "a\"b??/\\", rules: "strict", threads: ["<b>&\u{1b}", evil],
-      finding: Finding(
+      finding: FolioLab.Finding(
         invariant: "*/ \"", message: "\(evil) */ \u{7} \" \\(x) ??/ \n // end",
         trace: Trace(steps: trace.steps), thread: 1),
       token: "not:\"a\ttoken\\",
@@ -165,9 +165,9 @@ enum HandMade {
     }
     return Witness(
       scenario: "long", rules: "strict", threads: (0..<threads).map { "thread \($0)" },
-      finding: Finding(
+      finding: FolioLab.Finding(
         invariant: "CI1", message: "too many", trace: Trace(steps: trace.steps),
         thread: (count - 1) % threads),
-      token: "folio:v1:long.1.strict.sc:AAAA")
+      token: "folio:v1:long.1.strict.sc:AAA")
   }
 }

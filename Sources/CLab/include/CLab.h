@@ -4,5 +4,6 @@
 #define CLAB_H
 
 #include <lab/lab.h>
+#include <lab/replay.h>
 
 #endif

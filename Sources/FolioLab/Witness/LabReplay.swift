@@ -3,8 +3,8 @@
 // A token run from its text alone, for programs that replay a witness: in Swift, and for C as
 // folio_lab_replay().
 
-public import CLab
-public import FolioCore
+import CLab
+import FolioCore
 public import FolioWorkloads
 
 /// What came of a replay.

@@ -275,7 +275,7 @@ struct SpaceTimeDiagram {
 
   private func drawEnd(_ drawing: inout Drawing) {
     let y = tops.last! + 6
-    let text = "\(witness.finding.invariant) fails"
+    let text = witness.finding.invariant
     guard let failing = causality.failing else {
       drawing.rect(lanesLeft, y, wordsLeft - gutter - lanesLeft, 24, "bf", radius: 4)
       drawing.text(lanesLeft + 11, y + 16, text + " at the end", "v e")
