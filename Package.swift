@@ -37,6 +37,8 @@ let package = Package(
   products: [
     .library(name: "FolioCore", targets: ["FolioCore"]),
     .executable(name: "folio-bench", targets: ["folio-bench"]),
+    // Scenarios of one's own and witnesses replayed, with the trait Lab.
+    .library(name: "FolioLab", targets: ["FolioLab", "FolioWorkloads"]),
     // One shared object for C programs: CFolio and what Swift exports with @c.
     .library(name: "folio", type: .dynamic, targets: ["FolioCore"]),
   ],

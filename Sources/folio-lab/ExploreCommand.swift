@@ -24,6 +24,7 @@ struct ExploreCommand: ParsableCommand {
   @Option(help: "One part of a search that several processes share: 2/4 is the second of four.")
   var shard: String?
   @Option(help: "Write certificates to this file; - is standard output.") var json: String?
+  @OptionGroup(title: "Of a failing execution") var files: WitnessOptions
 
   func validate() throws {
     guard search == "portfolio" || Search(name: search) != nil else {
@@ -69,16 +70,31 @@ struct ExploreCommand: ParsableCommand {
   }
 
   private func explore(_ scenario: Scenario) throws -> Certificate {
+    let certificate: Certificate
+    let witness: Witness?
     do throws(LabError) {
       let world = try LabWorld(scenario, rules: chosenRules, size: size)
       let result = explored(world)
       Output.endProgress()
-      let certificate = world.certificate(of: result, mutant: mutant)
-      show(certificate, result, world)
-      return certificate
+      certificate = world.certificate(of: result, mutant: mutant)
+      if json != "-" { show(certificate, result) }
+      witness = result.finding.map { self.witness(of: $0, world) }
     } catch {
       throw Output.stop(error)
     }
+    if let witness {
+      if json != "-" { try files.show(witness) } else { try files.write(witness) }
+    }
+    return certificate
+  }
+
+  /// Of the smallest execution that fails in this way.
+  private func witness(of finding: FolioLab.Finding, _ world: LabWorld) -> Witness {
+    let small = world.shrink(finding)
+    return Witness(
+      scenario: world.scenario, settings: world.settings, threads: world.threads, finding: small,
+      token: world.token(of: small.trace, mutant: mutant).description,
+      mutant: mutant.flatMap(Mutant.named))
   }
 
   private func explored(_ world: LabWorld) -> ExplorationResult {
@@ -98,8 +114,7 @@ struct ExploreCommand: ParsableCommand {
     return world.portfolio(seed: seed, seconds: seconds ?? 10, progress: progress).result
   }
 
-  private func show(_ c: Certificate, _ result: ExplorationResult, _ world: LabWorld) {
-    guard json != "-" else { return }
+  private func show(_ c: Certificate, _ result: ExplorationResult) {
     let s = result.statistics
     var line =
       "\(c.verdict) \(c.scenario) size \(c.size) \(c.rules) \(c.memoryModel) by \(c.search): "
@@ -114,15 +129,5 @@ struct ExploreCommand: ParsableCommand {
     if !result.unreached.isEmpty {
       print("  not reached: \(result.unreached.joined(separator: "; "))")
     }
-    guard let finding = result.finding else { return }
-    let small = world.shrink(finding)
-    print("  \(small.invariant): \(small.message)")
-    for step in small.trace.steps {
-      print(
-        "  \(world.threads.indices.contains(step.thread) ? world.threads[step.thread].name : "reclaimer")"
-          + "  \(step.function): \(step.text)  \(step.before) -> \(step.after)")
-    }
-    let token = world.token(of: small.trace, mutant: mutant)
-    print("  replay: folio-lab replay \(token)")
   }
 }

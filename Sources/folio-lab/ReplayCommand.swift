@@ -13,6 +13,8 @@ struct ReplayCommand: ParsableCommand {
   @Argument(help: "The token: folio:v1:...") var token: String
   @Flag(help: "Where the token cannot be followed, search on from there at random.")
   var continueRandom = false
+  @Option(help: "Write the failing execution to this file; - is standard output.") var json: String?
+  @OptionGroup(title: "Of the failing execution") var files: WitnessOptions
 
   func run() throws {
     guard let token = ReplayToken(token) else {
@@ -28,15 +30,11 @@ struct ReplayCommand: ParsableCommand {
     guard token.mutant == nil || mutant != nil else {
       throw Output.stop(.dataError, "the token's mutant \(token.mutant!) is not here")
     }
+    let witness: Witness
     do throws(LabError) {
       guard Mutant.switch(mutant) else { throw LabError.notBuiltIn }
       let world = try LabWorld(scenario, rules: rules, size: token.size)
       let run = world.replay(token)
-      for step in run.trace.steps {
-        print(
-          "\(world.threads.indices.contains(step.thread) ? world.threads[step.thread].name : "reclaimer")"
-            + "  \(step.function): \(step.text)  \(step.before) -> \(step.after)")
-      }
       if let divergence = run.divergence { Output.message("diverged at \(divergence.description)") }
       var finding = run.finding
       if finding == nil && run.divergence != nil && continueRandom {
@@ -46,10 +44,17 @@ struct ReplayCommand: ParsableCommand {
         print("no violation")
         return
       }
-      print("\(finding.invariant): \(finding.message)")
+      // Where the token was left, what ran has another one.
+      let own = world.token(of: finding.trace, model: token.model, mutant: token.mutant)
+      witness = Witness(
+        scenario: scenario, settings: world.settings, threads: world.threads, model: token.model,
+        finding: finding, token: run.divergence == nil ? token.description : own.description,
+        mutant: mutant)
     } catch {
       throw Output.stop(error)
     }
+    if json == "-" { try files.write(witness) } else { try files.show(witness) }
+    try Output.write([witness.report()], to: json)
     throw ExitCode(ToolStatus.failed.rawValue)
   }
 }
