@@ -6,10 +6,6 @@
 
 import CFolio
 
-/// True while this bug of the museum is switched on: never in a normal build (folio/mutant.h).
-@inline(__always)
-func isMutant(_ mutant: folio_mutant) -> Bool { cfolio_mutant_is(Int32(mutant.rawValue)) }
-
 /// The steps of a device map's life. Stateless: the state is in the dev_pagemap.
 enum Remap {
   typealias Map = UnsafeMutablePointer<dev_pagemap>
