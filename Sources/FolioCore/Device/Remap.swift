@@ -150,7 +150,7 @@ enum Remap {
   /// found the map alive. Blocks for a grace period.
   static func kill(_ map: Map) {
     unsafe percpu_ref_kill(&map.pointee.ref)
-    if !isMutant(MUTANT_P71) { synchronize_rcu() }
+    synchronize_rcu()
   }
 
   /// Steps 2 and 3: gives the ranges' references back and waits for the last one. Blocks,

@@ -33,7 +33,7 @@ enum Teardown {
     unsafe percpu_ref_get(&map.pointee.ref)
     unsafe Remap.kill(map)
     if let frame = unsafe firstBusyFrame(map) {
-      if !isMutant(MUTANT_P72) { unsafe percpu_ref_resurrect(&map.pointee.ref) }
+      unsafe percpu_ref_resurrect(&map.pointee.ref)
       unsafe percpu_ref_put(&map.pointee.ref)
       return (frame, .nothing)
     }

@@ -40,7 +40,7 @@ struct DriverMap {
 }
 
 enum MapLives {
-  static let scenarios = [teardown, window, busy, overlap]
+  static let scenarios = [teardown, window, overlap]
 
   private static let frame = UInt(1 << 30) - UInt(1 << 16)
 
@@ -128,60 +128,6 @@ enum MapLives {
       }, tearDown: { map.free() })
   }
 
-  /// PageMap.unmap() finds the page in use, or the user finds the map going.
-  private static let busy = Scenario(
-    "map-busy", "PageMap.unmap against a user of a page: busy and alive, or gone and not found (CI32)",
-    rules: [.strict], obligations: ["busy, then unmapped", "unmapped at once", "the user came late"]
-  ) { settings in
-    readyWaitTable()
-    // What is made at first use is made here.
-    try PageMap(.fsdax, pages: 1, .init(rules: settings.rules, firstFrame: frame)).unmap()
-    let made = try SharedWord("made")
-    let obligations = settings.obligations
-    return ProgramWorld(
-      [
-        (
-          name: "owner",
-          body: {
-            do throws(PageMapError) {
-              let map = try PageMap(
-                .fsdax, pages: 1, .init(rules: settings.rules, firstFrame: frame))
-              made.storeRelease(1)
-              do throws(PageMapError) {
-                try map.unmap()
-                obligations.reach(1)
-              } catch {
-                require(error.code == .busy, "CI32", "unmap failed with another error")
-                try map.waitUntilIdle(frame: frame)
-                obligations.reach(0)
-                try map.unmap()
-              }
-            } catch {
-              report("CI32", "a map was not made, or not unmapped when its page was idle")
-            }
-          }
-        ),
-        (
-          name: "user",
-          body: {
-            // As the owner of a block does: the test for life and the raise are in one section.
-            guard made.loadAcquire() != 0 else { return }
-            rcu_read_lock()
-            guard unsafe cfolio_pgmap_lookup_live(frame) != nil else {
-              rcu_read_unlock()
-              obligations.reach(2)
-              return
-            }
-            let folio = unsafe page_folio(pfn_to_page(frame))
-            unsafe folio_raise(folio)
-            rcu_read_unlock()
-            unsafe folio_put(folio)
-          }
-        ),
-      ],
-      conclude: {}, tearDown: { made.free() })
-  }
-
   private static let overlap = Scenario(
     "map-overlap", "two maps claim overlapping frames: one gets all of them, the other none",
     rules: [.strict], obligations: ["the first won", "the second won"]
@@ -213,7 +159,7 @@ enum MapLives {
         rcu_read_lock()
         for other in [frame, frame + 1, frame + 2] {
           let found = unsafe cfolio_pgmap_lookup(other)
-          let isIn = other - maps[winner].frame < 2
+          let isIn = other &- maps[winner].frame < 2
           let isRight = unsafe found == (isIn ? maps[winner].pgmap : nil)
           require(isRight, "CI28", "a frame leads to the wrong map")
         }
