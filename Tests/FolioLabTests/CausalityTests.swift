@@ -141,7 +141,8 @@ struct CausalityTests {
   private func witness(_ trace: TraceBuilder) -> Witness {
     Witness(
       scenario: "s", rules: "strict", threads: ["a"],
-      finding: FolioLab.Finding(invariant: "X", message: "", trace: Trace(steps: trace.steps), thread: 0),
+      finding: FolioLab.Finding(
+        invariant: "X", message: "", trace: Trace(steps: trace.steps), thread: 0),
       token: "t")
   }
 }

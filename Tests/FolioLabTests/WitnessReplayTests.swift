@@ -68,7 +68,8 @@ import Testing
         for seed in 0..<200 as Range<UInt64> {
           _ = world.explore(.random, seed: seed, executions: 1)
           let trace = world.lastTrace
-          guard let begin = trace.steps.firstIndex(where: { $0.kind == .graceBegin && $0.after == 1 })
+          guard
+            let begin = trace.steps.firstIndex(where: { $0.kind == .graceBegin && $0.after == 1 })
           else { continue }
           seen += 1
           let unlock = try #require(trace.steps.firstIndex { $0.kind == .readUnlock })
@@ -76,7 +77,8 @@ import Testing
           #expect(begin < unlock && unlock < end)
           let witness = Witness(
             scenario: "free", rules: "strict", threads: world.threads.map(\.name),
-            finding: FolioLab.Finding(invariant: "X", message: "", trace: trace, thread: 1), token: "t")
+            finding: FolioLab.Finding(invariant: "X", message: "", trace: trace, thread: 1),
+            token: "t")
           #expect(witness.report().steps[unlock].isInPast)
         }
         #expect(seen > 10)
@@ -123,7 +125,9 @@ import Testing
         // Any bug of the museum that a short search finds.
         var told = 0
         for mutant in Mutant.all where mutant.model == .sc && told < 2 {
-          guard let scenario = mutant.scenarios.lazy.compactMap(Scenario.named).first else { continue }
+          guard let scenario = mutant.scenarios.lazy.compactMap(Scenario.named).first else {
+            continue
+          }
           #expect(Mutant.switch(mutant))
           defer { #expect(Mutant.switch(nil)) }
           let token: String

@@ -15,7 +15,8 @@ import Testing
 @Suite("Witnesses")
 struct WitnessTests {
   static let all: [Witness] = [
-    HandMade.lostUpdate, HandMade.gracePeriods, HandMade.halves, HandMade.hostile, HandMade.atTheEnd,
+    HandMade.lostUpdate, HandMade.gracePeriods, HandMade.halves, HandMade.hostile,
+    HandMade.atTheEnd,
     HandMade.long(12), HandMade.long(300), HandMade.long(3000, threads: 15),
   ]
 
@@ -73,7 +74,9 @@ struct WitnessTests {
     let other = bare.split(separator: "\n").filter { !$0.hasPrefix("bold") }
     #expect(plain.count == other.count)
     for (a, b) in zip(plain, other) {
-      let marked = a.hasPrefix("*!") ? "! " + a.dropFirst(2) : a.hasPrefix("*") ? " " + a.dropFirst() : String(a)
+      let marked =
+        a.hasPrefix("*!")
+        ? "! " + a.dropFirst(2) : a.hasPrefix("*") ? " " + a.dropFirst() : String(a)
       #expect(marked == b)
     }
     let bold = text.split(separator: "\n").count { $0.hasPrefix("\u{1b}[1m") }
@@ -139,7 +142,9 @@ struct WitnessTests {
         }
     }
     let head = try #require(svg.split(separator: "\n").first { $0.hasPrefix("<svg") })
-    let (width, height) = (try #require(number(head, "width")), try #require(number(head, "height")))
+    let (width, height) = (
+      try #require(number(head, "width")), try #require(number(head, "height"))
+    )
     let steps = boxes("b").filter { $0.height >= 14 }
     #expect(steps.count >= 2)
     for (index, a) in steps.enumerated() {
@@ -181,7 +186,8 @@ struct WitnessTests {
     #expect(html.contains(witness.svg()))
     #expect(html.contains("<pre>folio-lab replay \(witness.token)</pre>"))
     #expect(html.contains(witness.mutant!.story))
-    #expect(html.components(separatedBy: "<tr class").count == witness.finding.trace.steps.count + 1)
+    #expect(
+      html.components(separatedBy: "<tr class").count == witness.finding.trace.steps.count + 1)
     #expect(!html.contains("src=") && !html.contains("<link"))
     #expect(!HandMade.gracePeriods.html().contains("<section>"))
   }
@@ -191,7 +197,8 @@ struct WitnessTests {
   @Test("both palettes colour the same things, and text can be read on them")
   func palettes() throws {
     let svg = HandMade.gracePeriods.svg()
-    let sheet = try #require(svg.components(separatedBy: "<style>").last?.components(separatedBy: "</style>").first)
+    let sheet = try #require(
+      svg.components(separatedBy: "<style>").last?.components(separatedBy: "</style>").first)
     let parts = sheet.components(separatedBy: "@media (prefers-color-scheme:dark){")
     #expect(parts.count == 2)
     func colours(_ text: String) -> [String: String] {

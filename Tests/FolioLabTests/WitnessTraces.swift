@@ -95,11 +95,13 @@ enum HandMade {
     trace.step(
       1, .graceEnd, enabled: [1])
     trace.step(
-      1, .store, "folio_ref_unfreeze", "atomic_set_release(&page->_refcount, count)", word: 0, to: 2,
+      1, .store, "folio_ref_unfreeze", "atomic_set_release(&page->_refcount, count)", word: 0,
+      to: 2,
       enabled: [1, 3])
     trace.step(3, .runDeferred, enabled: [1, 3])
     trace.step(
-      3, .change, "folio_put_refs", "atomic_sub_and_test_low(refs, &folio->page._refcount)", word: 0,
+      3, .change, "folio_put_refs", "atomic_sub_and_test_low(refs, &folio->page._refcount)",
+      word: 0,
       to: 0, enabled: [1, 3])
     trace.step(1, .load, "page_ref_count", "atomic_read(&page->_refcount)", word: 0, enabled: [1])
     return Witness(
@@ -128,7 +130,8 @@ enum HandMade {
     ]
     return Witness(
       scenario: "halves", rules: "strict", threads: ["low", "high", "whole"],
-      finding: FolioLab.Finding(invariant: "X", message: "torn", trace: Trace(steps: steps), thread: 1),
+      finding: FolioLab.Finding(
+        invariant: "X", message: "torn", trace: Trace(steps: steps), thread: 1),
       token: "t")
   }
 

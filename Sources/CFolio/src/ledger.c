@@ -38,7 +38,10 @@ void cfolio_ledger_stop(struct dev_pagemap *pgmap)
 	if (!ledger)
 		return;
 	cfolio_events_disable(FOLIO_EVENT_LEDGER);
-	if (MUTANT(P94)) { free_ledger(&ledger->rcu); return; }
+	if (MUTANT(P94)) {
+		free_ledger(&ledger->rcu);
+		return;
+	}
 	call_rcu(&ledger->rcu, free_ledger);
 }
 

@@ -72,7 +72,10 @@ int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range)
 	int result = -EBUSY;
 	unsigned long index = range.start;
 	bool taken = xa_find(&pgmap_array, &index, range.end, XA_PRESENT) != NULL;
-	if (MUTANT(P73)) { mutex_unlock(&registry_lock); mutex_lock(&registry_lock); }
+	if (MUTANT(P73)) {
+		mutex_unlock(&registry_lock);
+		mutex_lock(&registry_lock);
+	}
 	if (!taken)
 		result = xa_err(xa_store_range(&pgmap_array, range.start, range.end, pgmap));
 	mutex_unlock(&registry_lock);

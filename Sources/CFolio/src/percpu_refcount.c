@@ -142,8 +142,10 @@ static void switch_confirmed(struct rcu_head *head)
 	struct percpu_ref *ref = container_of(head, struct percpu_ref, rcu);
 	unsigned long sum = (unsigned long)slot_sum(READ_ONCE(ref->percpu_count_ptr));
 	for (unsigned int cpu = 0; MUTANT(C67) && cpu < folio_nr_cpus(); cpu++, sum = 1UL << 63)
-		atomic_long_add(atomic_long_read(&slots_of(READ_ONCE(ref->percpu_count_ptr))[cpu].count) +
-					(cpu ? 0 : PERCPU_COUNT_BIAS), &ref->count);
+		atomic_long_add(
+			atomic_long_read(&slots_of(READ_ONCE(ref->percpu_count_ptr))[cpu].count) +
+				(cpu ? 0 : PERCPU_COUNT_BIAS),
+			&ref->count);
 	long count =
 		atomic_long_add_return((long)(sum - (unsigned long)PERCPU_COUNT_BIAS), &ref->count);
 	FOLIO_WARN_ON(count <= 0, NULL, "percpu_ref at or below 0 when switched to atomic");
@@ -184,7 +186,10 @@ static void switch_to_atomic_locked(struct percpu_ref *ref, percpu_ref_func_t co
 	atomic_set(&ref->switching, 1);
 	percpu_ref_get(ref);
 	rcu_assign_pointer(ref->percpu_count_ptr, word | PERCPU_REF_ATOMIC);
-	if (MUTANT(P60)) { switch_confirmed(&ref->rcu); return; }
+	if (MUTANT(P60)) {
+		switch_confirmed(&ref->rcu);
+		return;
+	}
 	call_rcu(&ref->rcu, switch_confirmed);
 }
 

@@ -42,8 +42,9 @@ static struct trace_ring *claim_ring(void)
 {
 	for (struct trace_ring *ring = first_ring(); ring; ring = ring->next) {
 		int expected = 0;
-		if (MUTANT(P93) ? atomic_read(&ring->owned) == 0 && (atomic_set(&ring->owned, 1), true)
-				: atomic_try_cmpxchg(&ring->owned, &expected, 1))
+		if (MUTANT(P93)
+			    ? atomic_read(&ring->owned) == 0 && (atomic_set(&ring->owned, 1), true)
+			    : atomic_try_cmpxchg(&ring->owned, &expected, 1))
 			return ring;
 	}
 	struct trace_ring *ring = cfolio_zalloc(sizeof(*ring));

@@ -65,7 +65,8 @@ bool signal_pending_state(enum task_state state, const struct cancellation *toke
 	if (!token || state == TASK_UNINTERRUPTIBLE)
 		return false;
 	int pending = atomic_read(&token->pending);
-	return state == TASK_INTERRUPTIBLE || MUTANT(P47) ? pending != 0 : (pending & CANCELLATION_FATAL) != 0;
+	return state == TASK_INTERRUPTIBLE || MUTANT(P47) ? pending != 0
+							  : (pending & CANCELLATION_FATAL) != 0;
 }
 
 /*

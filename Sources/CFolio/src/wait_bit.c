@@ -97,7 +97,11 @@ void wake_up_var_locked(const void *var)
 
 void store_release_wake_up(atomic_t *var, int value)
 {
-	if (MUTANT(P53)) { wake_up_var(var); atomic_set_release(var, value); return; }
+	if (MUTANT(P53)) {
+		wake_up_var(var);
+		atomic_set_release(var, value);
+		return;
+	}
 	atomic_set_release(var, value);
 	smp_mb();
 	wake_up_var(var);
@@ -105,7 +109,8 @@ void store_release_wake_up(atomic_t *var, int value)
 
 bool atomic_dec_and_wake_up(atomic_t *var)
 {
-	if (MUTANT(C39) && !waitqueue_active(bucket(var, -1))) return atomic_dec_and_test(var);
+	if (MUTANT(C39) && !waitqueue_active(bucket(var, -1)))
+		return atomic_dec_and_test(var);
 	if (!atomic_dec_and_test(var))
 		return false;
 	wake_up_var(var);
@@ -214,7 +219,10 @@ static int64_t wait_keyed(const void *address, int bit, wait_condition_t conditi
 		 * end would keep it. */
 		in_time = sleep_unlocked(&sleeper, options, deadline) &&
 			  (!deadline || cfolio_clock_ns() < deadline);
-		if (MUTANT(P46)) { result = time_left(deadline); break; }
+		if (MUTANT(P46)) {
+			result = time_left(deadline);
+			break;
+		}
 	}
 	finish_keyed(&entry);
 	if (unlikely(result < 0 && state == TASK_UNINTERRUPTIBLE))

@@ -56,7 +56,10 @@ int xa_insert(struct xarray *xa, unsigned long index, void *entry)
 		xas_lock(&xas);
 		if (xas_load(&xas))
 			xas_set_err(&xas, -EBUSY);
-		if (MUTANT(P89)) { xas_unlock(&xas); xas_lock(&xas); }
+		if (MUTANT(P89)) {
+			xas_unlock(&xas);
+			xas_lock(&xas);
+		}
 		(void)xas_store(&xas, entry);
 		xas_unlock(&xas);
 	} while (xas_nomem(&xas));

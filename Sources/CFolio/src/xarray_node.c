@@ -50,7 +50,10 @@ void xa_node_kill(struct xa_node *node)
 		if (word_is_node(old))
 			xa_node_kill(word_to_node(old));
 	}
-	if (MUTANT(P85)) { free_after_grace_period(&node->rcu); return; }
+	if (MUTANT(P85)) {
+		free_after_grace_period(&node->rcu);
+		return;
+	}
 	call_rcu(&node->rcu, free_after_grace_period);
 }
 

@@ -228,7 +228,8 @@ void fail_at(const char *invariant, unsigned long pfn, const char *message)
 {
 	if (lab.failed)
 		return;
-	/* What follows a cut is part of another execution that is visited, with all of its steps. */
+	/* What follows a cut is part of another execution that is visited, with all of its steps.
+	 */
 	if (lab.mode == MODE_DRAIN) {
 		lab.abandoned = true;
 		return;

@@ -162,7 +162,7 @@ struct lab {
 	bool abandoned; /**< the execution stopped where fibers were */
 	bool recording; /**< clocks and touches are kept */
 	bool inside;	/**< between restored states: writes are undone, by whomever they are */
-	unsigned int drained; /**< accesses since the execution was cut */
+	unsigned int drained;	  /**< accesses since the execution was cut */
 	unsigned int decommitted; /**< ranges of pages that were given back */
 	uint64_t execution;
 	struct lab_fiber host;

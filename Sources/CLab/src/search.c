@@ -196,7 +196,8 @@ static void order_step(unsigned int i)
 		if (c->queued_by >= 0)
 			join(clock, lab.steps[c->queued_by].clock);
 	} else if (s->kind == LAB_BARRIER && l->barrier > 0) {
-		/* Behind the last call that it waits for; the slot is that call's, or a later one's. */
+		/* Behind the last call that it waits for; the slot is that call's, or a later
+		 * one's. */
 		const struct callback *c = &lab.callbacks[(l->barrier - 1) % LAB_CALLBACKS_MAX];
 		if (c->done_behind >= 0)
 			join(clock, lab.steps[c->done_behind].clock);

@@ -25,7 +25,8 @@ public struct LabReplay: Sendable {
     guard let token = ReplayToken(text) else {
       throw .settings("this is no token; one begins with folio:v1:")
     }
-    guard let scenario = own ?? Scenario.named(token.scenario), scenario.name == token.scenario else {
+    guard let scenario = own ?? Scenario.named(token.scenario), scenario.name == token.scenario
+    else {
       throw .settings("the token's scenario \(token.scenario) is not here")
     }
     guard let rules = PageMap.Rules(rawValue: token.rules) else {

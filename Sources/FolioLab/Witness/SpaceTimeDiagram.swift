@@ -189,7 +189,8 @@ struct SpaceTimeDiagram {
     let arrows = arrows
     var ways: [Way] = []
     for arrow in arrows {
-      if let way = ways.firstIndex(where: { $0.writer == arrow.writer && $0.gutter == arrow.gutter }) {
+      if let way = ways.firstIndex(where: { $0.writer == arrow.writer && $0.gutter == arrow.gutter }
+      ) {
         ways[way].end = max(ways[way].end, arrow.reader)
       } else {
         ways.append(Way(writer: arrow.writer, gutter: arrow.gutter, end: arrow.reader))

@@ -99,7 +99,8 @@ private struct TextTable {
     [heading] + rows.map(line) + [end, legend]
   }
 
-  private func line(gutter: String = " ", number: String, cells: [String], right: String) -> String {
+  private func line(gutter: String = " ", number: String, cells: [String], right: String) -> String
+  {
     let front = String(repeating: " ", count: max(numberWidth - number.count, 0))
     return "\(gutter.padded(to: 2))\(front)\(number)  "
       + cells.map { $0.padded(to: column) }.joined(separator: isNarrow ? " " : "  ")
@@ -139,10 +140,12 @@ private struct TextTable {
   /// Where it failed.
   private var end: String {
     guard let failing = causality.failing else {
-      return String(repeating: " ", count: numberWidth + 4) + "at the end: \(witness.finding.invariant)"
+      return String(repeating: " ", count: numberWidth + 4)
+        + "at the end: \(witness.finding.invariant)"
     }
     var cells = lanes.map { _ in "" }
-    cells[lanes.firstIndex(of: witness.steps[failing].thread)!] = isNarrow ? "^" : "^ \(witness.finding.invariant)"
+    cells[lanes.firstIndex(of: witness.steps[failing].thread)!] =
+      isNarrow ? "^" : "^ \(witness.finding.invariant)"
     return line(number: "", cells: cells, right: isNarrow ? witness.finding.invariant : "")
   }
 

@@ -107,7 +107,9 @@ extension TraceStep {
     case .flush: return "store reaches memory"
     default: break
     }
-    guard let open = text.firstIndex(of: "("), open != text.startIndex else { return plainOperation }
+    guard let open = text.firstIndex(of: "("), open != text.startIndex else {
+      return plainOperation
+    }
     let name = text[..<open]
     for prefix in ["atomic_long_", "atomic_", "shared_"] where name.hasPrefix(prefix) {
       return String(name.dropFirst(prefix.count))
@@ -136,7 +138,8 @@ extension TraceStep {
   /// named. An operation that the function's name ends with is said once; the operation gives way.
   func label(width: Int) -> String {
     guard let place else {
-      return (text.isEmpty || text.contains("(") ? operation : "\(operation) \(text)").cut(to: width)
+      return (text.isEmpty || text.contains("(") ? operation : "\(operation) \(text)").cut(
+        to: width)
     }
     if place.hasSuffix(operation) { return place.cut(to: width) }
     let left = width - place.count - 2

@@ -68,6 +68,8 @@ struct WordTrack {
       .filter { $0.weight > 0 }
       .sorted { ($1.weight, $0.object) < ($0.weight, $1.object) }
       .prefix(limit)
-      .sorted { ($0.isReferenceCount ? 0 : 1, $0.object) < ($1.isReferenceCount ? 0 : 1, $1.object) }
+      .sorted {
+        ($0.isReferenceCount ? 0 : 1, $0.object) < ($1.isReferenceCount ? 0 : 1, $1.object)
+      }
   }
 }

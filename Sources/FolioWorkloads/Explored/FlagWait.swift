@@ -28,7 +28,10 @@ struct FlagWait {
   }
 
   /// Waits on the word's address, or on `key`, until the word is not 0.
-  init(_ word: SharedWord, key: UnsafeRawPointer? = nil, _ options: wait_options = unsafe wait_options()) {
+  init(
+    _ word: SharedWord, key: UnsafeRawPointer? = nil,
+    _ options: wait_options = unsafe wait_options()
+  ) {
     var options = unsafe options
     var watched = unsafe Watched(word: word.address)
     let key = unsafe key ?? UnsafeRawPointer(word.address)

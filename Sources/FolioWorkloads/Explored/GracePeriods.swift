@@ -31,7 +31,8 @@ enum GracePeriods {
   }
 
   private static let synchronize = Scenario(
-    "rcu-synchronize", "synchronize_rcu against readers: freed after the last who may have found it",
+    "rcu-synchronize",
+    "synchronize_rcu against readers: freed after the last who may have found it",
     rules: [.strict], size: 2, sizes: 1...3, obligations: ["found", "not found"]
   ) { settings in
     let memory = unsafe try object()
@@ -67,7 +68,8 @@ enum GracePeriods {
   }
 
   private static let deferred = Scenario(
-    "rcu-call", "call_rcu from inside a read section against another reader: nobody's eyes are poked out",
+    "rcu-call",
+    "call_rcu from inside a read section against another reader: nobody's eyes are poked out",
     rules: [.strict], size: 1, sizes: 1...2, obligations: ["found", "not found"]
   ) { settings in
     let object = try Deferred()
@@ -84,7 +86,8 @@ enum GracePeriods {
             pointer.storeRelease(0)
             unsafe call_rcu(object.head) { unsafe cfolio_free($0) }
             // The caller's own section holds the call up, too.
-            require(unsafe atomic_read(object.word) == 7, "RCU", "freed inside the caller's section")
+            require(
+              unsafe atomic_read(object.word) == 7, "RCU", "freed inside the caller's section")
             rcu_read_unlock()
           }
         )

@@ -48,7 +48,8 @@ enum LockWaits {
         )
       ],
       conclude: {
-        require(Int(taken.load()) == settings.size, "LOCK", "an addition under the bit lock is lost")
+        require(
+          Int(taken.load()) == settings.size, "LOCK", "an addition under the bit lock is lost")
         require(Int(count.load()) >= settings.size, "LOCK", "an addition under the lock is lost")
         require(unsafe !spin_is_locked(lock), "LOCK", "the lock is held at the end")
       },

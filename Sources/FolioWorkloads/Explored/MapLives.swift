@@ -46,7 +46,8 @@ enum MapLives {
 
   /// Kill, grace period, drain, erase, grace period, free - against lookups of every timing.
   private static let teardown = Scenario(
-    "map-teardown", "memunmap_pages and free against get_dev_pagemap: what a lookup gave lives (T12)",
+    "map-teardown",
+    "memunmap_pages and free against get_dev_pagemap: what a lookup gave lives (T12)",
     rules: [.strict, .kernel], size: 1, sizes: 1...2,
     obligations: ["found", "not found", "the map drained while it was held"]
   ) { settings in
@@ -88,7 +89,8 @@ enum MapLives {
 
   /// A lookup may find the map before its pages are ready: then they have no references to give.
   private static let window = Scenario(
-    "map-window", "memremap_pages against a lookup: a page that can be referenced is complete (CI28)",
+    "map-window",
+    "memremap_pages against a lookup: a page that can be referenced is complete (CI28)",
     rules: [.strict, .legacy],
     obligations: ["not found", "found before its page", "found with its page"]
   ) { settings in
@@ -115,7 +117,9 @@ enum MapLives {
             let got = unsafe folio_try_get(folio)
             obligations.reach(got ? 2 : 1)
             if got {
-              let (isDevice, word) = unsafe (folio_is_zone_device(folio), page_pgmap(pfn_to_page(frame)))
+              let (isDevice, word) = unsafe (
+                folio_is_zone_device(folio), page_pgmap(pfn_to_page(frame))
+              )
               require(unsafe isDevice && word == found, "CI28", "a referenced page without its map")
               unsafe folio_put(folio)
             }

@@ -47,7 +47,8 @@ enum MappingCounts {
   }
 
   private static let owners = Scenario(
-    "rmap-owners", "two address spaces map and unmap pages of a large folio: slots, L and pages agree",
+    "rmap-owners",
+    "two address spaces map and unmap pages of a large folio: slots, L and pages agree",
     rules: [.strict], obligations: ["shared for a while", "never shared"]
   ) { settings in
     let large = try Large(order: 2)
@@ -82,7 +83,8 @@ enum MappingCounts {
   }
 
   private static let unslotted = Scenario(
-    "rmap-unslotted", "the same without owner slots: L is atomic, and falls before the pages' counts",
+    "rmap-unslotted",
+    "the same without owner slots: L is atomic, and falls before the pages' counts",
     rules: [.strict], obligations: ["both mapped at once", "one after the other"]
   ) { settings in
     let large = try Large(order: 2, slots: false)
@@ -127,14 +129,16 @@ enum MappingCounts {
       ],
       conclude: {
         require(large.mapcount == 2, "CI12", "a mapping is lost")
-        require(large.pagesMapped == ENTIRELY_MAPPED, "CI13", "marked more than once, or not at all")
+        require(
+          large.pagesMapped == ENTIRELY_MAPPED, "CI13", "marked more than once, or not at all")
         require(unsafe folio_entire_mapcount(large.folio) == 2, "CI13", "an entire mapping is lost")
       }, tearDown: { large.close() })
   }
 
   /// The busy scan may not take a pin for a mapping that is going away.
   private static let scan = Scenario(
-    "rmap-scan", "the busy scan against an unmap, with a pin open all the time: never unpinned (CI59)",
+    "rmap-scan",
+    "the busy scan against an unmap, with a pin open all the time: never unpinned (CI59)",
     rules: [.strict], obligations: ["scanned while mapped", "scanned behind the unmap"]
   ) { settings in
     let large = try Large(order: 2)
@@ -235,7 +239,8 @@ enum MappingCounts {
   }
 
   private static let ledger = Scenario(
-    "ledger-stop", "the ledger of a map ends while references change: nobody writes into freed memory",
+    "ledger-stop",
+    "the ledger of a map ends while references change: nobody writes into freed memory",
     rules: [.strict], obligations: ["counted by the ledger", "not counted any more"]
   ) { settings in
     let large = try Large(order: 0)

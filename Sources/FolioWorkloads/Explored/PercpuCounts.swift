@@ -105,7 +105,8 @@ enum PercpuCounts {
   }
 
   private static let roundTrip = Scenario(
-    "percpu-round-trip", "atomic and back to per-CPU mode against get and put: nothing is counted twice",
+    "percpu-round-trip",
+    "atomic and back to per-CPU mode against get and put: nothing is counted twice",
     rules: [.strict], obligations: ["counted atomically in between", "counted in slots"]
   ) { settings in
     let object = try CountedObject()
@@ -194,7 +195,8 @@ enum PercpuCounts {
   }
 
   private static let resurrect = Scenario(
-    "percpu-resurrect", "killed and revived while held, against tryget_live: one count more, no release",
+    "percpu-resurrect",
+    "killed and revived while held, against tryget_live: one count more, no release",
     rules: [.strict], obligations: ["refused while dead", "a reference from a live object"]
   ) { settings in
     let object = try CountedObject()
@@ -232,7 +234,8 @@ enum PercpuCounts {
   /// The whole life of an object that is found by a pointer: found in a read section, kept by a
   /// reference, unpublished, drained, freed.
   private static let life = Scenario(
-    "percpu-life", "an object found by a pointer is killed, drained and freed: no user touches it after",
+    "percpu-life",
+    "an object found by a pointer is killed, drained and freed: no user touches it after",
     rules: [.strict], obligations: ["found and kept", "found and refused", "not found"]
   ) { settings in
     readyWaitTable()

@@ -166,7 +166,8 @@ enum Trees {
   }
 
   private static let iterate = Scenario(
-    "xarray-iterate", "iteration with pauses over a tree that shrinks: who stays is met exactly once",
+    "xarray-iterate",
+    "iteration with pauses over a tree that shrinks: who stays is met exactly once",
     rules: [.strict], obligations: ["the erased one was met", "the erased one was not met"]
   ) { settings in
     let tree = try Tree([(1, 0, 10), (3, 0, 30), (64, 0, 640)])
