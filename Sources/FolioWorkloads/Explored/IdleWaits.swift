@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 enum IdleWaits {
-  static let scenarios = [lastPut, unpin, insertion, callback]
+  static let scenarios = [lastPut, unpin, insertion, begin, callback]
 
   /// A map of one page, with some references on it.
   @safe
@@ -119,6 +119,43 @@ enum IdleWaits {
         require(idle, "CI59", "a mapping looks like a pin")
       },
       tearDown: { page.close() })
+  }
+
+  private static let begin = Scenario(
+    "idle-begin", "an idle wait without a thread begins against the last put: it goes on",
+    obligations: ["idle at once", "resumed later"]
+  ) { settings in
+    let page = try Page(settings, references: 1)
+    let (done, resumed) = (try SharedWord("done"), try SharedWord("resumed"))
+    let wait = unsafe try seamMemory(folio_idle_callback.self)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "beginner",
+          body: {
+            let isDone = unsafe folio_idle_callback_begin(
+              wait, page.folio, pgmap_idle_condition(page.pgmap),
+              { callback in
+                let word = unsafe callback.pointee.context!.assumingMemoryBound(to: atomic_t.self)
+                unsafe _ = atomic_add_return(1, word)
+              }, resumed.address)
+            if isDone { done.store(1) }
+          }
+        ),
+        (name: "holder", body: { unsafe put_page(page.page) }),
+      ],
+      conclude: {
+        obligations.reach(done.load() == 1 ? 0 : 1)
+        require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
+        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
+      },
+      tearDown: {
+        unsafe cfolio_free(wait)
+        done.free()
+        resumed.free()
+        page.close()
+      })
   }
 
   /// Begin, wake and cancel race for one waiter: it goes on exactly once.

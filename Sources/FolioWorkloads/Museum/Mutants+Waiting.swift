@@ -140,7 +140,7 @@ extension Mutant {
       story: """
         The page becomes idle just before the waiter is queued. The put found nobody, the waiter \
         does not look: it is never resumed.
-        """, scenarios: ["idle-callback"], expected: ["CI47", "CI46"]),
+        """, scenarios: ["idle-begin"], expected: ["CI47", "CI46"]),
     .init(
       "P57", 457, "cancelling continues whom a wake continued", source: "planted",
       story: """
