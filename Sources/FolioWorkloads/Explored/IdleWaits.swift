@@ -34,6 +34,13 @@ enum IdleWaits {
     }
   }
 
+  /// A legacy map keeps a bit of the event word up; else only waiters could.
+  private static func requireNoWaiter(_ settings: Scenario.Settings) {
+    require(
+      settings.rules == .legacy || !folio_events_pending(), "CI46",
+      "a waiter is counted at the end")
+  }
+
   private static let lastPut = Scenario(
     "idle-last-put", "the last put of a device page against who waits until it is idle (T4)",
     size: 1, sizes: 1...2, obligations: ["slept", "idle before the sleep"]
@@ -57,7 +64,7 @@ enum IdleWaits {
           }
         )
       ] + (0..<settings.size).map { _ in (name: "holder", body: put) },
-      conclude: { require(!folio_events_pending(), "CI46", "a waiter is counted at the end") },
+      conclude: { requireNoWaiter(settings) },
       tearDown: { page.close() })
   }
 
@@ -148,7 +155,7 @@ enum IdleWaits {
       conclude: {
         obligations.reach(done.load() == 1 ? 0 : 1)
         require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
-        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
+        requireNoWaiter(settings)
       },
       tearDown: {
         unsafe cfolio_free(wait)
@@ -190,7 +197,7 @@ enum IdleWaits {
       conclude: {
         if resumed.load() > 0 { obligations.reach(2) }
         require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
-        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
+        requireNoWaiter(settings)
       },
       tearDown: {
         unsafe cfolio_free(wait)
