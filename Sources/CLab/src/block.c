@@ -81,6 +81,8 @@ static void step_to(const volatile void *word, unsigned int bytes, unsigned long
 		    unsigned long bits)
 {
 	bool recorded = step();
+	/* Freed while the thread was parked in front of it; so below. */
+	refuse_dead(word);
 	unsigned int index = recorded ? begin_step() : 0;
 	unsigned long before = word_now(word, bytes);
 	write_word(word, bytes, bits ? before | bits : value);
@@ -115,7 +117,9 @@ static bool hook_trylock(const struct seam_site *site, const volatile void *word
 	if (lab.mode == MODE_RUN || lab.mode == MODE_START) {
 		if (!is_private(word, &index, word_now(word, 4) == 0)) {
 			(void)describe(LAB_TRYLOCK, site, word, 4, index);
-			if (step()) {
+			bool recorded = step();
+			refuse_dead(word);
+			if (recorded) {
 				unsigned int number = begin_step();
 				unsigned long before = word_now(word, 4);
 				if (before == 0)
@@ -201,6 +205,7 @@ static void hook_futex_wait(const volatile void *word, int value, int64_t deadli
 	pending->object_of_queue = queue;
 	pending->expected = (unsigned long)(long)value;
 	bool recorded = step();
+	refuse_dead(word);
 	if (recorded)
 		number = begin_step();
 	unsigned long seen = word_now(word, 4);
