@@ -95,6 +95,26 @@ struct CausalityTests {
     #expect(!other.report().steps[6].isInPast)
   }
 
+  @Test("a store buffer has a lane of its own, and comes behind its thread")
+  func storeBuffers() {
+    var trace = TraceBuilder(threads: 2, words: [0, 0])
+    trace.step(0, .load, "f", "g(&p->guard)", word: 1)
+    trace.step(9, .flush, "f", "g(&p->flag)", word: 0, to: 1)
+    trace.step(1, .load, "f", "g(&p->flag)", word: 0)
+    var witness = Witness(
+      scenario: "buffer", rules: "strict", model: .tso, threads: ["writer", "reader"],
+      finding: FolioLab.Finding(
+        invariant: "X", message: "", trace: Trace(steps: trace.steps), thread: 1),
+      token: "t")
+    witness.finding.trace.steps[1].owner = 0
+    let report = witness.report()
+    #expect(report.steps.map(\.readsFrom) == [nil, nil, 1])
+    #expect(report.races == [[1, 2]])
+    #expect(report.steps.allSatisfy { $0.isInPast })
+    #expect(witness.text().contains("writer's stores"))
+    #expect(witness.svg().contains("writer&#39;s stores"))
+  }
+
   @Test("words are called what their sites call them")
   func names() {
     #expect(

@@ -3,59 +3,66 @@
 // A witness as a program that fails as it did: for a bug report, or for a test until the bug is gone.
 
 extension Witness {
-  /// A main.swift for a package that depends on the product FolioLab with the trait Lab. It ends with 0
-  /// when the violation is back, with 1 when the execution does not fail in that way, else with
-  /// 2. A scenario of the package's own goes where `Scenario.named` is.
+  /// A main.swift for a package that depends on the product FolioLab with the trait Lab. It ends with 1
+  /// when the execution fails as it did, with 2 when it fails otherwise, with 0 when it does not
+  /// fail, and with 77 when it cannot be run. A scenario that is not in the library is given to
+  /// `LabReplay` as its second argument.
   public func swiftReproducer() -> String {
-    var lines = comment("//")
-    lines += [
+    let run = ReplayToken(token) == nil ? choiceLines : tokenLines
+    return
+      (comment("//") + [""] + run + [
+        "  guard let finding = found else { exit(0) }",
+        "  exit(finding.invariant == \(finding.invariant.literal) ? 1 : 2)",
+        "} catch {",
+        "  print(error)",
+        "  exit(77)",
+        "}",
+      ]).joined(separator: "\n") + "\n"
+  }
+
+  private var tokenLines: [String] {
+    [
+      "import FolioLab",
+      "import Glibc",
       "",
+      "do {",
+      "  let replay = try LabReplay(token: \(token.literal))",
+      "  print(replay.message)",
+      "  let found = replay.finding",
+    ]
+  }
+
+  /// For a token of another kind: the threads of the steps.
+  private var choiceLines: [String] {
+    let choices = finding.trace.choices
+    let lines = stride(from: 0, to: choices.count, by: 24).map { start in
+      "  " + choices[start..<min(start + 24, choices.count)].map { "\($0)," }.joined(separator: " ")
+    }
+    let mutant = mutant.map { "Mutant.named(\($0.id.literal))" } ?? "nil"
+    return [
       "import FolioCore",
       "import FolioLab",
       "import FolioWorkloads",
       "import Glibc",
       "",
-      "guard let scenario = Scenario.named(\(scenario.literal)) else {",
-      "  print(\"the scenario is not here\")",
-      "  exit(2)",
+      "let choices: [UInt8] = [",
+    ] + lines + [
+      "]",
+      "let mutant: Mutant? = \(mutant)",
+      "guard let scenario = Scenario.named(\(scenario.literal)), Mutant.switch(mutant) else {",
+      "  print(\"the scenario is not here, or this is no build with the trait Lab\")",
+      "  exit(77)",
       "}",
+      "do {",
+      "  let world = try LabWorld(",
+      "    scenario, rules: PageMap.Rules(rawValue: \(rules.literal)), size: \(size))",
+      "  let found = world.replay(choices).finding",
+      "  print(found.map { \"\\($0.invariant): \\($0.message)\" } ?? \"no violation\")",
     ]
-    let replay: String
-    if ReplayToken(token) != nil {
-      lines += [
-        "guard let token = ReplayToken(\(token.literal)) else {",
-        "  print(\"the token cannot be read\")",
-        "  exit(2)",
-        "}",
-      ]
-      replay = "world.replay(token)"
-    } else {
-      lines += choiceLines
-      replay = "world.replay(choices)"
-    }
-    if let mutant {
-      lines += [
-        "guard let mutant = Mutant.named(\(mutant.id.literal)), Mutant.switch(mutant) else {",
-        "  print(\"the mutant is not here\")",
-        "  exit(2)",
-        "}",
-      ]
-    }
-    lines += [
-      "let world = try LabWorld(scenario, rules: PageMap.Rules(rawValue: \(rules.literal)),"
-        + " size: \(size))",
-      "guard let finding = \(replay).finding else {",
-      "  print(\"no violation\")",
-      "  exit(1)",
-      "}",
-      "print(\"\\(finding.invariant): \\(finding.message)\")",
-      "exit(finding.invariant == \(finding.invariant.literal) ? 0 : 1)",
-    ]
-    return lines.joined(separator: "\n") + "\n"
   }
 
-  /// A C program that links FolioLab, built with the trait Lab; its results are those of the Swift
-  /// one. The scenario is Swift and the schedule is the engine's, so it calls folio_lab_replay(): native
+  /// A C program that links FolioLab, built with the trait Lab; it ends as the Swift one does. The
+  /// scenario is Swift and the schedule is the engine's, so it calls folio_lab_replay(): native
   /// threads that take turns could not stop inside of the library's functions.
   public func cReproducer() -> String {
     let text = comment(" *").joined(separator: "\n")
@@ -78,8 +85,10 @@ extension Witness {
 
       \tprintf("%s\\n", message);
       \tif (result < 0)
-      \t\treturn 2;
-      \treturn result == 1 && strncmp(message, invariant, sizeof(invariant) - 1) == 0 ? 0 : 1;
+      \t\treturn 77;
+      \tif (result == 0)
+      \t\treturn 0;
+      \treturn strncmp(message, invariant, sizeof(invariant) - 1) == 0 ? 1 : 2;
       }
 
       """
@@ -88,22 +97,14 @@ extension Witness {
   /// What the program shows, as lines of a comment that nothing in them can end.
   private func comment(_ prefix: String) -> [String] {
     var lines = ["\(scenario): \(finding.invariant)"] + finding.message.wrapped(to: 90)
-    lines += ["\(circumstances).", "0: it is back; 1: it is not; 2: it cannot be run."]
+    lines += [
+      "\(circumstances).", "Ends with 1: it fails so; 2: otherwise; 0: not; 77: cannot run.",
+    ]
     return lines.map {
       let text = String(
         $0.map { $0.isNewline ? " " : $0 == "*" ? "+" : $0 })
       return "\(prefix) \(text)"
     }
-  }
-
-  private var choiceLines: [String] {
-    let choices = finding.trace.choices
-    var lines = ["let choices: [UInt8] = ["]
-    for start in stride(from: 0, to: choices.count, by: 24) {
-      let part = choices[start..<min(start + 24, choices.count)]
-      lines.append("  " + part.map { "\($0)," }.joined(separator: " "))
-    }
-    return lines + ["]"]
   }
 }
 
