@@ -79,7 +79,7 @@ private struct TextTable {
     self.names = names
     numberWidth = max("\(max(witness.steps.count - 1, 0))".count, 2)
     let wanted = witness.steps.map { TextTable.value($0, names).count }.max() ?? 0
-    let left = Witness.textWidth - 3 - numberWidth
+    let left = Witness.textWidth - 4 - numberWidth
     let lanes = max(witness.lanes.count, 1)
     self.lanes = witness.lanes
     // The word gives way before the columns become marks.
