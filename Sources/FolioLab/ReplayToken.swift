@@ -78,8 +78,13 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
     while start < steps.count {
       let thread = steps[start].thread
       let end = steps[start...].firstIndex { $0.thread != thread } ?? steps.count
-      // What the thread stands before: its next step, if it takes one.
-      guard let next = steps[end...].first(where: { $0.thread == thread }) else {
+      // What the thread stood before, if it could have gone on: its next step, or where the failure
+      // left it. Who ended or has to wait comes to that point by itself.
+      let couldGoOn = end < steps.count && steps[end].enabled.contains(thread)
+      guard couldGoOn,
+        let next = steps[end...].first(where: { $0.thread == thread })
+          ?? trace.standing.first(where: { $0.thread == thread })
+      else {
         turns.append(Turn(thread: thread))
         start = end
         continue

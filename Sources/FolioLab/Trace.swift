@@ -71,7 +71,13 @@ public struct TraceStep: Sendable, Hashable, Codable {
 public struct Trace: Sendable, Hashable, Codable {
   public var steps: [TraceStep]
 
-  public init(steps: [TraceStep]) { self.steps = steps }
+  /// What threads stood before that had not ended when a failure did end it.
+  public var standing: [TraceStep]
+
+  public init(steps: [TraceStep], standing: [TraceStep] = []) {
+    self.steps = steps
+    self.standing = standing
+  }
 
   /// The thread of each step: enough to run it again.
   public var choices: [UInt8] { steps.map { UInt8($0.thread) } }
@@ -115,7 +121,18 @@ public struct Trace: Sendable, Hashable, Codable {
         halves: unsafe event.bytes == 8 ? 3 : address & 4 != 0 ? 2 : 1,
         inSection: unsafe event.in_section)
     }
-    return Trace(steps: steps)
+    let standing = (0..<Int(LAB_LANES)).compactMap { thread -> TraceStep? in
+      var event = unsafe lab_event()
+      guard unsafe lab_standing(UInt32(thread), &event) else { return nil }
+      let site = unsafe event.site
+      return unsafe TraceStep(
+        thread: thread, index: steps.count { $0.thread == thread },
+        kind: TraceStep.Kind.allCases[Int(event.kind)],
+        function: site.map { unsafe String(cString: $0.pointee.function) } ?? "",
+        text: site.map { unsafe String(cString: $0.pointee.text) } ?? "",
+        object: nil, before: 0, after: 0, order: Int(event.order))
+    }
+    return Trace(steps: steps, standing: standing)
   }
 }
 

@@ -511,6 +511,19 @@ const struct seam_site *lab_sites(unsigned int *count)
 	return __start_folio_sites;
 }
 
+bool lab_standing(unsigned int thread, struct lab_event *event)
+{
+	if (thread >= LAB_LANES || !(lab.alive >> thread & 1))
+		return false;
+	const struct operation *pending = &lane(thread)->pending;
+	*event = (struct lab_event){.site = pending->site,
+				    .thread = (unsigned char)thread,
+				    .kind = pending->kind,
+				    .order = pending->order,
+				    .bytes = pending->bytes};
+	return true;
+}
+
 unsigned int lab_thread(void)
 {
 	return lab.current;

@@ -159,6 +159,8 @@ const struct lab_statistics *lab_statistics(void);
 const struct lab_finding *_Nullable lab_finding(void);
 /** Steps of the last execution. */
 const struct lab_event *lab_trace(unsigned int *count);
+/** What a thread that the last execution left unfinished stood before. False: it had ended. */
+bool lab_standing(unsigned int thread, struct lab_event *event);
 
 /** Ends the execution with a violation. Context: body, conclude or between. */
 void lab_fail(const char *invariant, const char *message);
