@@ -120,11 +120,11 @@ import Testing
         }
       }
 
-      @Test("C is told of a failure")
+      @Test("the failures of the museum come back from their tokens alone, and C is told")
       func failureFromC() throws {
-        // Any bug of the museum that a short search finds.
+        // Those that a short walk finds; a livelock's sixteen thousand steps take long here.
         var told = 0
-        for mutant in Mutant.all where mutant.model == .sc && told < 2 {
+        for mutant in Mutant.all where mutant.model == .sc {
           guard let scenario = mutant.scenarios.lazy.compactMap(Scenario.named).first else {
             continue
           }
@@ -134,7 +134,9 @@ import Testing
           let finding: FolioLab.Finding
           do {
             let world = try LabWorld(scenario)
-            guard let found = world.explore(.random, executions: 20_000).finding else { continue }
+            guard let found = world.explore(.random, executions: 500).finding,
+              found.invariant != "LIVELOCK"
+            else { continue }
             finding = found
             token = world.token(of: found.trace, mutant: mutant.id).description
           }
@@ -143,7 +145,7 @@ import Testing
           #expect(result == 1)
           #expect(message == "\(finding.invariant): \(finding.message)")
         }
-        #expect(told > 0 || Mutant.all.isEmpty)
+        #expect(told >= 20)
       }
 
       private func replay(_ token: String, size: Int = 512) -> (result: Int32, message: String) {
