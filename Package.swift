@@ -115,7 +115,8 @@ let package = Package(
       swiftSettings: swiftSettings),
     // Counts classes without reduction, to hold the lab's counts against; shares no code with it.
     .target(
-      name: "Enumerator", dependencies: ["CFolio"], path: "Tests/Enumerator", cSettings: cSettings),
+      name: "Enumerator", dependencies: ["CFolio"], path: "Tests/Enumerator",
+      cSettings: cSettings + [.define("CLAB")]),
     .testTarget(
       name: "FolioLabTests",
       dependencies: [

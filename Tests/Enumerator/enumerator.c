@@ -7,6 +7,7 @@
 #include <folio/seam_hooks.h>
 #include <folio/thread.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,8 +16,8 @@
 #define THREADS 4
 #define STEPS 512
 #define STACK (256 * 1024)
-#define WORDS 4096
-#define MEMORY (8u << 20)
+#define WORDS 16384
+#define MEMORY (64u << 20)
 
 enum { READ, WRITE };
 
@@ -35,15 +36,18 @@ static struct word words[WORDS];
 static unsigned int words_used;
 static bool learned;
 
+/* Open addressing. */
 static struct word *word_at(uintptr_t address)
 {
-	for (unsigned int i = 0; i < words_used; i++)
-		if (words[i].address == address)
-			return &words[i];
-	if (words_used == WORDS)
-		abort();
-	words[words_used] = (struct word){.address = address};
-	return &words[words_used++];
+	unsigned int slot = (unsigned int)(address >> 2) * 2654435761u % WORDS;
+	while (words[slot].address && words[slot].address != address)
+		slot = (slot + 1) % WORDS;
+	if (!words[slot].address) {
+		if (2 * ++words_used > WORDS)
+			abort();
+		words[slot].address = address;
+	}
+	return &words[slot];
 }
 
 /* ---- threads --------------------------------------------------------------------------------- */
@@ -180,6 +184,28 @@ static bool hook_free(void *start)
 	return (size_t)((char *)start - memory) < MEMORY;
 }
 
+/* The library's globals, which a schedule that stops in the middle leaves as they are. */
+extern char __start_folio_data[] __attribute__((weak)), __stop_folio_data[] __attribute__((weak));
+extern char __start_folio_bss[] __attribute__((weak)), __stop_folio_bss[] __attribute__((weak));
+static char *globals;
+
+static void copy_globals(bool back)
+{
+	char *const starts[] = {__start_folio_data, __start_folio_bss};
+	const size_t sizes[] = {(size_t)(__stop_folio_data - __start_folio_data),
+				(size_t)(__stop_folio_bss - __start_folio_bss)};
+	if (!globals)
+		globals = malloc(sizes[0] + sizes[1] + 1);
+	if (!globals)
+		abort();
+	for (size_t i = 0, at = 0; i < 2; at += sizes[i++]) {
+		if (back)
+			memcpy(starts[i], globals + at, sizes[i]);
+		else
+			memcpy(globals + at, starts[i], sizes[i]);
+	}
+}
+
 /* ---- the written-down form ------------------------------------------------------------------- */
 
 static uint64_t scramble(uint64_t x)
@@ -208,8 +234,8 @@ static void write_down(uintptr_t address, unsigned int bytes, int how)
 static uint64_t form(void)
 {
 	uint64_t sum = 0;
-	for (unsigned int i = 0; i < words_used; i++)
-		if (words[i].chain || words[i].reads)
+	for (unsigned int i = 0; i < WORDS; i++)
+		if (words[i].run == run_number && (words[i].chain || words[i].reads))
 			sum += scramble(scramble(words[i].address) + words[i].chain * 5 +
 					scramble(words[i].reads));
 	return sum ? sum : 1;
@@ -224,6 +250,7 @@ static bool note(uintptr_t address, unsigned int bytes, int how)
 		if (word->run != run_number) {
 			word->run = run_number;
 			word->readers = word->writers = 0;
+			word->chain = word->reads = 0;
 		}
 		if (how == WRITE)
 			word->writers |= 1u << current;
@@ -325,6 +352,14 @@ static void refuse(const char *what)
 	swapcontext(&self()->context, &host);
 }
 
+static bool hook_commit(void *start, size_t size)
+{
+	(void)start;
+	(void)size;
+	refuse("pages taken or given back");
+	return false;
+}
+
 static void hook_rcu_read_lock(void)
 {
 	self()->nesting++;
@@ -405,11 +440,12 @@ static void hook_live(unsigned long scope, unsigned long value)
 
 static __noreturn void hook_bug(const char *invariant, const struct page *page, const char *message)
 {
-	(void)invariant;
 	(void)page;
-	(void)message;
 	ended_badly = true;
-	swapcontext(&self()->context, &host);
+	if (!running)
+		fprintf(stderr, "enumerator: %s between schedules: %s\n", invariant, message);
+	else
+		swapcontext(&self()->context, &host);
 	abort();
 }
 
@@ -439,6 +475,8 @@ static const struct seam_hooks hooks = {
 	.clock_ns = hook_clock,
 	.allocate = hook_allocate,
 	.free = hook_free,
+	.commit = hook_commit,
+	.decommit = hook_commit,
 	.this_thread = hook_this_thread,
 	.this_cpu = hook_this_cpu,
 	.scope = hook_scope,
@@ -478,8 +516,6 @@ static void keep_form(uint64_t value)
 static void run_schedule(void)
 {
 	run_number++;
-	for (unsigned int i = 0; i < words_used; i++)
-		words[i].chain = words[i].reads = 0;
 	for (unsigned int i = 0; i < program->threads; i++) {
 		struct thread *t = &threads[i];
 		char *stack = t->stack ? t->stack : malloc(STACK);
@@ -506,6 +542,8 @@ static void run_schedule(void)
 	}
 	memcpy(memory, kept_image, kept);
 	used = kept;
+	if (ended_badly)
+		copy_globals(true);
 }
 
 /* The next schedule in order; false: that was the last. */
@@ -530,6 +568,8 @@ struct enumeration enumerate(const struct enumeration_program *what, uint64_t li
 	if (!kept_image)
 		abort();
 	memcpy(kept_image, memory, kept);
+	copy_globals(false);
+	memset(words, 0, sizeof(words));
 	words_used = 0;
 	unsupported = NULL;
 	(void)cfolio_seam_enter(&hooks);
@@ -565,6 +605,8 @@ void enumerator_as_guest(void (*function)(void *context), void *context)
 {
 	(void)cfolio_seam_enter(&hooks);
 	running = false;
+	self()->record.locks_held = 0;
+	self()->nesting = 0;
 	function(context);
 	(void)cfolio_seam_enter(NULL);
 }

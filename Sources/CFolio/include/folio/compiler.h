@@ -49,7 +49,8 @@
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 #if defined(FOLIO_LAB) && defined(__clang__) && !defined(CLAB)
-/* So that the lab can put all globals back after an execution that it stops in the middle. */
+/* So that the lab can put all globals back after an execution that it stops in the middle; its own,
+ * and those of others that schedule (CLAB), stay. */
 #pragma clang section bss = "folio_bss" data = "folio_data"
 #endif
 

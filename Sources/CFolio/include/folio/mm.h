@@ -273,7 +273,8 @@ static inline bool folio_maybe_dma_pinned(const struct folio *folio)
 {
 	if (folio_has_pincount(folio))
 		return atomic_read(&folio->_pincount) > 0;
-	return (unsigned int)folio_ref_count(folio) >= GUP_PIN_COUNTING_BIAS + MUTANT(P03);
+	return (unsigned int)folio_ref_count(folio) >=
+	       (unsigned int)(GUP_PIN_COUNTING_BIAS + MUTANT(P03));
 }
 
 /**
