@@ -51,4 +51,25 @@ struct LateFreeTests {
       .fsdax, pages: 512, .init(rules: rules, firstFrame: frames.lowerBound))
     try again.unmap()
   }
+
+  // The story. 1. The last putter of a page that its driver handed out brings R to 0. 2. The owner
+  // looks at R and raises the page. 3. The putter's free path goes on: it stops over a page in use,
+  // or clears its mapping. Found by the lab (scenario raise-late).
+  @Test(
+    "a page that is on its way home is not handed out",
+    arguments: [PageMap.Kind.devicePrivate, .deviceCoherent, .pciP2PDMA],
+    [PageMap.Rules.strict, .kernel, .legacy])
+  func raisedOnItsWayHome(kind: PageMap.Kind, rules: PageMap.Rules) throws {
+    let map = try PageMap(kind, pages: 512, .init(rules: rules))
+    let owner = try map.claim(frame: map.frames.lowerBound)
+    let folio = unsafe try owner.raise().leak()
+    #expect(throws: PageMapError.self, "it is out") { _ = try owner.raise().frame }
+    // The put as far as its decrement, then the rest.
+    let left = unsafe folio_ref_sub_return(folio, 1)
+    #expect(left == 0)
+    #expect(throws: PageMapError.self, "it is on its way") { _ = try owner.raise().frame }
+    unsafe free_zone_device_folio(folio)
+    try owner.raise().release()
+    #expect(map.audit().isEmpty)
+  }
 }

@@ -31,6 +31,7 @@ import Testing
         Count(name: "hand-out", size: 3, classes: [.strict: 144]),
         Count(name: "owner-raise", classes: [.strict: 2, .kernel: 2, .legacy: 2]),
         Count(name: "owner-raise", size: 3, classes: [.strict: 18]),
+        Count(name: "raise-late", classes: [.strict: 9, .kernel: 9, .legacy: 18]),
         Count(name: "split-try-get", classes: [.strict: 27, .kernel: 34]),
         Count(name: "split-try-get", size: 2, classes: [.strict: 26_288]),
         Count(name: "form-try-get", classes: [.strict: 11, .kernel: 11]),

@@ -211,9 +211,9 @@ static void wake_idle_waiters(const struct dev_pagemap *pgmap, struct folio *fol
 }
 
 /*
- * Takes back the note of folio_raise(), FULL: the last touch of the page. Before the wake, which
- * only uses the address: who is woken may form a folio that has another use for this word. Never
- * below 0, also when lives were begun without a note.
+ * Takes back the note of folio_raise() or of a page that was handed out, FULL: the last touch of
+ * the page. Before the wake, which only uses the address: who is woken may form a folio that has
+ * another use for this word. Never below 0, also when lives were begun without a note.
  */
 static void end_life(struct folio *folio)
 {
@@ -222,6 +222,16 @@ static void end_life(struct folio *folio)
 		WRITE_ONCE(folio->memcg_data, notes = 0);
 	while (notes && !shared_try_cmpxchg(&folio->memcg_data, &notes, notes - 1))
 		continue;
+}
+
+/* The same for a free path that goes on; what it knows then of who waits. */
+static int end_noted_life(struct folio *folio, int events)
+{
+	if (!READ_ONCE(folio->memcg_data))
+		return events;
+	end_life(folio);
+	/* Who waits for the note, to form a folio, is woken like the others. */
+	return MUTANT(P26) ? 0 : atomic_read(&cfolio_events);
 }
 
 static bool has_page_free(const struct dev_pagemap *pgmap, const struct folio *folio)
@@ -257,6 +267,7 @@ static void free_to_driver(struct dev_pagemap *pgmap, struct folio *folio, int e
 	bool holds_map = pgmap->type != MEMORY_DEVICE_PCI_P2PDMA || MUTANT(P30);
 	check_going_home(pgmap, folio);
 	WRITE_ONCE(folio->mapping, 0);
+	events = end_noted_life(folio, events);
 	wake_idle_waiters(pgmap, folio, events);
 	if (!has_page_free(pgmap, folio))
 		return;
@@ -283,6 +294,7 @@ static void free_legacy(struct dev_pagemap *pgmap, struct folio *folio, int even
 	check_going_home(pgmap, folio);
 	WRITE_ONCE(folio->mapping, 0);
 	folio_set_count(folio, 1);
+	events = end_noted_life(folio, events);
 	wake_idle_waiters(pgmap, folio, events);
 	pgmap->ops->page_free(&folio->page);
 }
@@ -308,11 +320,7 @@ void free_zone_device_folio(struct folio *folio)
 		return;
 	}
 	if (likely(pgmap->type == MEMORY_DEVICE_FS_DAX)) {
-		if (READ_ONCE(folio->memcg_data)) {
-			end_life(folio);
-			/* Who waits for the note, to form a folio, is woken like the others. */
-			events = MUTANT(P26) ? 0 : atomic_read(&cfolio_events);
-		}
+		events = end_noted_life(folio, events);
 		wake_idle_waiters(pgmap, folio, events);
 		return;
 	}

@@ -68,7 +68,7 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsig
 	}
 }
 
-void cfolio_hand_out_page(struct page *page)
+static void hand_out(struct page *page)
 {
 	const struct dev_pagemap *pgmap = page_pgmap(page);
 	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(pgmap),
@@ -78,12 +78,19 @@ void cfolio_hand_out_page(struct page *page)
 	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");
 }
 
+void cfolio_hand_out_page(struct page *page)
+{
+	/* Until the free path of this life has done with the page: cfolio_page_is_home(). */
+	WRITE_ONCE(page->memcg_data, 1);
+	hand_out(page);
+}
+
 void zone_device_page_init(struct page *page)
 {
 	struct dev_pagemap *pgmap = page_pgmap(page);
 	FOLIO_WARN_ON(!MUTANT(P28) && !percpu_ref_tryget_live(&pgmap->ref), page,
 		      "page handed out by a dying map");
-	cfolio_hand_out_page(page);
+	hand_out(page);
 }
 
 /* ---- before struct pages go ------------------------------------------------------------------ */

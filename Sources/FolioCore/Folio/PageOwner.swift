@@ -70,7 +70,7 @@ public struct PageOwner: ~Copyable, Sendable {
   /// before it asks whether pages are idle.
   ///
   /// - Throws: `dead` when the map is going; `unowned` when the first page of the run is a tail;
-  ///   `busy` when a page that is to be handed out is already out.
+  ///   `busy` when a page that is to be handed out is out, or still on its way home.
   public func raise() throws(PageMapError) -> FolioReference {
     if map.kind.isAllocated { return try handOut() }
     rcu_read_lock()
@@ -94,7 +94,7 @@ public struct PageOwner: ~Copyable, Sendable {
       // Under the lock: of two threads that raise from one owner one finds the page out.
       try map.state.withLock { (_) throws(PageMapError) in
         guard unsafe !PageTail(map.page(frame)) else { throw PageMapError(.unowned, frame: frame) }
-        let isHome = unsafe folio_ref_count(folio) == pgmap_idle_count(map.pgmap)
+        let isHome = unsafe cfolio_page_is_home(map.page(frame), pgmap_idle_count(map.pgmap))
         guard isHome || isMutant(MUTANT_P31) else { throw PageMapError(.busy, frame: frame) }
         unsafe cfolio_hand_out_page(map.page(frame))
       }

@@ -8,7 +8,8 @@ extension Scenario {
   /// References, shapes, batches.
   static let references: [Scenario] = [
     GupPin.scenario, PinBias.scenario, TwoPuts.scenario, Reuse.scenario, HandOut.scenario,
-    OwnerRaise.scenario, SplitTryGet.scenario, FormTryGet.scenario, OwnerSplit.scenario,
+    OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario, FormTryGet.scenario,
+    OwnerSplit.scenario,
     SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
     RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
     LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,

@@ -216,3 +216,80 @@ final class OwnerRaise: ScenarioWorld {
     raises.free()
   }
 }
+
+/// An owner that raises a page while its last put is on the way: R is 0 and the free path is not done.
+@safe
+final class RaiseLate: ScenarioWorld {
+  static let scenario = Scenario(
+    "raise-late", "a raise against the last put of the life before: the page is out or home",
+    obligations: ["the page is still out", "the page is on its way home", "a second life"]
+  ) { try RaiseLate($0) }
+
+  private enum Obligation: Int { case out, late, again }
+
+  let threads = [ScenarioThread("holder", group: 1), ScenarioThread("owner", group: 2)]
+  let hasOnlyWords = true
+  private let pages: DevicePages
+  private let owner: UnsafeMutablePointer<PageOwner>
+  /// Lives begun and ended.
+  private let begun: SharedWord
+  private let ended: SharedWord
+  private let idleReferences: Int
+  private let obligations: Obligations
+
+  init(_ settings: Scenario.Settings) throws {
+    obligations = settings.obligations
+    begun = try SharedWord("begun", 1)
+    let ended = try SharedWord("ended")
+    self.ended = ended
+    pages = try DevicePages(.pciP2PDMA, settings.rules) { _ in _ = ended.add(1) }
+    idleReferences = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
+    unsafe owner = .allocate(capacity: 1)
+    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0)))
+    _ = unsafe try owner.pointee.raise().leak()
+  }
+
+  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
+
+  func run(_ thread: Int) {
+    let folio = unsafe pages.folio(0)
+    if thread == 0 {
+      unsafe folio_put(folio)
+      return
+    }
+    do throws(PageMapError) {
+      let reference = try unsafe owner.pointee.raise()
+      _ = unsafe reference.leak()
+    } catch {
+      reach(unsafe folio_ref_count(folio) == 0 ? .late : .out)
+      return
+    }
+    reach(.again)
+    _ = begun.add(1)
+    unsafe folio_set_mapping_word(folio, 0x1000)
+    if unsafe folio_mapping_word(folio) != 0x1000 || folio_ref_count(folio) != 1 {
+      unsafe cfolio_violation_text(
+        "CI61", pages.frame(0), "words of a page in use were changed by its life before")
+    }
+    unsafe folio_put(folio)
+  }
+
+  func conclude() {
+    let (lives, ends) = (begun.load(), ended.load())
+    if lives != ends {
+      unsafe cfolio_violation_text("CI22", pages.frame(0), "\(lives) lives, \(ends) ends")
+    }
+    pages.require(0, references: unsafe pgmap_idle_count(pages.map.pgmap))
+    if unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref) != idleReferences {
+      unsafe cfolio_violation_text("CI28", pages.frame(0), "references on the map drifted")
+    }
+  }
+
+  func tearDown() {
+    unsafe owner.deinitialize(count: 1)
+    unsafe owner.deallocate()
+    pages.tearDown(out: 1)
+    begun.free()
+    ended.free()
+  }
+}

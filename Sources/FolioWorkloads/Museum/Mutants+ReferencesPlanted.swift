@@ -290,6 +290,15 @@ extension Mutant {
       scenarios: ["split-reuse"],
       expected: ["CI34"]),
     Mutant(
+      "P36", 436, "an owner takes R for the whole answer to whether a page is home",
+      source: "found by the lab in PageOwner.raise",
+      story:
+        "The last put has brought R to 0; its free path has yet to look at R, clear the "
+        + "mapping and tell the driver. The owner sees R at 0 and hands the page out: the free "
+        + "path stops over a page in use, or clears the new user's mapping.",
+      scenarios: ["raise-late"],
+      expected: ["CI26", "CI27", "CI61"]),
+    Mutant(
       "P35", 435, "a put frees at 1",
       source: "planted, the class of bugs that idle at 0 ends",
       story:

@@ -198,8 +198,22 @@ void free_zone_device_folio(struct folio *folio);
  * dying), R := 1, locks it. Context: the driver's allocator owns the page.
  */
 void zone_device_page_init(struct page *page);
-/** The same for a caller that took the reference on the map itself. */
+/**
+ * The same for a caller that took the reference on the map itself. Notes the life as folio_raise()
+ * does, for callers that have no list of pages at home and ask cfolio_page_is_home().
+ */
 void cfolio_hand_out_page(struct page *page);
+
+/**
+ * Whether such a page is home: R is `idle`, the idle count of its map, and the free path of its
+ * last life has done with its words. R alone says so too early, between the last put and its free
+ * path. ACQ-LD.
+ */
+static inline bool cfolio_page_is_home(const struct page *page, int idle)
+{
+	return page_ref_count(page) == idle &&
+	       (MUTANT(P36) || smp_load_acquire(&page->memcg_data) == 0);
+}
 
 /** True when a free path noted by folio_raise() has not ended in [start, end). ACQ-LD. */
 bool cfolio_frees_in_progress(unsigned long start, unsigned long end);
