@@ -262,6 +262,7 @@ static void arm_lanes(void)
 		l->section = 0;
 		l->unlock_step = -1;
 		l->sleeping_on = 0;
+		l->woken_by = -1;
 		l->now = 0;
 		l->history = 0;
 		l->grace.captured = 0;
