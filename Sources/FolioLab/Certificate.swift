@@ -5,7 +5,7 @@
 import CFolio
 import CLab
 import FolioCore
-public import FolioWorkloads
+import FolioWorkloads
 
 /// One part of a search that several processes share.
 public struct Shard: Sendable, Hashable, Codable {
@@ -99,21 +99,21 @@ extension LabWorld {
   }
 
   public func certificate(
-    of result: ExplorationResult, model: Mutant.MemoryModel = .sc, mutant: String? = nil
+    of result: ExplorationResult, mutant: String? = nil
   ) -> Certificate {
     let part = result.shard.map { "PART \($0.index + 1)/\($0.count)" }
     let verdict =
       result.verdict == .exhaustive ? part ?? result.verdict.description : "\(result.verdict)"
     return Certificate(
       scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue,
-      memoryModel: model.rawValue, search: result.search.name, verdict: verdict,
+      memoryModel: result.model.rawValue, search: result.search.name, verdict: verdict,
       executions: result.statistics.executions, classes: result.statistics.complete,
       states: result.statistics.states, blocked: result.statistics.blocked,
       seconds: result.statistics.seconds, seed: result.seed, scenarioHash: scenarioHash,
       codeHash: Certificate.codeHash(), shard: result.shard, unreached: result.unreached,
       invariant: result.finding?.invariant, message: result.finding?.message,
       token: result.finding.map {
-        token(of: $0.trace, model: model, mutant: mutant).description
+        token(of: $0.trace, mutant: mutant).description
       })
   }
 }

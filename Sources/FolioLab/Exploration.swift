@@ -4,7 +4,7 @@
 
 import CFolio
 import CLab
-import FolioWorkloads
+public import FolioWorkloads
 
 /// What an exploration has done so far.
 public struct ExplorationStatistics: Sendable, Hashable {
@@ -16,6 +16,8 @@ public struct ExplorationStatistics: Sendable, Hashable {
   /// Executions that were cut at a state seen before.
   public var cut = 0
   public var states = 0
+  /// Values that a load could have returned and the engine did not keep; weak models.
+  public var dropped = 0
   public var steps = 0
   public var longest = 0
   public var seconds = 0.0
@@ -30,6 +32,7 @@ public struct ExplorationStatistics: Sendable, Hashable {
 public struct ExplorationResult: Sendable {
   public var scenario: String
   public var search: Search
+  public var model: MemoryModel
   public var seed: UInt64
   public var statistics: ExplorationStatistics
   public var verdict: Verdict
@@ -37,6 +40,18 @@ public struct ExplorationResult: Sendable {
   public var shard: Shard?
   /// Obligations that no execution met.
   public var unreached: [String]
+  /// What the model of memory leaves out, and what this exploration lost of it.
+  public var uncovered: [String] {
+    var lines: [String] = []
+    if model == .c11 {
+      lines.append(
+        "stores of a word are ordered as they took place: no load buffering, no 2+2W")
+    }
+    if statistics.dropped > 0 {
+      lines.append("\(statistics.dropped) times a value was dropped that could have been read")
+    }
+    return lines
+  }
   /// The search came to its end; false: a limit stopped it.
   public var isComplete: Bool
 }
@@ -51,10 +66,33 @@ extension LabWorld {
   ///   - keepsPairs: racing pairs are kept.
   ///   - progress: called every few milliseconds; false stops.
   public func explore(
-    _ search: Search, seed: UInt64 = 1, executions: Int? = nil, seconds: Double? = nil,
-    shard: Shard? = nil, keepsPairs: Bool = false,
+    _ search: Search, model: MemoryModel = .sc, seed: UInt64 = 1, executions: Int? = nil,
+    seconds: Double? = nil, shard: Shard? = nil, keepsPairs: Bool = false,
     progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) -> ExplorationResult {
+    explore(
+      search, model: model, strengthened: [], seed: seed, executions: executions, seconds: seconds,
+      shard: shard, keepsPairs: keepsPairs, progress: progress)
+  }
+
+  /// Why this search does not go with this model; nil: it does.
+  public func refusal(_ search: Search, model: MemoryModel) -> LabError? {
+    switch model {
+    case .sc: nil
+    case .tso where search == .states, .c11 where search == .states:
+      .settings("visited states are those of sequential consistency: no search states here")
+    case .tso where threads.count > 7:
+      .settings("at most 7 threads under tso: each has a lane for its store buffer")
+    case .tso, .c11: nil
+    }
+  }
+
+  func explore(
+    _ search: Search, model: MemoryModel, strengthened: [Strengthened], seed: UInt64,
+    executions: Int?, seconds: Double?, shard: Shard?, keepsPairs: Bool,
+    progress: (ExplorationStatistics) -> Bool
+  ) -> ExplorationResult {
+    if let refusal = refusal(search, model: model) { preconditionFailure("\(refusal)") }
     settings.obligations.forget()
     var engine = unsafe search.engine(seed: seed)
     unsafe engine.pairs = keepsPairs
@@ -63,6 +101,8 @@ extension LabWorld {
       unsafe engine.shards = UInt32(shard.count)
       unsafe engine.shard_depth = UInt32(shard.prefixSteps)
     }
+    unsafe engine.model = model.engine
+    unsafe Strengthened.put(strengthened, into: &engine)
     unsafe lab_begin(&engine)
     let begin = cfolio_clock_ns()
     var end = LAB_LIMIT
@@ -80,21 +120,28 @@ extension LabWorld {
     let unreached = scenario.obligations.indices.filter { !settings.obligations.isReached($0) }
       .map { scenario.obligations[$0] }
     return ExplorationResult(
-      scenario: scenario.name, search: search, seed: seed, statistics: statistics,
+      scenario: scenario.name, search: search, model: model, seed: seed, statistics: statistics,
       verdict: Self.verdict(search, statistics, isComplete: end == LAB_DONE, finding != nil),
       finding: finding, shard: shard, unreached: unreached, isComplete: end == LAB_DONE)
   }
 
   /// Runs one execution by its choices: the thread of each step. Where a choice cannot be followed,
   /// and behind the last, the lowest thread that can goes on.
-  public func replay(_ choices: [UInt8]) -> (trace: Trace, finding: Finding?) {
+  public func replay(
+    _ choices: [UInt8], model: MemoryModel = .sc, values: [UInt8]? = nil
+  ) -> (trace: Trace, finding: Finding?) {
     unsafe choices.withUnsafeBufferPointer { buffer in
       var engine = unsafe lab_search()
       unsafe engine.strategy = LAB_REPLAY
+      unsafe engine.model = model.engine
       unsafe engine.choices = buffer.baseAddress
       unsafe engine.choices_count = UInt32(buffer.count)
-      unsafe lab_begin(&engine)
-      _ = lab_explore(1)
+      unsafe (values ?? []).withUnsafeBufferPointer { values in
+        unsafe engine.values = values.isEmpty ? nil : values.baseAddress
+        unsafe engine.values_count = UInt32(values.count)
+        unsafe lab_begin(&engine)
+        _ = lab_explore(1)
+      }
     }
     return (Trace.last(), Self.finding())
   }
@@ -106,7 +153,7 @@ extension LabWorld {
     let now = unsafe lab_statistics().pointee
     return ExplorationStatistics(
       executions: Int(now.executions), complete: Int(now.complete), blocked: Int(now.blocked),
-      cut: Int(now.cut), states: Int(now.states), steps: Int(now.steps),
+      cut: Int(now.cut), states: Int(now.states), dropped: Int(now.dropped), steps: Int(now.steps),
       longest: Int(now.longest), seconds: Double(cfolio_clock_ns() - begin) / 1e9)
   }
 
@@ -133,9 +180,10 @@ extension LabWorld {
     _ search: Search, _ statistics: ExplorationStatistics, isComplete: Bool, _ failed: Bool
   ) -> Verdict {
     if failed { return .failed }
+    let isAll = isComplete && statistics.dropped == 0
     switch search {
-    case .classes where isComplete, .states where isComplete: return .exhaustive
-    case .schedules(let bound) where isComplete: return bound.map { .bounded($0) } ?? .exhaustive
+    case .classes where isAll, .states where isAll: return .exhaustive
+    case .schedules(let bound) where isAll: return bound.map { .bounded($0) } ?? .exhaustive
     default:
       // The rule of three: none in n draws, so p <= 3 / n with 95 % confidence. A search that was
       // stopped half way draws nothing at random, and may claim nothing.

@@ -41,7 +41,8 @@ public enum Museum {
       }
       for rules in scenario.rules {
         let world = try LabWorld(scenario, rules: rules)
-        let found = world.portfolio(seed: seed, seconds: limit.left)
+        let found = world.portfolio(
+          model: mutant.model, seed: seed, seconds: limit.left)
         result.executions += found.executions
         result.seconds += found.seconds
         guard let finding = found.result.finding, mutant.expected.contains(finding.invariant)

@@ -3,7 +3,7 @@
 // The default search: no single way finds everything soon, so all of them take turns with growing
 // budgets until one fails, one comes to its end, or time is over.
 
-import FolioWorkloads
+public import FolioWorkloads
 
 /// What a portfolio did, search by search.
 public struct PortfolioResult: Sendable {
@@ -23,7 +23,7 @@ extension LabWorld {
   ///   - seconds: at most about so long.
   ///   - provesClasses: false: walks only.
   public func portfolio(
-    seed: UInt64 = 1, seconds: Double = 10, provesClasses: Bool = true,
+    model: MemoryModel = .sc, seed: UInt64 = 1, seconds: Double = 10, provesClasses: Bool = true,
     progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) -> PortfolioResult {
     let limit = Deadline(seconds)
@@ -41,7 +41,7 @@ extension LabWorld {
     }
     func run(_ search: Search, _ executions: Int, _ seed: UInt64) -> ExplorationResult {
       let result = explore(
-        search, seed: seed, executions: executions, seconds: limit.left
+        search, model: model, seed: seed, executions: executions, seconds: limit.left
       ) {
         var now = total
         now.executions += $0.executions

@@ -15,6 +15,8 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
   public var model: Mutant.MemoryModel
   public var mutant: String?
   public var turns: [Turn]
+  /// C11: which store each load took that could take several, in the order of the execution.
+  public var values: [UInt8] = []
 
   /// A thread goes on until it is about to do an operation.
   public struct Turn: Sendable, Hashable {
@@ -48,13 +50,14 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
   public var description: String {
     let parts = [scenario, String(size), rules, model.rawValue] + (mutant.map { [$0] } ?? [])
     let bytes = turns.flatMap { [UInt8($0.thread << 4 | $0.occurrence), $0.site] }
-    return "folio:v1:\(parts.joined(separator: ".")):\(Base64URL.text(bytes))"
+    let read = values.isEmpty ? "" : ":" + Base64URL.text(values)
+    return "folio:v1:\(parts.joined(separator: ".")):\(Base64URL.text(bytes))\(read)"
   }
 
   /// From such a text; nil: it is none.
   public init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 4, parts[0] == "folio", parts[1] == "v1",
+    guard 4...5 ~= parts.count, parts[0] == "folio", parts[1] == "v1",
       let bytes = Base64URL.bytes(parts[3]), bytes.count.isMultiple(of: 2)
     else { return nil }
     let names = parts[2].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
@@ -68,6 +71,10 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
         Turn(
           thread: Int(bytes[$0] >> 4), occurrence: Int(bytes[$0] & 15), site: bytes[$0 + 1])
       })
+    if parts.count == 5 {
+      guard let read = Base64URL.bytes(parts[4]) else { return nil }
+      values = read
+    }
   }
 
   /// Of an execution.
@@ -138,7 +145,10 @@ extension LabWorld {
     var divergence: Divergence?
     for (index, turn) in token.turns.enumerated() {
       let thread = UInt8(turn.thread)
-      let run = replay(choices + Array(repeating: thread, count: 1 << 14 - 1)).trace.steps
+      let run = replay(
+        choices + Array(repeating: thread, count: 1 << 14 - 1), model: token.model,
+        values: token.values
+      ).trace.steps
       let rest = run.dropFirst(choices.count)
       let end = rest.firstIndex { $0.thread != turn.thread } ?? run.endIndex
       var seen = 0
@@ -161,17 +171,21 @@ extension LabWorld {
       }
       choices += Array(repeating: thread, count: (stop ?? end) - rest.startIndex)
     }
-    let last = replay(choices)
+    let last = replay(choices, model: token.model, values: token.values)
     return (last.trace, last.finding, divergence)
   }
 
   /// The token of an execution of this world.
   public func token(
-    of trace: Trace, model: Mutant.MemoryModel = .sc, mutant: String? = nil
+    of trace: Trace, mutant: String? = nil
   ) -> ReplayToken {
-    ReplayToken(
-      scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue, model: model,
+    var token = ReplayToken(
+      scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue,
+      model: trace.model,
       mutant: mutant, turns: ReplayToken.turns(of: trace))
+    token.values = trace.steps.filter { $0.choices > 1 }.map { UInt8($0.choice) }
+    if token.values.allSatisfy({ $0 == 0 }) { token.values = [] }
+    return token
   }
 }
 

@@ -31,7 +31,8 @@ extension LabWorld {
     let limit = Deadline(seconds)
     for bound in 0..<min(best.trace.preemptions, 4) {
       let result = explore(
-        .schedules(preemptions: bound), seconds: min(limit.left, seconds / 4)
+        .schedules(preemptions: bound), model: finding.trace.model,
+        seconds: min(limit.left, seconds / 4)
       ) { _ in !limit.isOver }
       if let found = result.finding, found.invariant == finding.invariant {
         best = found
@@ -48,7 +49,8 @@ extension LabWorld {
     let cost = Cost(finding.trace)
     for choices in Self.variations(of: finding.trace.choices) {
       if limit.isOver { return nil }
-      guard let found = replay(choices).finding, found.invariant == finding.invariant,
+      guard let found = replay(choices, model: finding.trace.model).finding,
+        found.invariant == finding.invariant,
         Cost(found.trace) < cost
       else { continue }
       return found

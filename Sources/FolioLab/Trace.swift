@@ -4,6 +4,7 @@
 
 import CFolio
 import CLab
+public import FolioWorkloads
 
 /// One step of an execution.
 public struct TraceStep: Sendable, Hashable, Codable {
@@ -34,6 +35,14 @@ public struct TraceStep: Sendable, Hashable, Codable {
   public var source: Int?
   /// Whose store a flush brings to memory; nil: it is none.
   public var owner: Int?
+  /// C11: the next store of the word, which an old value was read in spite of.
+  public var missed: Int?
+  /// C11: which of the stores that could be read; 0: the last, k: the k-th before.
+  public var choice = 0
+  /// C11: so many stores could have been read; 0 and 1: no choice.
+  public var choices = 0
+  /// The thread whose operation this is; `thread` is the lane, which a store buffer has one of.
+  public var actor: Int { owner ?? thread }
 
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
     case load, store, change, exchange, lock, tryLock, unlock, bitLock, sleep, resume, wake
@@ -70,17 +79,19 @@ public struct TraceStep: Sendable, Hashable, Codable {
 /// An execution.
 public struct Trace: Sendable, Hashable, Codable {
   public var steps: [TraceStep]
+  public var model: MemoryModel
 
   /// What threads stood before that had not ended when a failure did end it.
   public var standing: [TraceStep]
 
-  public init(steps: [TraceStep], standing: [TraceStep] = []) {
+  public init(steps: [TraceStep], standing: [TraceStep] = [], model: MemoryModel = .sc) {
     self.steps = steps
     self.standing = standing
+    self.model = model
   }
 
-  /// The thread of each step: enough to run it again.
-  public var choices: [UInt8] { steps.map { UInt8($0.thread) } }
+  /// Lane, and value times 16, of each step: enough to run it again.
+  public var choices: [UInt8] { steps.map { UInt8($0.thread | $0.choice << 4) } }
 
   /// Switches away from a thread that could have gone on.
   public var preemptions: Int { steps.indices.count { preempted(by: $0) != nil } }
@@ -110,7 +121,7 @@ public struct Trace: Sendable, Hashable, Codable {
         cells[address & ~7] = cell
       }
       let site = unsafe event.site
-      return unsafe TraceStep(
+      var step = unsafe TraceStep(
         thread: Int(event.thread), index: Int(event.of_thread),
         kind: TraceStep.Kind.allCases[Int(event.kind)],
         function: site.map { unsafe String(cString: $0.pointee.function) } ?? "",
@@ -119,7 +130,13 @@ public struct Trace: Sendable, Hashable, Codable {
         after: Int64(truncatingIfNeeded: event.after), order: Int(event.order),
         enabled: (0..<16).filter { unsafe event.enabled >> $0 & 1 == 1 }, cell: cell,
         halves: unsafe event.bytes == 8 ? 3 : address & 4 != 0 ? 2 : 1,
-        inSection: unsafe event.in_section)
+        inSection: unsafe event.in_section, read: Int64(truncatingIfNeeded: event.read),
+        source: event.from < 0 ? nil : Int(event.from),
+        owner: event.owner == event.thread ? nil : Int(event.owner))
+      unsafe step.missed = event.missed < 0 ? nil : Int(event.missed)
+      unsafe step.choice = Int(event.choice)
+      unsafe step.choices = Int(event.choices)
+      return step
     }
     let standing = (0..<Int(LAB_LANES)).compactMap { thread -> TraceStep? in
       var event = unsafe lab_event()
@@ -132,7 +149,8 @@ public struct Trace: Sendable, Hashable, Codable {
         text: site.map { unsafe String(cString: $0.pointee.text) } ?? "",
         object: nil, before: 0, after: 0, order: Int(event.order))
     }
-    return Trace(steps: steps, standing: standing)
+    return Trace(
+      steps: steps, standing: standing, model: MemoryModel(engine: lab_model_now()))
   }
 }
 

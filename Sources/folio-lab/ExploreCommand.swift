@@ -17,6 +17,7 @@ struct ExploreCommand: ParsableCommand {
   @Option(
     help: "random, pct[:depth], pos, urw, schedules[:preemptions], classes, states, portfolio.")
   var search = "portfolio"
+  @Option(help: "Memory model: sc, tso, c11.") var memory = "sc"
   @Option(help: "Executions at most, per scenario.") var runs: Int?
   @Option(help: "Seconds at most, per scenario; 10 for a portfolio.") var seconds: Double?
   @Option(help: "Seed of random searches.") var seed: UInt64 = 1
@@ -29,6 +30,12 @@ struct ExploreCommand: ParsableCommand {
   func validate() throws {
     guard search == "portfolio" || Search(name: search) != nil else {
       throw ValidationError("no search is called \(search)")
+    }
+    guard let model = MemoryModel(rawValue: memory) else {
+      throw ValidationError("no memory model is called \(memory)")
+    }
+    if search == "states", model != .sc {
+      throw ValidationError("states are those of sc")
     }
     guard scenario == "all" || Scenario.named(scenario) != nil else {
       throw ValidationError("no scenario is called \(scenario); `folio-lab list` names them")
@@ -61,6 +68,8 @@ struct ExploreCommand: ParsableCommand {
     if failed > 0 { throw ExitCode(ToolStatus.failed.rawValue) }
   }
 
+  private var model: MemoryModel { MemoryModel(rawValue: memory)! }
+
   private var chosenRules: PageMap.Rules? { rules.flatMap { PageMap.Rules(rawValue: $0) } }
 
   /// A search of everything that did not reach what it should.
@@ -74,6 +83,7 @@ struct ExploreCommand: ParsableCommand {
     let witness: Witness?
     do throws(LabError) {
       let world = try LabWorld(scenario, rules: chosenRules, size: size)
+      if let refusal = world.refusal(.classes, model: model) { throw refusal }
       let result = explored(world)
       Output.endProgress()
       certificate = world.certificate(of: result, mutant: mutant)
@@ -108,10 +118,12 @@ struct ExploreCommand: ParsableCommand {
     }
     if let search = Search(name: search) {
       return world.explore(
-        search, seed: seed, executions: runs, seconds: seconds,
+        search, model: model, seed: seed, executions: runs, seconds: seconds,
         shard: shard.flatMap { Shard($0) }, progress: progress)
     }
-    return world.portfolio(seed: seed, seconds: seconds ?? 10, progress: progress).result
+    return world.portfolio(
+      model: model, seed: seed, seconds: seconds ?? 10, progress: progress
+    ).result
   }
 
   private func show(_ c: Certificate, _ result: ExplorationResult) {

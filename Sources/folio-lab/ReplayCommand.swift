@@ -38,14 +38,14 @@ struct ReplayCommand: ParsableCommand {
       if let divergence = run.divergence { Output.message("diverged at \(divergence.description)") }
       var finding = run.finding
       if finding == nil && run.divergence != nil && continueRandom {
-        finding = world.explore(.random, executions: 100_000).finding
+        finding = world.explore(.random, model: token.model, executions: 100_000).finding
       }
       guard let finding else {
         print("no violation")
         return
       }
       // Where the token was left, what ran has another one.
-      let own = world.token(of: finding.trace, model: token.model, mutant: token.mutant)
+      let own = world.token(of: finding.trace, mutant: token.mutant)
       witness = Witness(
         scenario: scenario, settings: world.settings, threads: world.threads, model: token.model,
         finding: finding, token: run.divergence == nil ? token.description : own.description,

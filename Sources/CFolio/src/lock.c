@@ -148,7 +148,7 @@ bool spin_trylock(spinlock_t *lock)
 void spin_unlock(spinlock_t *lock)
 {
 	lock_order_release(lock->lock_class);
-	if (seam_unlock(&lock->state))
+	if (seam_unlock(&lock->state, MUTANT(O12) ? memory_order_relaxed : memory_order_release))
 		return;
 	if (unlikely(atomic_xchg(&lock->state, 0) == 2))
 		cfolio_futex_wake(&lock->state, 1);
@@ -181,7 +181,7 @@ void mutex_unlock(struct mutex *mutex)
 
 void bit_spin_lock(int bit, shared_t *word)
 {
-	if (seam_bit_lock(bit, word))
+	if (seam_bit_lock(bit, word, MUTANT(O11) ? memory_order_relaxed : memory_order_acquire))
 		return;
 	/* The word has no room for a sleeper mark; after a short spin the owner needs our CPU. */
 	for (int i = 0; !test_and_set_bits_lock(word, BIT(bit)); i++) {
@@ -194,6 +194,8 @@ void bit_spin_lock(int bit, shared_t *word)
 
 void bit_spin_unlock(int bit, shared_t *word)
 {
+	if (MUTANT(O10))
+		return clear_bits(word, BIT(bit));
 	clear_bits_unlock(word, BIT(bit));
 }
 

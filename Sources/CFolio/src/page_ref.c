@@ -160,5 +160,7 @@ void page_ref_unfreeze(struct page *page, int count)
 	/* The ledger first: once R is published, a put may free the page and reach the ledger. */
 	if (folio_events_pending())
 		__page_ref_unfreeze(page, count);
+	if (MUTANT(O04))
+		return atomic_set(&page->_refcount, count);
 	atomic_set_release(&page->_refcount, count);
 }

@@ -218,6 +218,10 @@ static void switch_to_percpu_locked(struct percpu_ref *ref)
 	atomic_long_add(PERCPU_COUNT_BIAS, &ref->count);
 	for (unsigned int cpu = 0; cpu < folio_nr_cpus() && !MUTANT(P63); cpu++)
 		atomic_long_set(&slots_of(word)[cpu].count, 0);
+	if (MUTANT(O09)) {
+		WRITE_ONCE(ref->percpu_count_ptr, word & ~PERCPU_REF_ATOMIC);
+		return;
+	}
 	/* REL: whoever sees percpu mode sees the zeroed slots. */
 	rcu_assign_pointer(ref->percpu_count_ptr, word & ~PERCPU_REF_ATOMIC);
 }

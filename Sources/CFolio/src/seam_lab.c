@@ -92,6 +92,17 @@ void cfolio_seam_fence(int order)
 		hooks->fence(cfolio_seam_context.site, order);
 }
 
+int cfolio_seam_plain(const struct seam_site *site, unsigned int operation,
+		      const volatile int *word, int value)
+{
+	const struct seam_hooks *hooks = seam_hooks();
+	unsigned long operand = (unsigned long)(long)value;
+	if (hooks->plain)
+		return (int)hooks->plain(site, operation, word, operand);
+	return (int)hooks->access(site, SEAM_ACCESS(operation, 4u, (unsigned)memory_order_relaxed),
+				  word, operand, 0);
+}
+
 unsigned long cfolio_seam_scope(void)
 {
 	return seam_hooks() ? seam_hooks()->scope() : 0;
@@ -170,19 +181,19 @@ bool seam_trylock(const volatile void *word, bool *taken)
 	return true;
 }
 
-bool seam_unlock(const volatile void *word)
+bool seam_unlock(const volatile void *word, int order)
 {
 	if (!seam_hooks())
 		return false;
-	seam_hooks()->unlock(cfolio_seam_context.site, word);
+	seam_hooks()->unlock(cfolio_seam_context.site, word, order);
 	return true;
 }
 
-bool seam_bit_lock(int bit, const volatile void *word)
+bool seam_bit_lock(int bit, const volatile void *word, int order)
 {
 	if (!seam_hooks())
 		return false;
-	seam_hooks()->bit_lock(cfolio_seam_context.site, word, BIT(bit));
+	seam_hooks()->bit_lock(cfolio_seam_context.site, word, BIT(bit), order);
 	return true;
 }
 

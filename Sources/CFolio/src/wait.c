@@ -228,7 +228,8 @@ int prepare_to_wait_event(struct wait_queue_head *queue, struct wait_queue_entry
 		atomic_set(&sleeper->state, state);
 	}
 	spin_unlock(&queue->lock);
-	smp_mb();
+	if (!MUTANT(O16))
+		smp_mb();
 	return result;
 }
 

@@ -91,7 +91,8 @@ void wake_up_var_locked(const void *var)
 	/*
 	 * The lock of the condition orders the store before the test of the queue only with this.
 	 */
-	smp_mb();
+	if (!MUTANT(O17))
+		smp_mb();
 	wake_up_key(var, -1);
 }
 
@@ -102,8 +103,12 @@ void store_release_wake_up(atomic_t *var, int value)
 		atomic_set_release(var, value);
 		return;
 	}
-	atomic_set_release(var, value);
-	smp_mb();
+	if (MUTANT(O13))
+		atomic_set(var, value);
+	else
+		atomic_set_release(var, value);
+	if (!MUTANT(O15))
+		smp_mb();
 	wake_up_var(var);
 }
 
@@ -111,7 +116,8 @@ bool atomic_dec_and_wake_up(atomic_t *var)
 {
 	if (MUTANT(C39) && !waitqueue_active(bucket(var, -1)))
 		return atomic_dec_and_test(var);
-	if (!atomic_dec_and_test(var))
+	if (MUTANT(O18) ? weakened_add_return(-1, var, memory_order_relaxed) != 0
+			: !atomic_dec_and_test(var))
 		return false;
 	wake_up_var(var);
 	return true;

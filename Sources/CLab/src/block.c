@@ -8,7 +8,7 @@
  * A section that begins and a grace period that begins do not commute; an unlock commutes with the
  * beginning and comes before the end.
  */
-#include "engine.h"
+#include "model.h"
 
 #include <string.h>
 
@@ -25,6 +25,10 @@ static bool is_over(const struct grace *grace)
 		if (reader->section_begun && reader->section == grace->section[number])
 			return false;
 	}
+	if (lab.model == LAB_TSO)
+		for (unsigned int i = 0; i <= lab.program->threads; i++)
+			if (stores_flushed(i) < grace->stores[i])
+				return false;
 	return true;
 }
 
@@ -36,6 +40,9 @@ static struct callback *callback(uint64_t number)
 bool is_enabled(const struct lab_lane *l)
 {
 	const struct operation *o = &l->pending;
+	if (lab.model == LAB_TSO && drains(o->kind) &&
+	    !buffer_is_empty((unsigned int)(l - lab.lanes)))
+		return false;
 	switch ((enum lab_kind)o->kind) {
 	case LAB_LOCK:
 		return word_now(o->address, 4) == 0;
@@ -49,7 +56,8 @@ bool is_enabled(const struct lab_lane *l)
 		return lab.callbacks_run < lab.callbacks_queued &&
 		       is_over(&callback(lab.callbacks_run)->grace);
 	case LAB_BARRIER:
-		return lab.callbacks_run >= l->barrier;
+		return lab.callbacks_run >= l->barrier &&
+		       (lab.model != LAB_TSO || buffer_is_empty(lab.program->threads));
 	default:
 		return true;
 	}
@@ -64,9 +72,18 @@ static bool is_private(const volatile void *word, uint32_t *index, bool write)
 	return !object->shared && !note_access(object, lab.current, write);
 }
 
+static void settle_for(unsigned int kind, const struct seam_site *site)
+{
+	if (lab.model == LAB_TSO && drains(kind))
+		self()->fence_due = false;
+	settle_fence(site);
+}
+
 static struct operation *describe(unsigned int kind, const struct seam_site *site,
 				  const volatile void *word, unsigned int bytes, uint32_t object)
 {
+	if (lab.model != LAB_SC)
+		settle_for(kind, site);
 	struct operation *pending = &self()->pending;
 	*pending = (struct operation){.kind = (unsigned char)kind,
 				      .bytes = (unsigned char)bytes,
@@ -85,7 +102,12 @@ static void step_to(const volatile void *word, unsigned int bytes, unsigned long
 	refuse_dead(word);
 	unsigned int index = recorded ? begin_step() : 0;
 	unsigned long before = word_now(word, bytes);
-	write_word(word, bytes, bits ? before | bits : value);
+	if (bits)
+		value = before | bits;
+	if (recorded && lab.model == LAB_C11)
+		history_lock(index, &self()->pending, value);
+	else
+		write_word(word, bytes, value);
 	if (recorded)
 		end_step(index, before, word_now(word, bytes));
 }
@@ -104,7 +126,7 @@ static void hook_lock(const struct seam_site *site, const volatile void *word)
 		write_word(word, 4, 1);
 		return;
 	}
-	(void)describe(LAB_LOCK, site, word, 4, index);
+	describe(LAB_LOCK, site, word, 4, index)->order = __ATOMIC_ACQUIRE;
 	step_to(word, 4, 1, 0);
 }
 
@@ -116,13 +138,15 @@ static bool hook_trylock(const struct seam_site *site, const volatile void *word
 		count_drained();
 	if (lab.mode == MODE_RUN || lab.mode == MODE_START) {
 		if (!is_private(word, &index, word_now(word, 4) == 0)) {
-			(void)describe(LAB_TRYLOCK, site, word, 4, index);
+			describe(LAB_TRYLOCK, site, word, 4, index)->order = __ATOMIC_ACQUIRE;
 			bool recorded = step();
 			refuse_dead(word);
 			if (recorded) {
 				unsigned int number = begin_step();
 				unsigned long before = word_now(word, 4);
-				if (before == 0)
+				if (lab.model == LAB_C11)
+					history_lock(number, &self()->pending, before == 0);
+				else if (before == 0)
 					write_word(word, 4, 1);
 				end_step(number, before, word_now(word, 4));
 				return before == 0;
@@ -135,7 +159,7 @@ static bool hook_trylock(const struct seam_site *site, const volatile void *word
 	return taken;
 }
 
-static void hook_unlock(const struct seam_site *site, const volatile void *word)
+static void hook_unlock(const struct seam_site *site, const volatile void *word, int order)
 {
 	uint32_t index = 0;
 	refuse_dead(word);
@@ -143,12 +167,12 @@ static void hook_unlock(const struct seam_site *site, const volatile void *word)
 		write_word(word, 4, 0);
 		return;
 	}
-	(void)describe(LAB_UNLOCK, site, word, 4, index);
+	describe(LAB_UNLOCK, site, word, 4, index)->order = (unsigned char)order;
 	step_to(word, 4, 0, 0);
 }
 
 static void hook_bit_lock(const struct seam_site *site, const volatile void *word,
-			  unsigned long bits)
+			  unsigned long bits, int order)
 {
 	uint32_t index = 0;
 	refuse_dead(word);
@@ -159,7 +183,9 @@ static void hook_bit_lock(const struct seam_site *site, const volatile void *wor
 		write_word(word, 8, word_now(word, 8) | bits);
 		return;
 	}
-	describe(LAB_BIT_LOCK, site, word, 8, index)->operand = bits;
+	struct operation *pending = describe(LAB_BIT_LOCK, site, word, 8, index);
+	pending->operand = bits;
+	pending->order = (unsigned char)order;
 	step_to(word, 8, 0, bits);
 }
 
@@ -209,6 +235,10 @@ static void hook_futex_wait(const volatile void *word, int value, int64_t deadli
 	if (recorded)
 		number = begin_step();
 	unsigned long seen = word_now(word, 4);
+	if (recorded && lab.model == LAB_C11) {
+		history_read_last(index, word, 4);
+		history_sync(queue);
+	}
 	bool sleeps = seen == (unsigned long)(long)value;
 	if (sleeps) {
 		l->sleeping_on = queue;
@@ -225,6 +255,12 @@ static void hook_futex_wait(const volatile void *word, int value, int64_t deadli
 	if (timed_out && deadline > l->now)
 		l->now = deadline;
 	l->sleeping_on = 0;
+	if (recorded && lab.model == LAB_C11) {
+		if (timed_out)
+			history_sync(queue);
+		else
+			history_resumes();
+	}
 	if (recorded)
 		end_step(number, timed_out, timed_out);
 }
@@ -236,6 +272,8 @@ static void hook_futex_wake(const volatile void *word, int n)
 	if (lab.mode == MODE_OFF)
 		return;
 	bool recorded = plain_step(LAB_FUTEX_WAKE, word, 0, queue, &number);
+	if (recorded && lab.model == LAB_C11)
+		history_sync(queue);
 	while (n-- > 0) {
 		struct lab_lane *first = NULL;
 		for (unsigned int i = 0; i < lab.program->threads; i++) {
@@ -247,6 +285,8 @@ static void hook_futex_wake(const volatile void *word, int n)
 		if (!first)
 			break;
 		first->woken_by = recorded ? (int)number : 0;
+		if (lab.model == LAB_C11)
+			history_wakes((unsigned int)(first - lab.lanes));
 		woken++;
 	}
 	if (recorded)
@@ -264,19 +304,37 @@ static void hook_rcu_read_lock(void)
 	}
 }
 
+/* What a grace period that waits for this section has to wait for beyond its unlock. */
+static void leave_for(struct grace *grace, unsigned int who)
+{
+	if (lab.model == LAB_TSO)
+		grace->stores[lab.current] = stores_made(lab.current);
+	else if (lab.model == LAB_C11)
+		history_reader_left(who, lab.current);
+}
+
 static void leave_section(struct lab_lane *l, int unlock_step)
 {
 	if (unlock_step >= 0) {
 		l->unlock_step = unlock_step;
+		if (lab.model == LAB_TSO)
+			l->unlock_stores = stores_made(lab.current);
+		else if (lab.model == LAB_C11)
+			history_section_ends(lab.current);
 		/* Those who wait for this section come behind its unlock. */
 		for (unsigned int i = 0; i <= lab.program->threads; i++)
 			if ((lane(i)->grace.captured >> lab.current & 1) &&
-			    lane(i)->grace.section[lab.current] == l->section)
+			    lane(i)->grace.section[lab.current] == l->section) {
 				lane(i)->grace.after[lab.current] = unlock_step;
+				leave_for(&lane(i)->grace, i);
+			}
 		for (uint64_t n = lab.callbacks_run; n < lab.callbacks_queued; n++)
 			if ((callback(n)->grace.captured >> lab.current & 1) &&
-			    callback(n)->grace.section[lab.current] == l->section)
+			    callback(n)->grace.section[lab.current] == l->section) {
 				callback(n)->grace.after[lab.current] = unlock_step;
+				leave_for(&callback(n)->grace,
+					  LAB_LANES + (unsigned int)(n % LAB_CALLBACKS_MAX));
+			}
 	}
 	l->section_begun = false;
 	l->nesting = 0;
@@ -316,6 +374,7 @@ static void capture(struct grace *grace)
 	for (unsigned int i = 0; i <= lab.program->threads; i++) {
 		const struct lab_lane *reader = lane(i);
 		grace->after[i] = reader->unlock_step;
+		grace->stores[i] = reader->unlock_stores;
 		if (reader->section_begun) {
 			grace->captured |= (unsigned short)(1u << i);
 			grace->section[i] = reader->section;
@@ -331,10 +390,15 @@ static void hook_synchronize_rcu(void)
 		return;
 	bool recorded = plain_step(LAB_GRACE_BEGIN, NULL, 0, 0, &number);
 	capture(&l->grace);
+	if (lab.model == LAB_C11)
+		history_grace_begins(lab.current);
 	if (recorded)
 		end_step(number, 0, l->grace.captured);
-	if (plain_step(LAB_GRACE_END, NULL, 0, 0, &number))
+	if (plain_step(LAB_GRACE_END, NULL, 0, 0, &number)) {
+		if (lab.model == LAB_C11)
+			history_grace_ends(lab.current);
 		end_step(number, 0, 0);
+	}
 	l->grace.captured = 0;
 }
 
@@ -350,12 +414,15 @@ static void hook_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *h
 		fail_at("LAB", UINT64_MAX, "more deferred calls than the lab keeps");
 		stop_execution();
 	}
+	unsigned int slot = (unsigned int)(lab.callbacks_queued % LAB_CALLBACKS_MAX);
 	struct callback *c = callback(lab.callbacks_queued++);
 	c->head = head;
 	c->func = func;
 	c->queued_by = recorded ? (int)number : -1;
 	c->done_behind = -1;
 	capture(&c->grace);
+	if (lab.model == LAB_C11)
+		history_deferred(slot);
 	start_reclaimer();
 	if (recorded)
 		end_step(number, 0, c->grace.captured);
@@ -367,8 +434,11 @@ static void hook_rcu_barrier(void)
 	if (lab.mode == MODE_OFF)
 		return;
 	self()->barrier = lab.callbacks_queued;
-	if (plain_step(LAB_BARRIER, NULL, 0, 0, &number))
+	if (plain_step(LAB_BARRIER, NULL, 0, 0, &number)) {
+		if (lab.model == LAB_C11)
+			history_barrier();
 		end_step(number, 0, 0);
+	}
 }
 
 /* The lane that runs deferred calls, in the order in which they were made. */
@@ -381,9 +451,14 @@ void reclaimer(void *argument)
 		struct callback c = *callback(lab.callbacks_run);
 		if (lab.mode == MODE_RUN) {
 			unsigned int number = begin_step();
+			if (lab.model == LAB_C11)
+				history_runs_deferred(
+					(unsigned int)(lab.callbacks_run % LAB_CALLBACKS_MAX));
 			end_step(number, 0, 0);
 		}
 		c.func(c.head);
+		if (lab.model == LAB_C11)
+			history_ran_deferred();
 		callback(lab.callbacks_run)->done_behind = l->last_step;
 		lab.callbacks_run++;
 		l->pending = (struct operation){.kind = LAB_RECLAIM};
@@ -459,30 +534,16 @@ static void hook_violation(const char *invariant, unsigned long pfn, const char 
 	fail_at(invariant, pfn, message);
 }
 
-const struct seam_hooks lab_hooks = {
-	.access = lab_access,
-	.rcu_read_lock = hook_rcu_read_lock,
-	.rcu_read_unlock = hook_rcu_read_unlock,
-	.rcu_read_lock_held = hook_rcu_read_lock_held,
-	.synchronize_rcu = hook_synchronize_rcu,
-	.call_rcu = hook_call_rcu,
-	.rcu_barrier = hook_rcu_barrier,
-	.lock = hook_lock,
-	.trylock = hook_trylock,
-	.unlock = hook_unlock,
-	.bit_lock = hook_bit_lock,
-	.futex_wait = hook_futex_wait,
-	.futex_wake = hook_futex_wake,
-	.yield = hook_yield,
-	.clock_ns = hook_clock,
-	.allocate = arena_allocate,
-	.free = hook_free,
-	.commit = arena_commit,
-	.decommit = arena_decommit,
-	.this_thread = hook_this_thread,
-	.this_cpu = hook_this_cpu,
-	.scope = hook_scope,
-	.live = hook_live,
-	.bug = hook_bug,
-	.violation = hook_violation,
-};
+#define HOOKS                                                                                      \
+	.access = lab_access, .rcu_read_lock = hook_rcu_read_lock,                                 \
+	.rcu_read_unlock = hook_rcu_read_unlock, .rcu_read_lock_held = hook_rcu_read_lock_held,    \
+	.synchronize_rcu = hook_synchronize_rcu, .call_rcu = hook_call_rcu,                        \
+	.rcu_barrier = hook_rcu_barrier, .lock = hook_lock, .trylock = hook_trylock,               \
+	.unlock = hook_unlock, .bit_lock = hook_bit_lock, .futex_wait = hook_futex_wait,           \
+	.futex_wake = hook_futex_wake, .yield = hook_yield, .clock_ns = hook_clock,                \
+	.allocate = arena_allocate, .free = hook_free, .commit = arena_commit, .decommit = arena_decommit, .this_thread = hook_this_thread,            \
+	.this_cpu = hook_this_cpu, .scope = hook_scope, .live = hook_live, .bug = hook_bug,        \
+	.violation = hook_violation
+
+const struct seam_hooks lab_hooks = {HOOKS};
+const struct seam_hooks lab_weak_hooks = {HOOKS, .fence = hook_fence, .plain = plain_in_model};

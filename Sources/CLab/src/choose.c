@@ -10,7 +10,7 @@
  *   URW     each thread is as likely as it has steps left, as learned from earlier executions.
  *   REPLAY  the given choices.
  */
-#include "engine.h"
+#include "model.h"
 
 /* splitmix64 */
 uint64_t next_random(void)
@@ -30,7 +30,7 @@ void begin_walk(void)
 		number = number * lab.search.shards + lab.search.shard;
 	lab.random = lab.search.seed + mix(number + 1);
 	if (lab.search.strategy == LAB_POS) {
-		for (unsigned int i = 0; i <= lab.program->threads; i++)
+		for (unsigned int i = 0; i < lane_count(); i++)
 			lane(i)->priority = next_random() | 1;
 		return;
 	}
@@ -41,7 +41,7 @@ void begin_walk(void)
 	lab.changes = depth - 1 < 8 ? depth - 1 : 8;
 	for (unsigned int i = 0; i < lab.changes; i++)
 		lab.change_points[i] = below(choices) + 1;
-	for (unsigned int i = 0; i <= lab.program->threads; i++)
+	for (unsigned int i = 0; i < lane_count(); i++)
 		lane(i)->priority = next_random() | (uint64_t)1 << 63;
 	lab.lowest_priority = (uint64_t)1 << 62;
 }
@@ -114,7 +114,7 @@ unsigned int choose_walk(unsigned short enabled)
 	case LAB_REPLAY: {
 		unsigned int wanted = LAB_LANES;
 		if (lab.depth < lab.search.choices_count)
-			wanted = lab.search.choices[lab.depth];
+			wanted = lab.search.choices[lab.depth] & 15u;
 		if (wanted < LAB_LANES && (enabled >> wanted & 1))
 			return wanted;
 		return (unsigned int)__builtin_ctz(enabled);
@@ -122,6 +122,22 @@ unsigned int choose_walk(unsigned short enabled)
 	default:
 		return nth(enabled, below((unsigned int)__builtin_popcount(enabled)));
 	}
+}
+
+unsigned int choose_value_of_walk(unsigned int index, unsigned int count)
+{
+	if (lab.search.strategy == LAB_REPLAY) {
+		unsigned int wanted = 0;
+		if (lab.search.values) {
+			unsigned int nth = lab.values_chosen++;
+			if (nth < lab.search.values_count)
+				wanted = lab.search.values[nth];
+		} else if (index < lab.search.choices_count)
+			wanted = lab.search.choices[index] >> 4;
+		return wanted < count ? wanted : 0;
+	}
+	/* As often the last as all the others together. */
+	return below(2) ? 0 : 1 + below(count - 1);
 }
 
 /* After a step of a walk. */
@@ -147,7 +163,7 @@ void end_walk(void)
 {
 	if (lab.choices > lab.statistics.most_choices)
 		lab.statistics.most_choices = lab.choices;
-	for (unsigned int i = 0; i <= lab.program->threads; i++)
+	for (unsigned int i = 0; i < lane_count(); i++)
 		if (lane(i)->steps > lab.left[i])
 			lab.left[i] = lane(i)->steps;
 }

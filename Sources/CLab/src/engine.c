@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Executions: threads, the choice at each step, the end. See engine.h. */
-#include "engine.h"
+#include "model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static unsigned int lowest(unsigned short lanes)
 }
 
 /* Who goes on; HOST when the execution is over. */
-static unsigned int choose(void)
+static unsigned int choose_lane(void)
 {
 	if (lab.mode == MODE_START) {
 		if (lab.started < lab.program->threads)
@@ -96,9 +96,26 @@ static unsigned int choose(void)
 		next = choose_walk(enabled);
 	if (unlikely(next == LAB_NONE)) {
 		lab.mode = MODE_DRAIN;
+		if (lab.model == LAB_TSO) {
+			flush_all();
+			enabled = enabled_lanes();
+			if (!enabled)
+				return HOST;
+		}
 		return enabled & bit(lab.current) ? lab.current : lowest(enabled);
 	}
 	lab.events[lab.depth].enabled = enabled;
+	return next;
+}
+
+/* Flushes have no fiber: they take place here. */
+static unsigned int choose(void)
+{
+	unsigned int next = choose_lane();
+	while (next != HOST && is_flush_lane(next)) {
+		flush_step(next);
+		next = choose_lane();
+	}
 	return next;
 }
 
@@ -116,7 +133,8 @@ bool step(void)
 {
 	struct lab_lane *self = lane(lab.current);
 	unsigned short mine = bit(lab.current);
-	if (may_block(self->pending.kind))
+	if (may_block(self->pending.kind) ||
+	    (lab.model == LAB_TSO && drains(self->pending.kind) && !buffer_is_empty(lab.current)))
 		lab.blocking |= mine;
 	go_to(choose(), false);
 	cfolio_seam_resume(self->pending.site);
@@ -187,10 +205,18 @@ unsigned int begin_step(void)
 			s->thread = (unsigned char)lab.current;
 			s->previous_of_thread = self->last_step;
 			s->kind = pending->kind;
+			s->behind = -1;
+			if (pending->kind == LAB_FLUSH)
+				s->behind = step_behind_store(lab.current);
 			(void)touches_of(pending, self, s->touches);
 		}
 	}
 	struct lab_event *event = &lab.events[index];
+	event->from = -1;
+	event->missed = -1;
+	event->choice = 0;
+	event->choices = 0;
+	event->owner = (unsigned char)lab.current;
 	event->site = pending->site;
 	event->address = pending->address;
 	event->thread = (unsigned char)lab.current;
@@ -200,8 +226,11 @@ unsigned int begin_step(void)
 	event->of_thread = self->steps++;
 	self->last_step = (int)index;
 	event->in_section = self->nesting != 0;
-	if (self->nesting)
+	if (self->nesting) {
+		if (!self->section_begun && lab.model == LAB_C11)
+			history_section_begins();
 		self->section_begun = true;
+	}
 	return index;
 }
 
@@ -209,6 +238,7 @@ void end_step(unsigned int index, unsigned long before, unsigned long after)
 {
 	lab.events[index].before = before;
 	lab.events[index].after = after;
+	lab.events[index].read = before;
 	if (unlikely(lab.search.pairs) && lane(lab.current)->pending.object)
 		note_pairs(index, lane(lab.current)->pending.object);
 	if (lab.recording)
@@ -238,7 +268,8 @@ void fail_at(const char *invariant, unsigned long pfn, const char *message)
 	snprintf(lab.finding.invariant, sizeof(lab.finding.invariant), "%s", invariant);
 	snprintf(lab.finding.message, sizeof(lab.finding.message), "%s", message);
 	lab.finding.pfn = pfn;
-	lab.finding.thread = lab.current; /* HOST is LAB_LANES */
+	/* HOST is LAB_LANES. */
+	lab.finding.thread = owner_of(lab.current);
 	lab.finding.step = lab.depth ? lab.depth - 1 : 0;
 }
 
@@ -253,7 +284,7 @@ void lab_fail(const char *invariant, const char *message)
 
 static void arm_lanes(void)
 {
-	for (unsigned int i = 0; i <= lab.program->threads; i++) {
+	for (unsigned int i = 0; i < lane_count(); i++) {
 		struct lab_lane *l = lane(i);
 		l->last_step = -1;
 		l->steps = 0;
@@ -261,6 +292,8 @@ static void arm_lanes(void)
 		l->section_begun = false;
 		l->section = 0;
 		l->unlock_step = -1;
+		l->unlock_stores = 0;
+		l->fence_due = false;
 		l->sleeping_on = 0;
 		l->woken_by = -1;
 		l->now = 0;
@@ -274,6 +307,7 @@ static void arm_lanes(void)
 	lab.blocking = 0;
 	lab.depth = 0;
 	lab.choices = 0;
+	lab.values_chosen = 0;
 	lab.callbacks_queued = 0;
 	lab.callbacks_run = 0;
 	lab.sleepers = 0;
@@ -289,6 +323,8 @@ static void run_execution(void)
 	lab.execution++;
 	lab.inside = true;
 	arm_lanes();
+	if (lab.model != LAB_SC)
+		begin_model();
 	if (lab.program->prepare)
 		lab.program->prepare(lab.program->context);
 	if (!lab.recording)
@@ -322,10 +358,15 @@ static uint64_t trace_hash(void)
 	uint64_t hash = 0xcbf29ce484222325u;
 	for (unsigned int i = 0; i < lab.depth; i++) {
 		const struct lab_event *event = &lab.events[i];
-		/* What a store writes over may be what an earlier execution left on a stack. */
-		const uint64_t before = event->kind == LAB_STORE ? 0 : event->before;
-		const uint64_t words[] = {(uintptr_t)event->site, event->thread, event->kind,
-					  event->enabled,	  before,	 event->after};
+		/* What a store finds may be what an earlier call left on its thread's stack. */
+		bool stores = event->kind == LAB_STORE || event->kind == LAB_FLUSH;
+		const uint64_t words[] = {(uintptr_t)event->site,
+					  event->thread,
+					  event->kind,
+					  event->enabled,
+					  stores ? 0 : event->before,
+					  event->after,
+					  stores ? 0 : event->read};
 		for (unsigned int n = 0; n < sizeof(words) / sizeof(words[0]); n++)
 			hash = (hash ^ words[n]) * 0x100000001b3u;
 	}
@@ -345,9 +386,10 @@ static void check_determinism(void)
 	const unsigned int depth = lab.depth;
 	const uint64_t hash = trace_hash();
 	for (unsigned int i = 0; i < depth; i++)
-		choices[i] = lab.events[i].thread;
+		choices[i] = (unsigned char)(lab.events[i].thread | lab.events[i].choice << 4);
 	lab.search.strategy = LAB_REPLAY;
 	lab.search.choices = choices;
+	lab.search.values = NULL;
 	lab.search.choices_count = depth;
 	lab.recording = false;
 	run_execution();
@@ -367,6 +409,7 @@ static void check_determinism(void)
 void lab_begin(const struct lab_search *search)
 {
 	lab.search = *search;
+	lab.model = search->model;
 	if (!lab.search.steps || lab.search.steps > LAB_STEPS_MAX)
 		lab.search.steps = LAB_STEPS_MAX;
 	lab.recording = search->strategy == LAB_SCHEDULES || search->strategy == LAB_CLASSES ||
@@ -391,7 +434,9 @@ static void begin_anew(void)
 
 enum lab_end lab_explore(uint64_t executions)
 {
-	(void)cfolio_seam_enter(&lab_hooks);
+	if (!model_suits(&lab.search, lab.program))
+		return LAB_REFUSED;
+	(void)cfolio_seam_enter(lab.model == LAB_SC ? &lab_hooks : &lab_weak_hooks);
 	enum lab_end end = LAB_LIMIT;
 	while (executions-- > 0) {
 		if (lab.recording && lab.exhausted) {
@@ -408,7 +453,9 @@ enum lab_end lab_explore(uint64_t executions)
 			continue;
 		}
 		/* A walk is a function of its number and of what is shared: now that is known. */
-		if (unlikely(lab.restart) && !lab.recording && !lab.failed) {
+		if (unlikely(lab.restart) && !lab.recording &&
+		    (!lab.failed || lab.model != LAB_SC)) {
+			lab.failed = false;
 			lab.restart = false;
 			lab.statistics = before;
 			lab.statistics.restarts++;
@@ -523,6 +570,11 @@ bool lab_standing(unsigned int thread, struct lab_event *event)
 				    .order = pending->order,
 				    .bytes = pending->bytes};
 	return true;
+}
+
+enum lab_model lab_model_now(void)
+{
+	return lab.model;
 }
 
 unsigned int lab_thread(void)

@@ -8,6 +8,7 @@
  *   choose.c   random walks
  *   search.c   schedules, classes, states
  *   pairs.c    racing-pair coverage
+ *   model.c    what differs between memory models; store_buffer.c: TSO, history.c: C11
  *
  * How a step goes. A fiber that is about to touch a shared word describes the operation in
  * `pending` and calls step(): some thread is chosen, perhaps another; when it is this fiber's turn
@@ -46,6 +47,8 @@ struct object {
 	bool shared;
 	/** Steps that touched it, newest first: index of the touch (step * LAB_TOUCHES + n) + 1. */
 	uint32_t last;
+	uint64_t located; /**< the execution in which `location` is its number; LAB_C11 */
+	uint16_t location;
 	uint64_t first_value; /**< as LAB_STATES hashes it: the contribution of its value now */
 };
 
@@ -55,7 +58,9 @@ struct touch {
 	uint32_t previous;  /**< touch of the same object before, as in object.last */
 	unsigned char mask; /**< which 4-byte halves */
 	bool write;
-	bool commutes; /**< with its like */
+	bool commutes;	    /**< with its like */
+	unsigned char only; /**< lane + 1: conflicts with that lane only (a forwarded load) */
+	unsigned char by;   /**< lane + 1 of a flush */
 };
 
 #define OBJECTS_BITS 16u
@@ -73,7 +78,11 @@ struct step {
 	unsigned short done;	    /**< threads that were tried here */
 	unsigned short sleep;	    /**< threads that need not be tried here */
 	unsigned short preemptions; /**< up to and with this step; LAB_SCHEDULES */
-	int previous_of_thread;	    /**< index of the thread's step before, or -1 */
+	unsigned char runner;	    /**< last lane up to here that is no flush lane */
+	unsigned char choice;	    /**< of values; see struct lab_event */
+	unsigned char choices;
+	int behind;		/**< LAB_FLUSH: the step that its store came behind; -1: none */
+	int previous_of_thread; /**< index of the thread's step before, or -1 */
 	struct touch touches[LAB_TOUCHES];
 	unsigned long before;
 	uint64_t hash; /**< of the state behind the step; LAB_STATES */
@@ -100,7 +109,8 @@ struct operation {
 struct grace {
 	unsigned short captured;
 	uint32_t section[LAB_LANES];
-	int after[LAB_LANES]; /**< step of the unlock that it comes behind; -1: none */
+	int after[LAB_LANES];	    /**< step of the unlock that it comes behind; -1: none */
+	uint32_t stores[LAB_LANES]; /**< TSO: so many of the reader's stores must be flushed */
 };
 
 struct callback {
@@ -126,13 +136,16 @@ struct lab_lane {
 	uint32_t section;
 	int unlock_step; /**< of its last section that is over */
 	struct grace grace;
-	uint64_t barrier; /**< LAB_BARRIER: callbacks that must have run */
+	uint64_t barrier;	/**< LAB_BARRIER: callbacks that must have run */
+	uint32_t unlock_stores; /**< TSO: stores made before its last unlock */
 	/* futex */
 	uint32_t sleeping_on; /**< object of the queue; 0: awake */
 	uint64_t sleep_number;
 	int woken_by; /**< step; -1: not woken */
 	int64_t deadline;
 	int64_t now;
+	const struct seam_site *fence_site;
+	bool fence_due; /**< a full fence that the next operation settles */
 	/* walks */
 	uint64_t priority;
 	/* LAB_STATES */
@@ -152,6 +165,7 @@ struct lab {
 	struct lab_program copy;
 	struct lab_search search;
 	enum mode mode;
+	enum lab_model model;
 	unsigned int current; /**< lane that runs */
 	unsigned short alive;
 	unsigned short blocking; /**< parked in front of something that may block */
@@ -178,6 +192,7 @@ struct lab {
 	uint64_t random;
 	unsigned int change_points[8];
 	unsigned int changes;
+	unsigned int values_chosen; /**< LAB_REPLAY: steps with a choice of values so far */
 	unsigned int choices; /**< steps with more than one enabled lane so far */
 	uint64_t lowest_priority;
 	unsigned int left[LAB_LANES]; /**< steps that the thread had at most */
@@ -217,6 +232,13 @@ static inline struct lab_lane *lane(unsigned int number)
 }
 
 /* engine.c */
+/** Lanes that may run: threads, the reclaimer, and (TSO) the flush lane of each. */
+static inline unsigned int lane_count(void)
+{
+	unsigned int lanes = lab.program->threads + 1;
+	return lab.model == LAB_TSO ? 2 * lanes : lanes;
+}
+
 /** Parks in front of lanes[current].pending until it is chosen. False: the execution is cut. */
 bool step(void);
 /** Records the step that the current lane takes; its index. */
@@ -230,7 +252,7 @@ unsigned short enabled_lanes(void);
 void start_reclaimer(void);
 
 /* words.c */
-extern const struct seam_hooks lab_hooks;
+extern const struct seam_hooks lab_hooks, lab_weak_hooks;
 struct object *object_at(uintptr_t address, uint32_t *index);
 /** NULL: nobody has touched it. */
 struct object *find_object(uintptr_t address, uint32_t *index);
@@ -239,13 +261,17 @@ void forget_objects(void);
 void forget_touches(void);
 bool touches_of(const struct operation *operation, const struct lab_lane *lane,
 		struct touch touches[LAB_TOUCHES]);
-unsigned long lab_access(const struct seam_site *site, unsigned int access,
-			 const volatile void *word, unsigned long operand, unsigned long expected);
 void undo_words(void);
 /** Notes an access that is no step; true: it conflicts, so the object is shared from now on. */
 bool note_access(struct object *object, unsigned int lane, bool write);
 unsigned long word_now(const volatile void *address, unsigned int bytes);
 void write_word(const volatile void *address, unsigned int bytes, unsigned long value);
+unsigned char halves(const volatile void *address, unsigned int bytes);
+unsigned long result_of(unsigned int change, unsigned int bytes, unsigned long old,
+			unsigned long operand);
+/** What does operations at once, without a step. */
+unsigned long perform(unsigned int change, unsigned int bytes, const volatile void *word,
+		      unsigned long operand, unsigned long expected);
 
 /* pairs.c */
 void begin_pairs(void);
@@ -302,12 +328,15 @@ void prepare_choices(void);
 void begin_walk(void);
 unsigned int choose_walk(unsigned short enabled);
 void walked(unsigned int index);
+/** Which of `count` values a step of a walk reads; 0: the last. */
+unsigned int choose_value_of_walk(unsigned int index, unsigned int count);
 void end_walk(void);
 
 /* search.c */
 unsigned int choose_searched(unsigned short enabled);
 void searched(unsigned int index);
 bool is_others_execution(void);
+unsigned int choose_value_searched(unsigned int index, unsigned int count);
 /** Chooses what the next execution does otherwise; false: nothing is left. */
 bool backtrack(void);
 void forget_search(void);

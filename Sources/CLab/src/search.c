@@ -18,7 +18,7 @@
  * again. Sound for programs whose shared state is in words of the seam. The hash is a sum over
  * threads of one group, so threads that do the same are merged.
  */
-#include "engine.h"
+#include "model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +106,8 @@ void hook_live(unsigned long scope, unsigned long value)
 static bool conflict(const struct touch *a, const struct touch *b)
 {
 	return a->object && a->object == b->object && (a->mask & b->mask) &&
-	       (a->write || b->write) && !(a->commutes && b->commutes);
+	       (a->write || b->write) && !(a->commutes && b->commutes) &&
+	       (!a->only || a->only == b->by) && (!b->only || b->only == a->by);
 }
 
 static void join(lab_clock into, const lab_clock other)
@@ -178,6 +179,31 @@ static void join_unlocks(lab_clock clock, const struct grace *grace)
 			join(clock, lab.steps[grace->after[i]].clock);
 }
 
+static void join_step(lab_clock clock, int index)
+{
+	if (index >= 0)
+		join(clock, lab.steps[index].clock);
+}
+
+/* TSO: a flush comes behind its store, what drains the buffer behind the flushes. */
+static void order_behind_stores(const struct step *s, lab_clock clock)
+{
+	if (s->kind == LAB_FLUSH)
+		join_step(clock, s->behind);
+	else if (drains(s->kind) && s->thread <= lab.program->threads)
+		join_step(clock, lane(flush_lane_of(s->thread))->last_step);
+	const struct grace *grace = NULL;
+	if (s->kind == LAB_GRACE_END)
+		grace = &lane(s->thread)->grace;
+	else if (s->kind == LAB_RECLAIM)
+		grace = &lab.callbacks[lab.callbacks_run % LAB_CALLBACKS_MAX].grace;
+	else if (s->kind == LAB_BARRIER)
+		join_step(clock, lane(flush_lane_of(lab.program->threads))->last_step);
+	for (unsigned int i = 0; grace && i <= lab.program->threads; i++)
+		if (grace->stores[i])
+			join_step(clock, flush_step_of(i, grace->stores[i] - 1));
+}
+
 static void order_step(unsigned int i)
 {
 	struct step *s = &lab.steps[i];
@@ -204,6 +230,8 @@ static void order_step(unsigned int i)
 	} else if (s->kind == LAB_FUTEX_RESUME && l->woken_by >= 0) {
 		join(late, lab.steps[l->woken_by].clock);
 	}
+	if (lab.model == LAB_TSO)
+		order_behind_stores(s, clock);
 	for (unsigned int n = 0; n < LAB_TOUCHES; n++) {
 		struct touch *mine = &s->touches[n];
 		if (!mine->object)
@@ -226,7 +254,9 @@ static void order_step(unsigned int i)
 			    lab.search.strategy == LAB_CLASSES)
 				add_race(j, i, clock);
 			join(clock, lab.steps[j].clock);
-			if (other->write && !other->commutes && (mine->mask & ~other->mask) == 0)
+			/* A flush also comes behind loads that it was forwarded to, wherever. */
+			if (other->write && !other->commutes && !mine->by &&
+			    (mine->mask & ~other->mask) == 0)
 				break;
 		}
 	}
@@ -263,9 +293,17 @@ static unsigned short within_bound(unsigned int i, unsigned short enabled)
 	if (i == 0 || lab.search.preemptions == UINT32_MAX)
 		return enabled;
 	const struct step *before = &lab.steps[i - 1];
-	unsigned short running = enabled & bit(before->thread);
+	unsigned short running = 0;
+	if (before->runner != LAB_NONE)
+		running = enabled & bit(before->runner);
 	if (!running || before->preemptions < lab.search.preemptions)
 		return enabled;
+	/* Flushing is free: it takes the processor from nobody. */
+	for (unsigned int rest = enabled; rest; rest &= rest - 1) {
+		unsigned int number = (unsigned int)__builtin_ctz(rest);
+		if (is_flush_lane(number))
+			running |= bit(number);
+	}
 	return running;
 }
 
@@ -293,9 +331,11 @@ unsigned int choose_searched(unsigned short enabled)
 	struct step *s = &lab.steps[i];
 	if (i < lab.replay)
 		return s->thread;
-	unsigned int previous = i ? lab.steps[i - 1].thread : LAB_NONE;
+	unsigned int previous = i ? lab.steps[i - 1].runner : LAB_NONE;
 	if (i > lab.replay || !lab.forced) {
 		unsigned short candidates = enabled;
+		s->choice = 0;
+		s->choices = 0;
 		if (lab.search.strategy == LAB_STATES && !visit(state_hash())) {
 			lab.statistics.cut++;
 			return LAB_NONE;
@@ -325,9 +365,20 @@ unsigned int choose_searched(unsigned short enabled)
 	}
 	lab.forced = false;
 	s->preemptions = i ? lab.steps[i - 1].preemptions : 0;
-	if (previous != LAB_NONE && s->thread != previous && (s->enabled >> previous & 1))
-		s->preemptions++;
+	s->runner = (unsigned char)previous;
+	if (!is_flush_lane(s->thread)) {
+		if (previous != LAB_NONE && s->thread != previous && (s->enabled >> previous & 1))
+			s->preemptions++;
+		s->runner = s->thread;
+	}
 	return s->thread;
+}
+
+unsigned int choose_value_searched(unsigned int i, unsigned int count)
+{
+	struct step *s = &lab.steps[i];
+	s->choices = (unsigned char)count;
+	return s->choice;
 }
 
 void searched(unsigned int i)
@@ -366,6 +417,15 @@ bool backtrack(void)
 		struct step *s = &lab.steps[i];
 		if (classes)
 			forget_step(s);
+		/* All values that the step may read, then other threads. */
+		if (s->choices && s->choice + 1u < s->choices) {
+			s->choice++;
+			lab.replay = i;
+			lab.forced = true;
+			return true;
+		}
+		s->choice = 0;
+		s->choices = 0;
 		s->done |= bit(s->thread);
 		unsigned int left = s->backtrack & ~(unsigned int)s->done;
 		if (classes)

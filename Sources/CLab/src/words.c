@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Accesses to words: what is shared, what an operation touches, undo. See engine.h. */
-#include "engine.h"
+#include "model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +138,8 @@ void undo_words(void)
 	}
 }
 
-static unsigned long result_of(unsigned int change, unsigned int bytes, unsigned long old,
-			       unsigned long operand)
+unsigned long result_of(unsigned int change, unsigned int bytes, unsigned long old,
+			unsigned long operand)
 {
 	unsigned long value = operand;
 	if (change == SEAM_OP_ADD)
@@ -158,12 +158,12 @@ static bool writes(unsigned int change, unsigned long old, unsigned long expecte
 
 /* ---- what an operation touches --------------------------------------------------------------- */
 
-static unsigned char halves(const volatile void *address, unsigned int bytes)
+unsigned char halves(const volatile void *address, unsigned int bytes)
 {
 	return bytes == 8 ? 3 : ((uintptr_t)address & 4) ? 2 : 1;
 }
 
-static const uintptr_t rcu_address = 1, callbacks_address = 3;
+static const uintptr_t rcu_address = 1, callbacks_address = 3, fences_address = 5;
 
 static uint32_t special(uintptr_t address, struct object **object)
 {
@@ -183,6 +183,14 @@ static struct touch touch_special(uintptr_t address, bool write, bool commutes)
 	return (struct touch){.object = index, .mask = 1, .write = write, .commutes = commutes};
 }
 
+/* C11: what takes a place in the order of fences. Full operations are acquire-release changes. */
+static bool joins_fences(const struct operation *o)
+{
+	return lab.model == LAB_C11 &&
+	       (o->order == __ATOMIC_SEQ_CST ||
+		(o->order == __ATOMIC_ACQ_REL && o->kind != LAB_LOAD && o->kind != LAB_STORE));
+}
+
 bool touches_of(const struct operation *o, const struct lab_lane *l,
 		struct touch touches[LAB_TOUCHES])
 {
@@ -197,6 +205,25 @@ bool touches_of(const struct operation *o, const struct lab_lane *l,
 		write = writes(o->change, word_now(o->address, o->bytes), o->expected);
 		touches[n++] = (struct touch){
 			.object = o->object, .write = write, .mask = halves(o->address, o->bytes)};
+		if (lab.model == LAB_SC)
+			break;
+		if (lab.model == LAB_TSO && o->kind == LAB_LOAD) {
+			unsigned int owner = (unsigned int)(l - lab.lanes);
+			if (is_forwarded(owner, o->address, o->bytes))
+				touches[0].only = (unsigned char)(flush_lane_of(owner) + 1);
+		}
+		if (joins_fences(o))
+			touches[n++] = touch_special(fences_address, true, false);
+		break;
+	case LAB_FLUSH:
+		touches[n++] = (struct touch){.object = o->object,
+					      .write = true,
+					      .mask = halves(o->address, o->bytes),
+					      .by = (unsigned char)(l - lab.lanes + 1)};
+		break;
+	case LAB_FENCE:
+		if (lab.model == LAB_C11)
+			touches[n++] = touch_special(fences_address, true, false);
 		break;
 	case LAB_TRYLOCK:
 		write = word_now(o->address, 4) == 0;
@@ -228,6 +255,8 @@ bool touches_of(const struct operation *o, const struct lab_lane *l,
 		break;
 	case LAB_GRACE_BEGIN:
 		touches[n++] = touch_special(rcu_address, true, true);
+		if (lab.model == LAB_C11)
+			touches[n++] = touch_special(fences_address, true, false);
 		break;
 	case LAB_CALL_RCU:
 		touches[n++] = touch_special(rcu_address, true, true);
@@ -237,6 +266,9 @@ bool touches_of(const struct operation *o, const struct lab_lane *l,
 		touches[n++] = touch_special(callbacks_address, false, false);
 		break;
 	case LAB_GRACE_END:
+		if (lab.model == LAB_C11)
+			touches[n++] = touch_special(fences_address, true, false);
+		break;
 	case LAB_RCU_UNLOCK:
 	case LAB_RECLAIM:
 	case LAB_YIELD:
@@ -261,8 +293,8 @@ static unsigned char kind_of(unsigned int change)
 	return change == SEAM_OP_CMPXCHG ? LAB_CMPXCHG : LAB_CHANGE;
 }
 
-static unsigned long perform(unsigned int change, unsigned int bytes, const volatile void *word,
-			     unsigned long operand, unsigned long expected)
+unsigned long perform(unsigned int change, unsigned int bytes, const volatile void *word,
+		      unsigned long operand, unsigned long expected)
 {
 	unsigned long old = word_now(word, bytes);
 	if (writes(change, old, expected))
@@ -295,11 +327,24 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 		if (!note_access(object, lab.current, write))
 			return perform(change, bytes, word, operand, expected);
 	}
+	unsigned int order = SEAM_ACCESS_ORDER(access);
+	enum lab_strength strength = LAB_AS_WRITTEN;
+	if (lab.model != LAB_SC) {
+		strength = strengthen(site, change, &order);
+		if (!readies_access(site, change, order, word, bytes))
+			return perform(change, bytes, word, operand, expected);
+		if (lab.model == LAB_TSO && change == SEAM_OP_STORE) {
+			buffer_store(site, order, word, bytes, operand, index);
+			if (strength == LAB_FULL_BARRIERS || order == __ATOMIC_SEQ_CST)
+				note_fence(site);
+			return 0;
+		}
+	}
 	struct operation *pending = &lane(lab.current)->pending;
 	pending->kind = kind_of(change);
 	pending->change = (unsigned char)change;
 	pending->bytes = (unsigned char)bytes;
-	pending->order = (unsigned char)SEAM_ACCESS_ORDER(access);
+	pending->order = (unsigned char)order;
 	pending->site = site;
 	pending->address = word;
 	pending->operand = operand;
@@ -310,6 +355,8 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 	/* Freed while the thread was parked in front of it. */
 	refuse_dead(word);
 	unsigned int number = begin_step();
+	if (lab.model != LAB_SC)
+		return access_in_model(number, pending, strength);
 	unsigned long old = perform(change, bytes, word, operand, expected);
 	if (change == SEAM_OP_CMPXCHG && old != expected)
 		lab.events[number].kind = LAB_LOAD;

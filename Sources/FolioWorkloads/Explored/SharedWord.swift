@@ -24,7 +24,7 @@ public struct SharedWord: @unchecked Sendable {
     unsafe atomic_set(word, value)
   }
 
-  private static func site(_ name: StaticString) -> UnsafeMutablePointer<seam_site> {
+  static func site(_ name: StaticString) -> UnsafeMutablePointer<seam_site> {
     let address = sites.withLock { sites in
       if let known = sites["\(name)"] { return known }
       let site = UnsafeMutablePointer<seam_site>.allocate(capacity: 1)

@@ -385,6 +385,8 @@ static inline void cpu_relax(void)
 
 FOLIO_ASSUME_NONNULL_END
 
+#include <folio/weakened.h>
+
 #include <folio/sites.h>
 
 #endif

@@ -141,12 +141,26 @@ void __folio_put_event(struct folio *folio, int refs) __cold;
 /** R became 0: frees; or negative: stops (CI21). Looks at the event word itself. */
 void __folio_put_last(struct folio *folio, int refs) __cold;
 
+/* What folio_put_refs() would be with a relaxed decrement, or with half of its order. */
+static inline void weakened_folio_put(struct folio *folio, int refs)
+{
+	int order = MUTANT(O01)	  ? memory_order_relaxed
+		    : MUTANT(O02) ? memory_order_release
+				  : memory_order_acquire;
+	if (weakened_add_return(-refs, &folio->page._refcount, order) <= 0)
+		__folio_put_last(folio, refs);
+	else if (folio_events_pending())
+		__folio_put_event(folio, refs);
+}
+
 /**
  * R -= refs; frees at 0. Context: owns refs references; any thread. FULL. Never runs the 2->1
  * hook.
  */
 static inline void folio_put_refs(struct folio *folio, int refs)
 {
+	if (MUTANT(O01) || MUTANT(O02) || MUTANT(O03))
+		return weakened_folio_put(folio, refs);
 	if (MUTANT(P01))
 		atomic_set(&folio->page._refcount, page_ref_count(&folio->page));
 	if (unlikely(atomic_sub_and_test_low(refs, &folio->page._refcount)))

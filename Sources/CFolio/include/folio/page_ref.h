@@ -190,6 +190,8 @@ static inline bool folio_ref_dec_and_test(struct folio *folio)
  */
 static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 {
+	if (MUTANT(O05))
+		return weakened_add_unless(&page->_refcount, nr, u, memory_order_relaxed);
 	if (folio_events_pending())
 		return __page_ref_add_unless(page, nr, u);
 	if (MUTANT(P02))
@@ -225,7 +227,9 @@ static inline bool page_ref_freeze(struct page *page, int count)
 	int expected = MUTANT(C10) ? page_ref_count(page) : count;
 	if (MUTANT(P04) && page_ref_count(page) == count)
 		atomic_set(&page->_refcount, expected = 0);
-	bool result = atomic_try_cmpxchg(&page->_refcount, &expected, 0);
+	bool result = MUTANT(O06) ? weakened_try_cmpxchg(&page->_refcount, &expected, 0,
+							 memory_order_relaxed)
+				  : atomic_try_cmpxchg(&page->_refcount, &expected, 0);
 	if (folio_events_pending())
 		__page_ref_freeze(page, count, result);
 	return result;

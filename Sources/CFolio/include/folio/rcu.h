@@ -56,10 +56,12 @@ static inline bool rcu_read_lock_held(void)
 FOLIO_ASSUME_NONNULL_BEGIN
 /** ACQ-LD of an RCU-protected pointer in a shared_t. Context: a read section or the update lock. */
 #define rcu_dereference(x)                                                                         \
-	SEAM_HERE(SEAM_LOAD(&(x).word, memory_order_acquire), "rcu_dereference(" #x ")")
+	SEAM_HERE(SEAM_LOAD(&(x).word, MUTANT(O08) ? memory_order_relaxed : memory_order_acquire), \
+		  "rcu_dereference(" #x ")")
 /** REL-ST: publishes an initialised object. Context: the update lock of the structure. */
 #define rcu_assign_pointer(x, value)                                                               \
-	SEAM_HERE(SEAM_STORE(&(x).word, (unsigned long)(value), memory_order_release),             \
+	SEAM_HERE(SEAM_STORE(&(x).word, (unsigned long)(value),                                    \
+			     MUTANT(O07) ? memory_order_relaxed : memory_order_release),           \
 		  "rcu_assign_pointer(" #x ", " #value ")")
 
 /** One deferred call. Lives inside the object that it frees. */

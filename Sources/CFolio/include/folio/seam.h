@@ -60,8 +60,8 @@ FOLIO_ASSUME_NONNULL_END
 /* What only the lab does in another way: false, so the caller goes on by itself. */
 #define seam_lock(word) false
 #define seam_trylock(word, taken) false
-#define seam_unlock(word) false
-#define seam_bit_lock(bit, word) false
+#define seam_unlock(word, order) false
+#define seam_bit_lock(bit, word, order) false
 #define seam_synchronize_rcu() false
 #define seam_call_rcu(head, func) false
 #define seam_rcu_barrier() false
@@ -96,6 +96,30 @@ static inline void cfolio_forget(unsigned long value)
 {
 	(void)value;
 	SEAM_LIVE(0, value);
+}
+
+/** A plain read of a payload that the order of other accesses protects; the lab looks for races. */
+static inline int cfolio_plain_read(const struct seam_site *_Nullable site, const int *word)
+{
+#if defined(FOLIO_LAB)
+	if (seam_hooks())
+		return cfolio_seam_plain(site, SEAM_OP_LOAD, word, 0);
+#endif
+	(void)site;
+	return *word;
+}
+
+/** A plain write of such a payload. */
+static inline void cfolio_plain_write(const struct seam_site *_Nullable site, int *word, int value)
+{
+#if defined(FOLIO_LAB)
+	if (seam_hooks()) {
+		(void)cfolio_seam_plain(site, SEAM_OP_STORE, word, value);
+		return;
+	}
+#endif
+	(void)site;
+	*word = value;
 }
 
 FOLIO_ASSUME_NONNULL_END

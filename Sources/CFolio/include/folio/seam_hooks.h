@@ -56,6 +56,10 @@ struct seam_hooks {
 				unsigned long expected);
 	/** NULL where every order is sequentially consistent. */
 	void (*_Nullable fence)(const struct seam_site *_Nullable site, int order);
+	/** A plain access of 4 bytes, SEAM_OP_LOAD or SEAM_OP_STORE; NULL: as a relaxed one. */
+	unsigned long (*_Nullable plain)(const struct seam_site *_Nullable site,
+					 unsigned int operation, const volatile void *word,
+					 unsigned long value);
 	void (*rcu_read_lock)(void);
 	void (*rcu_read_unlock)(void);
 	bool (*rcu_read_lock_held)(void);
@@ -65,9 +69,11 @@ struct seam_hooks {
 	/** A lock word: 0 is free. Blocks as a predicate. */
 	void (*lock)(const struct seam_site *_Nullable site, const volatile void *word);
 	bool (*trylock)(const struct seam_site *_Nullable site, const volatile void *word);
-	void (*unlock)(const struct seam_site *_Nullable site, const volatile void *word);
+	/** `order` as in C11: release, or weaker in a mutant. */
+	void (*unlock)(const struct seam_site *_Nullable site, const volatile void *word,
+		       int order);
 	void (*bit_lock)(const struct seam_site *_Nullable site, const volatile void *word,
-			 unsigned long bits);
+			 unsigned long bits, int order);
 	void (*futex_wait)(const volatile void *word, int value, int64_t deadline_ns);
 	void (*futex_wake)(const volatile void *word, int n);
 	void (*yield)(void);

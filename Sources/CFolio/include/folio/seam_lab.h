@@ -55,6 +55,8 @@ bool cfolio_seam_cmpxchg_long(volatile _Atomic(long) *p, long *expected, long de
 bool cfolio_seam_cmpxchg_word(volatile _Atomic(unsigned long) *p, unsigned long *expected,
 			      unsigned long desired, int order);
 void cfolio_seam_fence(int order);
+int cfolio_seam_plain(const struct seam_site *_Nullable site, unsigned int operation,
+		      const volatile int *word, int value);
 
 #define SEAM_SELECT(p, name)                                                                       \
 	_Generic((p),                                                                              \
@@ -119,8 +121,8 @@ static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_N
 /* True: the lab has done it. Native threads of a Lab build go on by themselves. */
 bool seam_lock(const volatile void *word);
 bool seam_trylock(const volatile void *word, bool *taken);
-bool seam_unlock(const volatile void *word);
-bool seam_bit_lock(int bit, const volatile void *word);
+bool seam_unlock(const volatile void *word, int order);
+bool seam_bit_lock(int bit, const volatile void *word, int order);
 bool seam_synchronize_rcu(void);
 bool seam_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 bool seam_rcu_barrier(void);

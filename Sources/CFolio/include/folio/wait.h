@@ -213,6 +213,8 @@ void wait_for_completion(struct completion *completion);
 bool wait_for_completion_timeout(struct completion *completion, int64_t timeout_ns);
 static inline bool completion_done(const struct completion *completion)
 {
+	if (MUTANT(O14))
+		return atomic_read(&completion->done) != 0;
 	return atomic_read_acquire(&completion->done) != 0;
 }
 

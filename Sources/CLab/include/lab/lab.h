@@ -40,6 +40,8 @@ enum lab_kind {
 	LAB_RECLAIM,
 	LAB_BARRIER,
 	LAB_YIELD,
+	LAB_FENCE, /**< waits for the own buffer (TSO), joins the order of fences (C11) */
+	LAB_FLUSH, /**< a buffered store reaches memory; TSO */
 };
 
 /** One executed step, as a trace shows it. */
@@ -55,6 +57,12 @@ struct lab_event {
 	unsigned short of_thread; /**< which step of its thread this is, from 0 */
 	unsigned short enabled;	  /**< bit t: thread t could have gone on here */
 	bool in_section;	  /**< inside an RCU read section, its unlock included */
+	unsigned long read;	  /**< what the step returned: not `before` where a load is weak */
+	int from;	       /**< the step whose store it read; -1: none, or an initial value */
+	int missed;	       /**< C11: the store behind the one that it read; -1: read the last */
+	unsigned char choice;  /**< C11: 0 read the last store, k the k-th before */
+	unsigned char choices; /**< so many stores it could have read; 0 and 1: no choice */
+	unsigned char owner;   /**< whose store a flush brings to memory; else `thread` */
 };
 
 /** A program to explore. All functions run on the caller's OS thread. */
@@ -76,6 +84,34 @@ struct lab_program {
 	bool words_only;
 };
 
+/** How loads and stores of different threads may pass each other. */
+enum lab_model {
+	LAB_SC, /**< one at a time */
+	/** Stores wait in a buffer per thread; a lane of its own flushes it. At most 7 threads. */
+	LAB_TSO,
+	/**
+	 * C11 with the stores of a word in the order in which they took place: loads may return old
+	 * values, bounded by what their thread has seen. No store passes a load or a store before
+	 * it but through such loads: load buffering and 2+2W are not there.
+	 */
+	LAB_C11,
+};
+
+/** How much an order is strengthened. */
+enum lab_strength {
+	LAB_AS_WRITTEN,
+	LAB_STRONG,	   /**< loads acquire, stores release, others both */
+	LAB_FULL_BARRIERS, /**< a full fence in front and behind */
+};
+
+/** A site whose accesses have a stronger order than written. */
+struct lab_strengthened {
+	const struct seam_site *site;
+	enum lab_strength strength;
+};
+
+#define LAB_STRENGTHENED_MAX 8
+
 /** How executions are chosen. */
 enum lab_strategy {
 	LAB_RANDOM,    /**< a uniform choice at each step */
@@ -91,17 +127,24 @@ enum lab_strategy {
 struct lab_search {
 	enum lab_strategy strategy;
 	uint64_t seed;
-	unsigned int depth;			/**< LAB_PCT; 0: each execution draws 2..6 */
-	unsigned int preemptions;		/**< LAB_SCHEDULES; UINT_MAX: unbounded */
-	unsigned int steps;			/**< longest execution; longer is a livelock */
-	const unsigned char *_Nullable choices; /**< LAB_REPLAY */
+	unsigned int depth;	  /**< LAB_PCT; 0: each execution draws 2..6 */
+	unsigned int preemptions; /**< LAB_SCHEDULES; UINT_MAX: unbounded */
+	unsigned int steps;	  /**< longest execution; longer is a livelock */
+	/** LAB_REPLAY: lane + 16 * value of each step; see lab_event.choice. */
+	const unsigned char *_Nullable choices;
 	unsigned int choices_count;
+	/** LAB_REPLAY, C11: value of each step that has a choice, instead of those in `choices`. */
+	const unsigned char *_Nullable values;
+	unsigned int values_count;
 	/**
 	 * One part of several that together are the whole: LAB_CLASSES branches fully for
 	 * shard_depth steps and visits every shards-th prefix; walks take every shards-th number.
 	 */
 	unsigned int shard, shards, shard_depth;
 	bool pairs; /**< keep racing pairs: lab_pairs() */
+	enum lab_model model; /**< weak ones: not with LAB_STATES */
+	struct lab_strengthened strengthened[LAB_STRENGTHENED_MAX];
+	unsigned int strengthened_count;
 };
 
 /** Why lab_explore() came back. */
@@ -110,6 +153,7 @@ enum lab_end {
 	LAB_DONE,    /**< nothing is left to explore */
 	LAB_FINDING, /**< the last execution failed: lab_finding(), lab_trace() */
 	LAB_FULL,    /**< memory of the engine is used up */
+	LAB_REFUSED, /**< the search does not know the model, or the program has too many threads */
 };
 
 struct lab_statistics {
@@ -120,6 +164,7 @@ struct lab_statistics {
 	uint64_t states;     /**< different states; LAB_STATES */
 	uint64_t steps;
 	uint64_t skipped;  /**< prefixes left to other shards */
+	uint64_t dropped;  /**< values that a load could have had and the engine did not keep */
 	uint64_t restarts; /**< explorations begun anew because a word turned out to be shared */
 	unsigned int longest;
 	unsigned int most_choices; /**< steps with more than one enabled thread, the most seen */
@@ -157,6 +202,8 @@ enum lab_end lab_explore(uint64_t executions);
 const struct lab_statistics *lab_statistics(void);
 /** The last failure; NULL when the last execution did not fail. */
 const struct lab_finding *_Nullable lab_finding(void);
+/** The memory model of the search. */
+enum lab_model lab_model_now(void);
 /** Steps of the last execution. */
 const struct lab_event *lab_trace(unsigned int *count);
 /** What a thread that the last execution left unfinished stood before. False: it had ended. */
@@ -181,6 +228,20 @@ const struct seam_site *_Nullable lab_sites(unsigned int *count);
 unsigned int lab_thread(void);
 /** True while executions run. */
 bool lab_exploring(void);
+
+/**
+ * One access of the calling fiber, as SEAM_ACCESS() packs it; the old value. For code that does not
+ * use folio/atomic.h.
+ */
+unsigned long lab_access(const struct seam_site *_Nullable site, unsigned int access,
+			 const volatile void *word, unsigned long operand, unsigned long expected);
+
+/**
+ * A plain access to 4 bytes that order alone must protect. C11: two of them on the same word, one a
+ * write, that nothing orders are a DATA-RACE; SC and TSO: an access like any other.
+ */
+int lab_plain_read(const struct seam_site *_Nullable site, const volatile void *word);
+void lab_plain_write(const struct seam_site *_Nullable site, const volatile void *word, int value);
 
 FOLIO_ASSUME_NONNULL_END
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+
+// What each order mutant must come to under each memory model, and the argument for it. Written before
+// the engine ran any of them; a row that turns out wrong is a bug of the engine, of the mutant, or of
+// the argument, and is to be settled before it is changed.
+
+import FolioWorkloads
+
+struct OrderRow: Sendable {
+  let mutant: String
+  /// Where one of its scenarios fails.
+  let caught: Set<Mutant.MemoryModel>
+  let argument: String
+
+  static let all: [OrderRow] = [
+    OrderRow(
+      mutant: "O01", caught: [.c11],
+      argument: "a locked subtraction is a full fence on x86-64 whatever its order; on arm64 "
+        + "neither the write before one put nor the read behind the other is held"),
+    OrderRow(
+      mutant: "O02", caught: [.c11],
+      argument: "TSO: as O01; C11: nothing orders the free path's read behind the put that it saw"),
+    OrderRow(
+      mutant: "O03", caught: [.c11],
+      argument: "TSO: as O01; C11: the write may come behind the decrement that the last put saw"),
+    OrderRow(
+      mutant: "O04", caught: [.c11],
+      argument: "TSO keeps stores in order, so R comes last; C11: a relaxed store of R carries "
+        + "nothing"),
+    OrderRow(
+      mutant: "O05", caught: [.c11],
+      argument: "TSO: a locked compare-exchange is FULL; C11: the release of R is read without "
+        + "acquiring it"),
+    OrderRow(
+      mutant: "O06", caught: [.c11],
+      argument: "TSO: locked; C11: the put releases and the freeze does not acquire"),
+    OrderRow(
+      mutant: "O07", caught: [.c11],
+      argument: "TSO keeps stores in order; C11: a relaxed store carries nothing"),
+    OrderRow(
+      mutant: "O08", caught: [.c11],
+      argument: "TSO keeps loads in order; C11 without dependencies: the load does not acquire "
+        + "(arm64 would keep the address dependency, the lab's model has none)"),
+    OrderRow(
+      mutant: "O09", caught: [.c11],
+      argument: "TSO keeps stores in order; C11: the last store of the pointer carries nothing, and "
+        + "the one before it no longer counts"),
+    OrderRow(
+      mutant: "O10", caught: [.c11],
+      argument: "TSO: the unlock is a locked and; C11: it releases nothing"),
+    OrderRow(
+      mutant: "O11", caught: [.c11],
+      argument: "TSO: the lock is a locked or; C11: it does not acquire"),
+    OrderRow(
+      mutant: "O12", caught: [.c11],
+      argument: "TSO: the unlock is a locked exchange; C11: it releases nothing"),
+    OrderRow(
+      mutant: "O13", caught: [.c11],
+      argument: "TSO keeps stores in order; C11: the store carries nothing, and the fence comes "
+        + "behind it"),
+    OrderRow(
+      mutant: "O14", caught: [.c11],
+      argument: "TSO keeps loads in order; C11: the load does not acquire, and the early exit takes "
+        + "no lock that would"),
+    OrderRow(
+      mutant: "O15", caught: [.tso, .c11],
+      argument: "store buffering: the load of the queue passes the store of the condition"),
+    OrderRow(
+      mutant: "O16", caught: [.c11],
+      argument: "TSO: the queue's unlock behind the enqueue is a locked exchange and drains the "
+        + "buffer; C11: a release is no fence"),
+    OrderRow(
+      mutant: "O17", caught: [.tso, .c11],
+      argument: "store buffering: the lock is given back behind the load of the queue, too late"),
+    OrderRow(
+      mutant: "O18", caught: [.c11],
+      argument: "TSO: a locked decrement is a full fence; C11: the load of the queue may be old"),
+  ]
+}
