@@ -102,27 +102,28 @@ extension LabWorld {
       unsafe engine.shard_depth = UInt32(shard.prefixSteps)
     }
     unsafe engine.model = model.engine
-    unsafe Strengthened.put(strengthened, into: &engine)
-    unsafe lab_begin(&engine)
-    let begin = cfolio_clock_ns()
-    var end = LAB_LIMIT
-    while end == LAB_LIMIT {
-      var slice = 4096
-      if let executions { slice = min(slice, executions - Self.statistics(begin).executions) }
-      guard slice > 0 else { break }
-      end = lab_explore(UInt64(slice))
+    return unsafe Strengthened.with(strengthened, into: &engine) { engine in
+      unsafe lab_begin(&engine)
+      let begin = cfolio_clock_ns()
+      var end = LAB_LIMIT
+      while end == LAB_LIMIT {
+        var slice = 4096
+        if let executions { slice = min(slice, executions - Self.statistics(begin).executions) }
+        guard slice > 0 else { break }
+        end = lab_explore(UInt64(slice))
+        let statistics = Self.statistics(begin)
+        if let seconds, statistics.seconds >= seconds { break }
+        if !progress(statistics) { break }
+      }
       let statistics = Self.statistics(begin)
-      if let seconds, statistics.seconds >= seconds { break }
-      if !progress(statistics) { break }
+      let finding = Self.finding()
+      let unreached = scenario.obligations.indices.filter { !settings.obligations.isReached($0) }
+        .map { scenario.obligations[$0] }
+      return ExplorationResult(
+        scenario: scenario.name, search: search, model: model, seed: seed, statistics: statistics,
+        verdict: Self.verdict(search, statistics, isComplete: end == LAB_DONE, finding != nil),
+        finding: finding, shard: shard, unreached: unreached, isComplete: end == LAB_DONE)
     }
-    let statistics = Self.statistics(begin)
-    let finding = Self.finding()
-    let unreached = scenario.obligations.indices.filter { !settings.obligations.isReached($0) }
-      .map { scenario.obligations[$0] }
-    return ExplorationResult(
-      scenario: scenario.name, search: search, model: model, seed: seed, statistics: statistics,
-      verdict: Self.verdict(search, statistics, isComplete: end == LAB_DONE, finding != nil),
-      finding: finding, shard: shard, unreached: unreached, isComplete: end == LAB_DONE)
   }
 
   /// Runs one execution by its choices: the thread of each step. Where a choice cannot be followed,

@@ -35,7 +35,8 @@ public struct TraceStep: Sendable, Hashable, Codable {
   public var source: Int?
   /// Whose store a flush brings to memory; nil: it is none.
   public var owner: Int?
-  /// C11: the next store of the word, which an old value was read in spite of.
+  /// C11: the next store of the word, which an old value was read in spite of. Of a flush: the last
+  /// step of its thread before the store.
   public var missed: Int?
   /// C11: which of the stores that could be read; 0: the last, k: the k-th before.
   public var choice = 0

@@ -88,6 +88,9 @@ struct ExploreCommand: ParsableCommand {
       Output.endProgress()
       certificate = world.certificate(of: result, mutant: mutant)
       if json != "-" { show(certificate, result) }
+      if json != "-", let finding = result.finding, let remedy = world.remedy(for: finding) {
+        show(remedy)
+      }
       witness = result.finding.map { self.witness(of: $0, world) }
     } catch {
       throw Output.stop(error)
@@ -102,7 +105,8 @@ struct ExploreCommand: ParsableCommand {
   private func witness(of finding: FolioLab.Finding, _ world: LabWorld) -> Witness {
     let small = world.shrink(finding)
     return Witness(
-      scenario: world.scenario, settings: world.settings, threads: world.threads, finding: small,
+      scenario: world.scenario, settings: world.settings, threads: world.threads, model: model,
+      finding: small,
       token: world.token(of: small.trace, mutant: mutant).description,
       mutant: mutant.flatMap(Mutant.named))
   }
@@ -126,6 +130,19 @@ struct ExploreCommand: ParsableCommand {
     ).result
   }
 
+  private func show(_ remedy: Remedy) {
+    if remedy.reordered.count == 2 {
+      let names = remedy.reordered.map { "\($0.function): \($0.text)" }
+      print("  reordered: \(names[0])  and  \(names[1])")
+    }
+    if remedy.strengthening.isEmpty {
+      print("  no stronger order of one or two places of this execution silences it")
+    } else {
+      let places = remedy.strengthening.map(\.description).joined(separator: ", and ")
+      print("  silenced by \(places)\(remedy.isProved ? "" : " (in a sample)")")
+    }
+  }
+
   private func show(_ c: Certificate, _ result: ExplorationResult) {
     let s = result.statistics
     var line =
@@ -141,5 +158,6 @@ struct ExploreCommand: ParsableCommand {
     if !result.unreached.isEmpty {
       print("  not reached: \(result.unreached.joined(separator: "; "))")
     }
+    for line in result.uncovered { print("  not covered: \(line)") }
   }
 }

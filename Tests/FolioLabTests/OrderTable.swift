@@ -43,7 +43,8 @@ struct OrderRow: Sendable {
         + "(arm64 would keep the address dependency, the lab's model has none)"),
     OrderRow(
       mutant: "O09", caught: [.c11],
-      argument: "TSO keeps stores in order; C11: the last store of the pointer carries nothing, and "
+      argument:
+        "TSO keeps stores in order; C11: the last store of the pointer carries nothing, and "
         + "the one before it no longer counts"),
     OrderRow(
       mutant: "O10", caught: [.c11],
@@ -60,7 +61,8 @@ struct OrderRow: Sendable {
         + "behind it"),
     OrderRow(
       mutant: "O14", caught: [.c11],
-      argument: "TSO keeps loads in order; C11: the load does not acquire, and the early exit takes "
+      argument:
+        "TSO keeps loads in order; C11: the load does not acquire, and the early exit takes "
         + "no lock that would"),
     OrderRow(
       mutant: "O15", caught: [.tso, .c11],

@@ -541,9 +541,9 @@ static void hook_violation(const char *invariant, unsigned long pfn, const char 
 	.rcu_barrier = hook_rcu_barrier, .lock = hook_lock, .trylock = hook_trylock,               \
 	.unlock = hook_unlock, .bit_lock = hook_bit_lock, .futex_wait = hook_futex_wait,           \
 	.futex_wake = hook_futex_wake, .yield = hook_yield, .clock_ns = hook_clock,                \
-	.allocate = arena_allocate, .free = hook_free, .commit = arena_commit, .decommit = arena_decommit, .this_thread = hook_this_thread,            \
-	.this_cpu = hook_this_cpu, .scope = hook_scope, .live = hook_live, .bug = hook_bug,        \
-	.violation = hook_violation
+	.allocate = arena_allocate, .free = hook_free, .commit = arena_commit,                     \
+	.decommit = arena_decommit, .this_thread = hook_this_thread, .this_cpu = hook_this_cpu,    \
+	.scope = hook_scope, .live = hook_live, .bug = hook_bug, .violation = hook_violation
 
 const struct seam_hooks lab_hooks = {HOOKS};
 const struct seam_hooks lab_weak_hooks = {HOOKS, .fence = hook_fence, .plain = plain_in_model};

@@ -28,11 +28,17 @@ void begin_model(void)
 
 /* ---- strengthening --------------------------------------------------------------------------- */
 
+/* A site of an inline function stands in the code as often as the function does. */
+static bool is_same_site(const struct seam_site *a, const struct seam_site *b)
+{
+	return a == b || (a && b && !strcmp(a->function, b->function) && !strcmp(a->text, b->text));
+}
+
 enum lab_strength strengthen(const struct seam_site *site, unsigned int change, unsigned int *order)
 {
 	enum lab_strength strength = LAB_AS_WRITTEN;
 	for (unsigned int i = 0; i < lab.search.strengthened_count; i++)
-		if (lab.search.strengthened[i].site == site)
+		if (is_same_site(lab.search.strengthened[i].site, site))
 			strength = lab.search.strengthened[i].strength;
 	if (strength == LAB_AS_WRITTEN || *order == __ATOMIC_SEQ_CST)
 		return strength;

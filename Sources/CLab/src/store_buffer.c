@@ -161,6 +161,7 @@ void flush_step(unsigned int number)
 	const struct store *s = store_of(owner, buffers[owner].flushed++);
 	unsigned long before = word_now(s->address, s->bytes);
 	lab.events[index].owner = (unsigned char)owner;
+	lab.events[index].missed = s->behind;
 	write_word(s->address, s->bytes, s->value);
 	end_step(index, before, word_now(s->address, s->bytes));
 	lab.events[index].read = s->value;

@@ -10,7 +10,8 @@ extension Mutant {
       source: "C07; core.md 3: folio_put_refs is FULL",
       story: "One holder writes the page and puts; the other's put is the last, and the free "
         + "path reads what has not arrived.",
-      scenarios: ["litmus-last-put", "litmus-dirty"], expected: ["DATA-RACE", "LITMUS"], model: .c11),
+      scenarios: ["litmus-last-put", "litmus-dirty"], expected: ["DATA-RACE", "LITMUS"], model: .c11
+    ),
     Mutant(
       "O02", 302, "the last put does not acquire",
       source: "C07, acquire half",
@@ -28,7 +29,8 @@ extension Mutant {
       source: "C08",
       story: "The owner writes the frozen page and sets R; a walker takes a reference and reads "
         + "the page as it was before.",
-      scenarios: ["litmus-unfreeze", "litmus-split"], expected: ["DATA-RACE", "LITMUS"], model: .c11),
+      scenarios: ["litmus-unfreeze", "litmus-split"], expected: ["DATA-RACE", "LITMUS"], model: .c11
+    ),
     Mutant(
       "O05", 305, "try_get is relaxed",
       source: "C04, C02",

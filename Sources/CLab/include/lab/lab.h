@@ -58,8 +58,12 @@ struct lab_event {
 	unsigned short enabled;	  /**< bit t: thread t could have gone on here */
 	bool in_section;	  /**< inside an RCU read section, its unlock included */
 	unsigned long read;	  /**< what the step returned: not `before` where a load is weak */
-	int from;	       /**< the step whose store it read; -1: none, or an initial value */
-	int missed;	       /**< C11: the store behind the one that it read; -1: read the last */
+	int from; /**< the step whose store it read; -1: none, or an initial value */
+	/**
+	 * C11: the store behind the one that it read; -1: it read the last. Of a flush: the last
+	 * step of its thread before the store.
+	 */
+	int missed;
 	unsigned char choice;  /**< C11: 0 read the last store, k the k-th before */
 	unsigned char choices; /**< so many stores it could have read; 0 and 1: no choice */
 	unsigned char owner;   /**< whose store a flush brings to memory; else `thread` */
@@ -141,7 +145,7 @@ struct lab_search {
 	 * shard_depth steps and visits every shards-th prefix; walks take every shards-th number.
 	 */
 	unsigned int shard, shards, shard_depth;
-	bool pairs; /**< keep racing pairs: lab_pairs() */
+	bool pairs;	      /**< keep racing pairs: lab_pairs() */
 	enum lab_model model; /**< weak ones: not with LAB_STATES */
 	struct lab_strengthened strengthened[LAB_STRENGTHENED_MAX];
 	unsigned int strengthened_count;
