@@ -327,9 +327,10 @@ static void hook_lock(const struct seam_site *site, const volatile void *place)
 }
 
 static void hook_bit_lock(const struct seam_site *site, const volatile void *place,
-			  unsigned long bits)
+			  unsigned long bits, int order)
 {
 	(void)site;
+	(void)order;
 	take(place, 8, FOR_BITS, bits);
 }
 
@@ -338,8 +339,9 @@ static bool hook_trylock(const struct seam_site *site, const volatile void *plac
 	return hook_access(site, SEAM_ACCESS(SEAM_OP_CMPXCHG, 4u, 0u), place, 1, 0) == 0;
 }
 
-static void hook_unlock(const struct seam_site *site, const volatile void *place)
+static void hook_unlock(const struct seam_site *site, const volatile void *place, int order)
 {
+	(void)order;
 	(void)hook_access(site, SEAM_ACCESS(SEAM_OP_STORE, 4u, 0u), place, 0, 0);
 }
 

@@ -59,7 +59,7 @@ import Testing
       "an alarm names what was reordered and the least that silences it",
       arguments: [
         ("O04", "litmus-split", MemoryModel.c11, "page_ref_unfreeze", false),
-        ("O15", "litmus-completion", .tso, "store_release_wake_up", true),
+        ("O15", "litmus-completion", .tso, "waitqueue_active", true),
       ])
     func remedies(
       _ id: String, _ scenario: String, _ model: MemoryModel, _ function: String, _ isFull: Bool
