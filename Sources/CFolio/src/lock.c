@@ -49,7 +49,8 @@ static unsigned long reachable_from(int number)
 static void lock_order_acquire(struct lock_class *lock_class, bool tried)
 {
 	struct folio_thread *thread = folio_this_thread();
-	if (!lock_class)
+	/* The order words would be shared by all threads: steps that a normal build has not. */
+	if (!lock_class || seam_schedules())
 		return;
 	int taken = class_number(lock_class);
 	for (unsigned int i = 0; i < thread->locks_held && !tried; i++) {
@@ -70,7 +71,7 @@ static void lock_order_acquire(struct lock_class *lock_class, bool tried)
 static void lock_order_release(struct lock_class *lock_class)
 {
 	struct folio_thread *thread = folio_this_thread();
-	if (!lock_class)
+	if (!lock_class || seam_schedules())
 		return;
 	for (unsigned int i = thread->locks_held; i-- > 0;) {
 		if (thread->locks[i] != lock_class)

@@ -119,6 +119,12 @@ static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_N
 	})
 
 /* True: the lab has done it. Native threads of a Lab build go on by themselves. */
+/** The lab decides who runs: it finds deadlocks by itself. */
+static inline bool seam_schedules(void)
+{
+	return seam_hooks() != NULL;
+}
+
 bool seam_lock(const volatile void *word);
 bool seam_trylock(const volatile void *word, bool *taken);
 bool seam_unlock(const volatile void *word, int order);
