@@ -9,11 +9,11 @@ import Testing
 
 #if LAB
 
+  private let shapes = Scenario.all.map(\.name).filter { $0.hasPrefix("litmus-") }
+
   extension LabTests { @Suite("Orders") struct OrderTests {} }
 
   extension LabTests.OrderTests {
-    static let shapes = Scenario.all.filter { $0.name.hasPrefix("litmus-") }
-
     @Test("the table has every order mutant once")
     func table() {
       #expect(OrderRow.all.count >= 15)
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(
-      "the shipped code raises no alarm", arguments: Self.shapes.map(\.name), MemoryModel.allCases)
+      "the shipped code raises no alarm", arguments: shapes, MemoryModel.allCases)
     func shipped(_ name: String, _ model: MemoryModel) throws {
       let world = try LabWorld(#require(Scenario.named(name)))
       let classes = world.explore(.classes, model: model)

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOCATIONS 240u
+#define LOCATIONS 512u
 #define STORES_KEPT 16u
 /** Entries of a view: plain accesses of each lane, then two halves of each location. */
 #define VIEW_ENTRIES (LAB_LANES + 2 * LOCATIONS)
