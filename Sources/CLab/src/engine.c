@@ -346,7 +346,8 @@ static void run_execution(void)
 	if (complete && !(lab.recording && is_others_execution()))
 		lab.statistics.complete++;
 	lab.events_count = lab.depth;
-	restore_memory(lab.abandoned || lab.failed);
+	/* Plain lists and counters of the library may have changed beside the words. */
+	restore_memory(lab.abandoned || lab.failed || !lab.program->words_only);
 	lab.inside = false;
 }
 
