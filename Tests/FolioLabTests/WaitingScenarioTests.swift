@@ -73,7 +73,7 @@ import Testing
         Count(name: "rmap-entire", classes: 6),
         Count(name: "rmap-scan", classes: 16),
         Count(name: "trace-rings", classes: 3),
-        Count(name: "ledger-stop", classes: 14),
+        Count(name: "ledger-stop", classes: 32),
       ]
 
       @Test(
