@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#define STORES_MAX 32u
+#define STORES_MAX 256u
 
 struct store {
 	const struct seam_site *site;

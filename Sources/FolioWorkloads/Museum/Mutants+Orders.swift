@@ -29,7 +29,8 @@ extension Mutant {
       source: "C08",
       story: "The owner writes the frozen page and sets R; a walker takes a reference and reads "
         + "the page as it was before.",
-      scenarios: ["litmus-unfreeze", "litmus-split"], expected: ["DATA-RACE", "LITMUS"], model: .c11
+      scenarios: ["litmus-unfreeze", "litmus-split"], expected: ["DATA-RACE", "LITMUS", "CI37"],
+      model: .c11
     ),
     Mutant(
       "O05", 305, "try_get is relaxed",
@@ -47,13 +48,13 @@ extension Mutant {
       "O07", 307, "rcu_assign_pointer is relaxed",
       source: "core.md 2; XArray stores",
       story: "An object is filled and published by a relaxed store: a lookup finds it empty.",
-      scenarios: ["litmus-lookup"], expected: ["DATA-RACE", "LITMUS"], model: .c11),
+      scenarios: ["litmus-lookup"], expected: ["DATA-RACE", "LITMUS", "LIVELOCK"], model: .c11),
     Mutant(
       "O08", 308, "rcu_dereference is relaxed",
       source: "core.md 2; XArray lookups",
       story: "A lookup reads a slot without acquiring and follows it to memory that is not there "
         + "yet.",
-      scenarios: ["litmus-lookup"], expected: ["DATA-RACE", "LITMUS"], model: .c11),
+      scenarios: ["litmus-lookup"], expected: ["DATA-RACE", "LITMUS", "LIVELOCK"], model: .c11),
     Mutant(
       "O09", 309, "a percpu reference goes live by a relaxed store",
       source: "core.md 6.1; percpu_ref_resurrect",
