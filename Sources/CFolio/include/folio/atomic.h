@@ -127,17 +127,6 @@ static inline bool test_and_set_bits_lock(shared_t *p, unsigned long bits)
 	return (SEAM_OR(&p->word, bits, memory_order_acquire) & bits) == 0;
 }
 
-/* C11 atomics wrap, plain signed additions must not overflow: results are formed unsigned. */
-static inline int seam_wrapping_sum(int a, int b)
-{
-	return (int)((unsigned int)a + (unsigned int)b);
-}
-
-static inline long seam_wrapping_sum_long(long a, long b)
-{
-	return (long)((unsigned long)a + (unsigned long)b);
-}
-
 /* atomic_t. ---------------------------------------------------------------------------------- */
 
 /** RLX. */

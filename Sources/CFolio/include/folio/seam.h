@@ -123,6 +123,17 @@ static inline void cfolio_plain_write(const struct seam_site *_Nullable site, in
 	*word = value;
 }
 
+/* C11 atomics wrap, plain signed additions must not overflow: results are formed unsigned. */
+static inline int seam_wrapping_sum(int a, int b)
+{
+	return (int)((unsigned int)a + (unsigned int)b);
+}
+
+static inline long seam_wrapping_sum_long(long a, long b)
+{
+	return (long)((unsigned long)a + (unsigned long)b);
+}
+
 FOLIO_ASSUME_NONNULL_END
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef FOLIO_WEAKENED_H
 #define FOLIO_WEAKENED_H
 
+#include <folio/seam.h>
+
 FOLIO_ASSUME_NONNULL_BEGIN
 
 /** Returns the new value; instead of atomic_add_return(), FULL. */
