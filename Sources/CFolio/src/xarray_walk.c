@@ -103,7 +103,9 @@ void *xa_load(struct xarray *xa, unsigned long index)
 	rcu_read_lock();
 	do {
 		word = walk(xa, index, &node, &offset);
-	} while (unlikely(word == XA_RETRY_WORD) && !MUTANT(P86));
+		if (MUTANT(P86))
+			break;
+	} while (unlikely(word == XA_RETRY_WORD));
 	rcu_read_unlock();
 	return (void *)word;
 }
