@@ -1,41 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * What blocks, as predicates: locks, futexes, RCU. See engine.h.
- *
- * RCU. A read section begins with its first step (before it there was nothing to protect) and ends
- * with its unlock. A grace period captures the sections that are open when it begins and ends when
- * they have ended: at any time after that, so that callbacks run as early and as late as can be.
- * A section that begins and a grace period that begins do not commute; an unlock commutes with the
- * beginning and comes before the end.
+ * What blocks, as predicates; locks and futexes. RCU is in grace.c. See engine.h.
  */
 #include "model.h"
 
 #include <string.h>
-
-static struct lab_lane *self(void)
-{
-	return lane(lab.current);
-}
-
-static bool is_over(const struct grace *grace)
-{
-	for (unsigned int rest = grace->captured; rest; rest &= rest - 1) {
-		unsigned int number = (unsigned int)__builtin_ctz(rest);
-		const struct lab_lane *reader = lane(number);
-		if (reader->section_begun && reader->section == grace->section[number])
-			return false;
-	}
-	if (lab.model == LAB_TSO)
-		for (unsigned int i = 0; i <= lab.program->threads; i++)
-			if (stores_flushed(i) < grace->stores[i])
-				return false;
-	return true;
-}
-
-static struct callback *callback(uint64_t number)
-{
-	return &lab.callbacks[number % LAB_CALLBACKS_MAX];
-}
 
 bool is_enabled(const struct lab_lane *l)
 {
@@ -79,8 +48,8 @@ static void settle_for(unsigned int kind, const struct seam_site *site)
 	settle_fence(site);
 }
 
-static struct operation *describe(unsigned int kind, const struct seam_site *site,
-				  const volatile void *word, unsigned int bytes, uint32_t object)
+struct operation *describe(unsigned int kind, const struct seam_site *site,
+			   const volatile void *word, unsigned int bytes, uint32_t object)
 {
 	if (lab.model != LAB_SC)
 		settle_for(kind, site);
@@ -112,7 +81,7 @@ static void step_to(const volatile void *word, unsigned int bytes, unsigned long
 		end_step(index, before, word_now(word, bytes));
 }
 
-static void hook_lock(const struct seam_site *site, const volatile void *word)
+void hook_lock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
 	refuse_dead(word);
@@ -130,7 +99,7 @@ static void hook_lock(const struct seam_site *site, const volatile void *word)
 	step_to(word, 4, 1, 0);
 }
 
-static bool hook_trylock(const struct seam_site *site, const volatile void *word)
+bool hook_trylock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
 	refuse_dead(word);
@@ -159,7 +128,7 @@ static bool hook_trylock(const struct seam_site *site, const volatile void *word
 	return taken;
 }
 
-static void hook_unlock(const struct seam_site *site, const volatile void *word, int order)
+void hook_unlock(const struct seam_site *site, const volatile void *word, int order)
 {
 	uint32_t index = 0;
 	refuse_dead(word);
@@ -171,8 +140,8 @@ static void hook_unlock(const struct seam_site *site, const volatile void *word,
 	step_to(word, 4, 0, 0);
 }
 
-static void hook_bit_lock(const struct seam_site *site, const volatile void *word,
-			  unsigned long bits, int order)
+void hook_bit_lock(const struct seam_site *site, const volatile void *word, unsigned long bits,
+		   int order)
 {
 	uint32_t index = 0;
 	refuse_dead(word);
@@ -200,8 +169,8 @@ static uint32_t queue_of(const volatile void *word)
 }
 
 /* A step without a value. False: not recorded. */
-static bool plain_step(unsigned int kind, const volatile void *word, uint32_t object,
-		       uint32_t queue, unsigned int *number)
+bool plain_step(unsigned int kind, const volatile void *word, uint32_t object, uint32_t queue,
+		unsigned int *number)
 {
 	struct operation *pending = describe(kind, NULL, word, 4, object);
 	pending->object_of_queue = queue;
@@ -211,7 +180,7 @@ static bool plain_step(unsigned int kind, const volatile void *word, uint32_t ob
 	return true;
 }
 
-static void hook_futex_wait(const volatile void *word, int value, int64_t deadline)
+void hook_futex_wait(const volatile void *word, int value, int64_t deadline)
 {
 	struct lab_lane *l = self();
 	uint32_t index, queue = queue_of(word);
@@ -265,7 +234,7 @@ static void hook_futex_wait(const volatile void *word, int value, int64_t deadli
 		end_step(number, timed_out, timed_out);
 }
 
-static void hook_futex_wake(const volatile void *word, int n)
+void hook_futex_wake(const volatile void *word, int n)
 {
 	uint32_t queue = queue_of(word);
 	unsigned int number = 0, woken = 0;
@@ -292,258 +261,3 @@ static void hook_futex_wake(const volatile void *word, int n)
 	if (recorded)
 		end_step(number, 0, woken);
 }
-
-/* ---- RCU ------------------------------------------------------------------------------------- */
-
-static void hook_rcu_read_lock(void)
-{
-	struct lab_lane *l = self();
-	if (l->nesting++ == 0) {
-		l->section++;
-		l->section_begun = false;
-	}
-}
-
-/* What a grace period that waits for this section has to wait for beyond its unlock. */
-static void leave_for(struct grace *grace, unsigned int who)
-{
-	if (lab.model == LAB_TSO)
-		grace->stores[lab.current] = stores_made(lab.current);
-	else if (lab.model == LAB_C11)
-		history_reader_left(who, lab.current);
-}
-
-static void leave_section(struct lab_lane *l, int unlock_step)
-{
-	if (unlock_step >= 0) {
-		l->unlock_step = unlock_step;
-		if (lab.model == LAB_TSO)
-			l->unlock_stores = stores_made(lab.current);
-		else if (lab.model == LAB_C11)
-			history_section_ends(lab.current);
-		/* Those who wait for this section come behind its unlock. */
-		for (unsigned int i = 0; i <= lab.program->threads; i++)
-			if ((lane(i)->grace.captured >> lab.current & 1) &&
-			    lane(i)->grace.section[lab.current] == l->section) {
-				lane(i)->grace.after[lab.current] = unlock_step;
-				leave_for(&lane(i)->grace, i);
-			}
-		for (uint64_t n = lab.callbacks_run; n < lab.callbacks_queued; n++)
-			if ((callback(n)->grace.captured >> lab.current & 1) &&
-			    callback(n)->grace.section[lab.current] == l->section) {
-				callback(n)->grace.after[lab.current] = unlock_step;
-				leave_for(&callback(n)->grace,
-					  LAB_LANES + (unsigned int)(n % LAB_CALLBACKS_MAX));
-			}
-	}
-	l->section_begun = false;
-	l->nesting = 0;
-}
-
-static void hook_rcu_read_unlock(void)
-{
-	struct lab_lane *l = self();
-	if (l->nesting == 0) {
-		fail_at("RCU", UINT64_MAX, "unlock outside a read section");
-		return;
-	}
-	if (l->nesting > 1) {
-		l->nesting--;
-		return;
-	}
-	unsigned int number;
-	int unlock = -1;
-	if (lab.mode == MODE_RUN && l->section_begun &&
-	    plain_step(LAB_RCU_UNLOCK, NULL, 0, 0, &number)) {
-		unlock = (int)number;
-		end_step(number, 0, 0);
-	}
-	leave_section(l, unlock);
-}
-
-static bool hook_rcu_read_lock_held(void)
-{
-	return self()->nesting != 0;
-}
-
-static void capture(struct grace *grace)
-{
-	memset(grace, 0, sizeof(*grace));
-	for (unsigned int i = 0; i < LAB_LANES; i++)
-		grace->after[i] = -1;
-	for (unsigned int i = 0; i <= lab.program->threads; i++) {
-		const struct lab_lane *reader = lane(i);
-		grace->after[i] = reader->unlock_step;
-		grace->stores[i] = reader->unlock_stores;
-		if (reader->section_begun) {
-			grace->captured |= (unsigned short)(1u << i);
-			grace->section[i] = reader->section;
-		}
-	}
-}
-
-static void hook_synchronize_rcu(void)
-{
-	struct lab_lane *l = self();
-	unsigned int number = 0;
-	if (lab.mode == MODE_OFF)
-		return;
-	bool recorded = plain_step(LAB_GRACE_BEGIN, NULL, 0, 0, &number);
-	capture(&l->grace);
-	if (lab.model == LAB_C11)
-		history_grace_begins(lab.current);
-	if (recorded)
-		end_step(number, 0, l->grace.captured);
-	if (plain_step(LAB_GRACE_END, NULL, 0, 0, &number)) {
-		if (lab.model == LAB_C11)
-			history_grace_ends(lab.current);
-		end_step(number, 0, 0);
-	}
-	l->grace.captured = 0;
-}
-
-static void hook_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
-{
-	unsigned int number = 0;
-	if (lab.mode == MODE_OFF) {
-		func(head);
-		return;
-	}
-	bool recorded = plain_step(LAB_CALL_RCU, head, 0, 0, &number);
-	if (lab.callbacks_queued - lab.callbacks_run == LAB_CALLBACKS_MAX) {
-		fail_at("LAB", UINT64_MAX, "more deferred calls than the lab keeps");
-		stop_execution();
-	}
-	unsigned int slot = (unsigned int)(lab.callbacks_queued % LAB_CALLBACKS_MAX);
-	struct callback *c = callback(lab.callbacks_queued++);
-	c->head = head;
-	c->func = func;
-	c->queued_by = recorded ? (int)number : -1;
-	c->done_behind = -1;
-	capture(&c->grace);
-	if (lab.model == LAB_C11)
-		history_deferred(slot);
-	start_reclaimer();
-	if (recorded)
-		end_step(number, 0, c->grace.captured);
-}
-
-static void hook_rcu_barrier(void)
-{
-	unsigned int number;
-	if (lab.mode == MODE_OFF)
-		return;
-	self()->barrier = lab.callbacks_queued;
-	if (plain_step(LAB_BARRIER, NULL, 0, 0, &number)) {
-		if (lab.model == LAB_C11)
-			history_barrier();
-		end_step(number, 0, 0);
-	}
-}
-
-/* The lane that runs deferred calls, in the order in which they were made. */
-void reclaimer(void *argument)
-{
-	struct lab_lane *l = argument;
-	lab_fiber_entered(&l->fiber);
-	cfolio_seam_resume(NULL);
-	for (;;) {
-		struct callback c = *callback(lab.callbacks_run);
-		if (lab.mode == MODE_RUN) {
-			unsigned int number = begin_step();
-			if (lab.model == LAB_C11)
-				history_runs_deferred(
-					(unsigned int)(lab.callbacks_run % LAB_CALLBACKS_MAX));
-			end_step(number, 0, 0);
-		}
-		c.func(c.head);
-		if (lab.model == LAB_C11)
-			history_ran_deferred();
-		callback(lab.callbacks_run)->done_behind = l->last_step;
-		lab.callbacks_run++;
-		l->pending = (struct operation){.kind = LAB_RECLAIM};
-		(void)step();
-	}
-}
-
-/* ---- the rest of the table ------------------------------------------------------------------- */
-
-static void hook_yield(void)
-{
-	unsigned int number;
-	if (lab.mode == MODE_DRAIN)
-		count_drained();
-	if (lab.mode == MODE_RUN && plain_step(LAB_YIELD, NULL, 0, 0, &number))
-		end_step(number, 0, 0);
-}
-
-static int64_t hook_clock(void)
-{
-	return 1000000000 + self()->now;
-}
-
-/*
- * Giving memory back conflicts with every access to it: each word that somebody has touched is
- * written, a step each. All are dead from the first of these steps on. So an access and the step on
- * its word come in both orders, and the one that comes late is found.
- */
-static bool hook_free(void *memory)
-{
-	size_t size = lab.mode == MODE_RUN || lab.mode == MODE_START ? arena_size(memory) : 0;
-	bool freed = false;
-	for (size_t offset = 0; offset < size; offset += 8) {
-		const volatile void *word = (const char *)memory + offset;
-		uint32_t index;
-		struct object *object = find_object((uintptr_t)word, &index);
-		if (!object || (!object->shared && !note_access(object, lab.current, true)))
-			continue;
-		describe(LAB_STORE, NULL, word, 8, index)->change = SEAM_OP_STORE;
-		bool recorded = step();
-		unsigned int number = recorded ? begin_step() : 0;
-		unsigned long before = word_now(word, 8);
-		if (!freed)
-			(void)arena_free(memory);
-		freed = true;
-		if (recorded)
-			end_step(number, before, word_now(word, 8));
-	}
-	return freed || arena_free(memory);
-}
-
-static struct folio_thread *hook_this_thread(void)
-{
-	return &self()->record;
-}
-
-static unsigned int hook_this_cpu(void)
-{
-	return lab.current;
-}
-
-static __noreturn void hook_bug(const char *invariant, const struct page *page, const char *message)
-{
-	(void)page;
-	fail_at(invariant, UINT64_MAX, message);
-	if (lab.mode == MODE_OFF)
-		__builtin_trap();
-	stop_execution();
-}
-
-static void hook_violation(const char *invariant, unsigned long pfn, const char *message)
-{
-	fail_at(invariant, pfn, message);
-}
-
-#define HOOKS                                                                                      \
-	.access = lab_access, .rcu_read_lock = hook_rcu_read_lock,                                 \
-	.rcu_read_unlock = hook_rcu_read_unlock, .rcu_read_lock_held = hook_rcu_read_lock_held,    \
-	.synchronize_rcu = hook_synchronize_rcu, .call_rcu = hook_call_rcu,                        \
-	.rcu_barrier = hook_rcu_barrier, .lock = hook_lock, .trylock = hook_trylock,               \
-	.unlock = hook_unlock, .bit_lock = hook_bit_lock, .futex_wait = hook_futex_wait,           \
-	.futex_wake = hook_futex_wake, .yield = hook_yield, .clock_ns = hook_clock,                \
-	.allocate = arena_allocate, .free = hook_free, .commit = arena_commit,                     \
-	.decommit = arena_decommit, .this_thread = hook_this_thread, .this_cpu = hook_this_cpu,    \
-	.scope = hook_scope, .live = hook_live, .bug = hook_bug, .violation = hook_violation
-
-const struct seam_hooks lab_hooks = {HOOKS};
-const struct seam_hooks lab_weak_hooks = {HOOKS, .fence = hook_fence, .plain = plain_in_model};

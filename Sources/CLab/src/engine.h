@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The engine's state, shared by its files:
- *   engine.c   executions: threads, the choice at each step, the end
+ *   executions.c  executions from beginning to end, the self-check, what lab.h offers
+ *   engine.c   a step: the choice, the record, failures
  *   words.c    accesses to words: sites, objects, undo
- *   block.c    locks, futexes, RCU
+ *   block.c    locks and futexes; grace.c: RCU; hooks.c: the table of hooks
  *   memory.c   the arena, tracked memory
  *   choose.c   random walks
- *   search.c   schedules, classes, states
+ *   search.c   schedules, classes, states; races.c: what conflicts; states.c: what was seen
  *   pairs.c    racing-pair coverage
- *   model.c    what differs between memory models; store_buffer.c: TSO, history.c: C11
+ *   model.c    what differs between memory models; store_buffer.c: TSO; history.c, orders.c,
+ *              plain.c: C11
  *
  * How a step goes. A fiber that is about to touch a shared word describes the operation in
  * `pending` and calls step(): some thread is chosen, perhaps another; when it is this fiber's turn
@@ -49,7 +51,6 @@ struct object {
 	uint32_t last;
 	uint64_t located; /**< the execution in which `location` is its number; LAB_C11 */
 	uint16_t location;
-	uint64_t first_value; /**< as LAB_STATES hashes it: the contribution of its value now */
 };
 
 /** What an operation does to an object. */
@@ -85,7 +86,6 @@ struct step {
 	int previous_of_thread; /**< index of the thread's step before, or -1 */
 	struct touch touches[LAB_TOUCHES];
 	unsigned long before;
-	uint64_t hash; /**< of the state behind the step; LAB_STATES */
 	lab_clock clock;
 };
 
@@ -212,6 +212,9 @@ struct lab {
 
 extern struct lab lab;
 
+/** Stands for the caller where a lane is asked for. */
+#define HOST LAB_LANES
+
 /** A set of one lane. */
 static inline unsigned short bit(unsigned int number)
 {
@@ -232,6 +235,12 @@ static inline struct lab_lane *lane(unsigned int number)
 }
 
 /* engine.c */
+/** A lane for each thread of the program. */
+static inline unsigned short program_lanes(void)
+{
+	return (unsigned short)((1u << lab.program->threads) - 1);
+}
+
 /** Lanes that may run: threads, the reclaimer, and (TSO) the flush lane of each. */
 static inline unsigned int lane_count(void)
 {
@@ -250,6 +259,8 @@ void stop_execution(void) __attribute__((noreturn));
 void count_drained(void);
 unsigned short enabled_lanes(void);
 void start_reclaimer(void);
+/** What the fiber of a thread runs; its lane. */
+void lane_main(void *lane);
 
 /* words.c */
 extern const struct seam_hooks lab_hooks, lab_weak_hooks;
@@ -277,6 +288,18 @@ unsigned long perform(unsigned int change, unsigned int bytes, const volatile vo
 void begin_pairs(void);
 void note_pairs(unsigned int index, uint32_t object);
 
+/** Of the thread that runs. */
+static inline struct lab_lane *self(void)
+{
+	return lane(lab.current);
+}
+
+/** A deferred call by its number. */
+static inline struct callback *callback(uint64_t number)
+{
+	return &lab.callbacks[number % LAB_CALLBACKS_MAX];
+}
+
 /* block.c */
 static inline bool may_block(unsigned int kind)
 {
@@ -286,6 +309,30 @@ static inline bool may_block(unsigned int kind)
 }
 
 bool is_enabled(const struct lab_lane *lane);
+/** What the current lane is about to do; a word of 4 or 8 bytes. */
+struct operation *describe(unsigned int kind, const struct seam_site *site,
+			   const volatile void *word, unsigned int bytes, uint32_t object);
+/** A step without a value. False: not recorded. */
+bool plain_step(unsigned int kind, const volatile void *word, uint32_t object, uint32_t queue,
+		unsigned int *number);
+
+void hook_lock(const struct seam_site *site, const volatile void *word);
+bool hook_trylock(const struct seam_site *site, const volatile void *word);
+void hook_unlock(const struct seam_site *site, const volatile void *word, int order);
+void hook_bit_lock(const struct seam_site *site, const volatile void *word, unsigned long mask,
+		   int order);
+void hook_futex_wait(const volatile void *word, int value, int64_t deadline);
+void hook_futex_wake(const volatile void *word, int n);
+
+/* grace.c */
+void hook_rcu_read_lock(void);
+void hook_rcu_read_unlock(void);
+bool hook_rcu_read_lock_held(void);
+void hook_synchronize_rcu(void);
+void hook_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+void hook_rcu_barrier(void);
+/** The sections that were open when it began have ended. */
+bool is_over(const struct grace *grace);
 void reclaimer(void *unused);
 
 /* memory.c */
@@ -340,6 +387,19 @@ unsigned int choose_value_searched(unsigned int index, unsigned int count);
 /** Chooses what the next execution does otherwise; false: nothing is left. */
 bool backtrack(void);
 void forget_search(void);
+
+/* races.c */
+/** Step `index` comes behind what it conflicts with; races with what it could have come before. */
+void order_step(unsigned int index);
+/** Who sleeps behind the step: those that it does not wake. */
+unsigned short sleepers_behind(unsigned int index);
+
+/* states.c */
+/** The state behind the last step was not seen before. */
+bool is_new_state(void);
+/** So many were. */
+size_t states_seen(void);
+void forget_states(void);
 unsigned long hook_scope(void);
 void hook_live(unsigned long scope, unsigned long value);
 

@@ -156,7 +156,6 @@ enum lab_end {
 	LAB_LIMIT,   /**< the number of executions asked for is done */
 	LAB_DONE,    /**< nothing is left to explore */
 	LAB_FINDING, /**< the last execution failed: lab_finding(), lab_trace() */
-	LAB_FULL,    /**< memory of the engine is used up */
 	LAB_REFUSED, /**< the search does not know the model, or the program has too many threads */
 };
 
