@@ -76,7 +76,9 @@ struct StressTests {
       }
       let result = StressRun(scenario, options, interrupted: StopFlag()).run()
       #expect(!result.passed && result.seconds >= 0.05)
-      #expect(result.findings.map(\.violation.message) == ["this never happened: it"])
+      // A busy machine may keep a thread from its one operation for so long: that is another finding.
+      let findings = result.findings.map(\.violation).filter { $0.invariant != "progress" }
+      #expect(findings.map(\.message) == ["this never happened: it"])
     }
   }
 

@@ -30,66 +30,61 @@ void cfolio_seam_left(const struct seam_site *const *site)
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-#define HOOKED(type, operation, order, operand, expected)                                          \
-	((type)cfolio_seam_context.hooks->access(                                                  \
-		cfolio_seam_context.site,                                                          \
-		SEAM_ACCESS(operation, (unsigned)sizeof(type), (unsigned)(order)), p,              \
-		(unsigned long)(operand), (unsigned long)(expected)))
-
-#define DEFINE_ACCESS(type, name)                                                                  \
-	type cfolio_seam_load_##name(const volatile _Atomic(type) *p, int order)                   \
+#define NATIVE(type, name)                                                                         \
+	static unsigned long native_##name(unsigned int access, volatile _Atomic(type) *p,         \
+					   type operand, type expected)                            \
 	{                                                                                          \
-		if (seam_hooks())                                                                  \
-			return HOOKED(type, SEAM_OP_LOAD, order, 0, 0);                            \
-		return atomic_load_explicit(p, order);                                             \
-	}                                                                                          \
-	void cfolio_seam_store_##name(volatile _Atomic(type) *p, type value, int order)            \
-	{                                                                                          \
-		if (seam_hooks())                                                                  \
-			(void)HOOKED(type, SEAM_OP_STORE, order, value, 0);                        \
-		else                                                                               \
-			atomic_store_explicit(p, value, order);                                    \
-	}                                                                                          \
-	bool cfolio_seam_cmpxchg_##name(volatile _Atomic(type) *p, type *expected, type desired,   \
-					int order)                                                 \
-	{                                                                                          \
-		if (seam_hooks()) {                                                                \
-			type seen = HOOKED(type, SEAM_OP_CMPXCHG, order, desired, *expected);      \
-			bool done = seen == *expected;                                             \
-			*expected = seen;                                                          \
-			return done;                                                               \
+		int order = (int)SEAM_ACCESS_ORDER(access);                                        \
+		switch ((enum seam_operation)SEAM_ACCESS_OPERATION(access)) {                      \
+		case SEAM_OP_LOAD:                                                                 \
+			return (unsigned long)atomic_load_explicit(p, order);                      \
+		case SEAM_OP_STORE:                                                                \
+			atomic_store_explicit(p, operand, order);                                  \
+			return 0;                                                                  \
+		case SEAM_OP_ADD:                                                                  \
+			return (unsigned long)atomic_fetch_add_explicit(p, operand, order);        \
+		case SEAM_OP_OR:                                                                   \
+			return (unsigned long)atomic_fetch_or_explicit(p, operand, order);         \
+		case SEAM_OP_AND:                                                                  \
+			return (unsigned long)atomic_fetch_and_explicit(p, operand, order);        \
+		case SEAM_OP_XCHG:                                                                 \
+			return (unsigned long)atomic_exchange_explicit(p, operand, order);         \
+		case SEAM_OP_CMPXCHG:                                                              \
+			atomic_compare_exchange_strong_explicit(p, &expected, operand, order,      \
+								memory_order_relaxed);             \
+			break;                                                                     \
 		}                                                                                  \
-		return atomic_compare_exchange_strong_explicit(p, expected, desired, order,        \
-							       memory_order_relaxed);              \
+		return (unsigned long)expected;                                                    \
 	}
+NATIVE(int, int)
+NATIVE(unsigned long, word)
 
-#define DEFINE_CHANGE(type, name, change, operation, native)                                       \
-	type cfolio_seam_##change##_##name(volatile _Atomic(type) *p, type value, int order)       \
-	{                                                                                          \
-		if (seam_hooks())                                                                  \
-			return HOOKED(type, operation, order, value, 0);                           \
-		return native(p, value, order);                                                    \
-	}
+static unsigned long native_access(unsigned int access, const volatile void *word,
+				   unsigned long operand, unsigned long expected)
+{
+	if (SEAM_ACCESS_BYTES(access) == sizeof(int))
+		return native_int(access, (volatile _Atomic(int) *)(uintptr_t)word, (int)operand,
+				  (int)expected);
+	return native_word(access, (volatile _Atomic(unsigned long) *)(uintptr_t)word, operand,
+			   expected);
+}
 
-typedef unsigned long word_type;
-DEFINE_ACCESS(int, int)
-DEFINE_ACCESS(long, long)
-DEFINE_ACCESS(word_type, word)
-DEFINE_CHANGE(int, int, add, SEAM_OP_ADD, atomic_fetch_add_explicit)
-DEFINE_CHANGE(long, long, add, SEAM_OP_ADD, atomic_fetch_add_explicit)
-DEFINE_CHANGE(word_type, word, add, SEAM_OP_ADD, atomic_fetch_add_explicit)
-DEFINE_CHANGE(word_type, word, or, SEAM_OP_OR, atomic_fetch_or_explicit)
-DEFINE_CHANGE(word_type, word, and, SEAM_OP_AND, atomic_fetch_and_explicit)
-DEFINE_CHANGE(int, int, xchg, SEAM_OP_XCHG, atomic_exchange_explicit)
-DEFINE_CHANGE(word_type, word, xchg, SEAM_OP_XCHG, atomic_exchange_explicit)
-
-void cfolio_seam_fence(int order)
+unsigned long cfolio_seam_access(unsigned int access, const volatile void *word,
+				 unsigned long operand, unsigned long expected)
 {
 	const struct seam_hooks *hooks = seam_hooks();
-	if (!hooks)
-		atomic_thread_fence(order);
-	else if (hooks->fence)
+	if (likely(hooks))
+		return hooks->access(cfolio_seam_context.site, access, word, operand, expected);
+	return native_access(access, word, operand, expected);
+}
+
+void cfolio_seam_fence_at(int order)
+{
+	const struct seam_hooks *hooks = seam_hooks();
+	if (hooks)
 		hooks->fence(cfolio_seam_context.site, order);
+	else
+		atomic_thread_fence(order);
 }
 
 int cfolio_seam_plain(const struct seam_site *site, unsigned int operation,
@@ -101,17 +96,6 @@ int cfolio_seam_plain(const struct seam_site *site, unsigned int operation,
 		return (int)hooks->plain(site, operation, word, operand);
 	return (int)hooks->access(site, SEAM_ACCESS(operation, 4u, (unsigned)memory_order_relaxed),
 				  word, operand, 0);
-}
-
-unsigned long cfolio_seam_scope(void)
-{
-	return seam_hooks() ? seam_hooks()->scope() : 0;
-}
-
-void cfolio_seam_live(unsigned long scope, unsigned long value)
-{
-	if (seam_hooks())
-		seam_hooks()->live(scope, value);
 }
 
 /* ---- RCU ------------------------------------------------------------------------------------- */

@@ -122,6 +122,14 @@ static void go_to(unsigned int next, bool ends)
 	lab_fiber_switch(&lane(self)->fiber, to, ends);
 }
 
+bool take_turn(void)
+{
+	struct lab_lane *self = lane(lab.current);
+	go_to(choose(), false);
+	cfolio_seam_resume(self->pending.site);
+	return lab.mode == MODE_RUN;
+}
+
 bool step(void)
 {
 	struct lab_lane *self = lane(lab.current);
@@ -129,10 +137,9 @@ bool step(void)
 	if (may_block(self->pending.kind) ||
 	    (lab.model == LAB_TSO && drains(self->pending.kind) && !buffer_is_empty(lab.current)))
 		lab.blocking |= mine;
-	go_to(choose(), false);
-	cfolio_seam_resume(self->pending.site);
+	bool recorded = take_turn();
 	lab.blocking &= (unsigned short)~mine;
-	return lab.mode == MODE_RUN;
+	return recorded;
 }
 
 void stop_execution(void)

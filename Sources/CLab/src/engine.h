@@ -250,6 +250,8 @@ static inline unsigned int lane_count(void)
 
 /** Parks in front of lanes[current].pending until it is chosen. False: the execution is cut. */
 bool step(void);
+/** The same for an operation that nothing can block. */
+bool take_turn(void);
 /** Records the step that the current lane takes; its index. */
 unsigned int begin_step(void);
 void end_step(unsigned int index, unsigned long before, unsigned long after);
@@ -263,7 +265,8 @@ void start_reclaimer(void);
 void lane_main(void *lane);
 
 /* words.c */
-extern const struct seam_hooks lab_hooks, lab_weak_hooks;
+/** For SC; for states, which want to know what threads have read; for the weak models. */
+extern const struct seam_hooks lab_hooks, lab_state_hooks, lab_weak_hooks;
 struct object *object_at(uintptr_t address, uint32_t *index);
 /** NULL: nobody has touched it. */
 struct object *find_object(uintptr_t address, uint32_t *index);

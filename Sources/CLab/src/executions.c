@@ -159,11 +159,18 @@ static void begin_anew(void)
 	forget_search();
 }
 
+static const struct seam_hooks *hooks_of_search(void)
+{
+	if (lab.search.strategy == LAB_STATES)
+		return &lab_state_hooks;
+	return lab.model == LAB_SC ? &lab_hooks : &lab_weak_hooks;
+}
+
 enum lab_end lab_explore(uint64_t executions)
 {
 	if (!model_suits(&lab.search, lab.program))
 		return LAB_REFUSED;
-	(void)cfolio_seam_enter(lab.model == LAB_SC ? &lab_hooks : &lab_weak_hooks);
+	(void)cfolio_seam_enter(hooks_of_search());
 	enum lab_end end = LAB_LIMIT;
 	while (executions-- > 0) {
 		if (lab.recording && lab.exhausted) {

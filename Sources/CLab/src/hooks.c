@@ -77,7 +77,8 @@ static void hook_violation(const char *invariant, unsigned long pfn, const char 
 	.futex_wake = hook_futex_wake, .yield = hook_yield, .clock_ns = hook_clock,                \
 	.allocate = arena_allocate, .free = hook_free, .commit = arena_commit,                     \
 	.decommit = arena_decommit, .this_thread = hook_this_thread, .this_cpu = hook_this_cpu,    \
-	.scope = hook_scope, .live = hook_live, .bug = hook_bug, .violation = hook_violation
+	.bug = hook_bug, .violation = hook_violation
 
 const struct seam_hooks lab_hooks = {HOOKS};
+const struct seam_hooks lab_state_hooks = {HOOKS, .scope = hook_scope, .live = hook_live};
 const struct seam_hooks lab_weak_hooks = {HOOKS, .fence = hook_fence, .plain = plain_in_model};

@@ -350,7 +350,8 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 	pending->operand = operand;
 	pending->expected = expected;
 	pending->object = index;
-	if (!step())
+	/* Only a store buffer makes a word wait. */
+	if (!(lab.model == LAB_TSO ? step() : take_turn()))
 		return perform(change, bytes, word, operand, expected);
 	/* Freed while the thread was parked in front of it. */
 	refuse_dead(word);

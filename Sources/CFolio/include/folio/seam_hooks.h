@@ -86,9 +86,9 @@ struct seam_hooks {
 	bool (*decommit)(void *start, size_t size);
 	struct folio_thread *_Nonnull (*_Nonnull this_thread)(void);
 	unsigned int (*this_cpu)(void);
-	/** What the fiber has read so far, as one number; see SEAM_SCOPE(). */
-	unsigned long (*scope)(void);
-	void (*live)(unsigned long scope, unsigned long value);
+	/** What the fiber has read so far, as one number; see SEAM_SCOPE(). NULL: nobody asks. */
+	unsigned long (*_Nullable scope)(void);
+	void (*_Nullable live)(unsigned long scope, unsigned long value);
 	/** BUG: ends the execution, never returns. */
 	void (*bug)(const char *invariant, const struct page *_Nullable page, const char *message)
 		__noreturn;

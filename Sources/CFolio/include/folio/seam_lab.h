@@ -33,28 +33,65 @@ static inline const struct seam_hooks *_Nullable seam_hooks(void)
 	return cfolio_seam_context.hooks;
 }
 
-int cfolio_seam_load_int(const volatile _Atomic(int) *p, int order);
-long cfolio_seam_load_long(const volatile _Atomic(long) *p, int order);
-unsigned long cfolio_seam_load_word(const volatile _Atomic(unsigned long) *p, int order);
-void cfolio_seam_store_int(volatile _Atomic(int) *p, int value, int order);
-void cfolio_seam_store_long(volatile _Atomic(long) *p, long value, int order);
-void cfolio_seam_store_word(volatile _Atomic(unsigned long) *p, unsigned long value, int order);
-int cfolio_seam_add_int(volatile _Atomic(int) *p, int value, int order);
-long cfolio_seam_add_long(volatile _Atomic(long) *p, long value, int order);
-unsigned long cfolio_seam_add_word(volatile _Atomic(unsigned long) *p, unsigned long value,
-				   int order);
-unsigned long cfolio_seam_or_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
-				  int order);
-unsigned long cfolio_seam_and_word(volatile _Atomic(unsigned long) *p, unsigned long bits,
-				   int order);
-int cfolio_seam_xchg_int(volatile _Atomic(int) *p, int value, int order);
-unsigned long cfolio_seam_xchg_word(volatile _Atomic(unsigned long) *p, unsigned long value,
-				    int order);
-bool cfolio_seam_cmpxchg_int(volatile _Atomic(int) *p, int *expected, int desired, int order);
-bool cfolio_seam_cmpxchg_long(volatile _Atomic(long) *p, long *expected, long desired, int order);
-bool cfolio_seam_cmpxchg_word(volatile _Atomic(unsigned long) *p, unsigned long *expected,
-			      unsigned long desired, int order);
-void cfolio_seam_fence(int order);
+/**
+ * One access as SEAM_ACCESS() packs it; the old value. What wraps it is inline: a fiber that goes
+ * on returns through fewer frames that another fiber has called, which processors predict badly.
+ */
+unsigned long cfolio_seam_access(unsigned int access, const volatile void *word,
+				 unsigned long operand, unsigned long expected);
+
+#define SEAM_FUNCTION(type, name, change, operation)                                               \
+	static inline type cfolio_seam_##change##_##name(volatile _Atomic(type) *p, type value,    \
+							 int order)                                \
+	{                                                                                          \
+		return (type)cfolio_seam_access(                                                   \
+			SEAM_ACCESS(operation, (unsigned)sizeof(type), (unsigned)order), p,        \
+			(unsigned long)value, 0);                                                  \
+	}
+
+#define SEAM_FUNCTIONS(type, name)                                                                 \
+	static inline type cfolio_seam_load_##name(const volatile _Atomic(type) *p, int order)     \
+	{                                                                                          \
+		return (type)cfolio_seam_access(                                                   \
+			SEAM_ACCESS(SEAM_OP_LOAD, (unsigned)sizeof(type), (unsigned)order), p, 0,  \
+			0);                                                                        \
+	}                                                                                          \
+	static inline void cfolio_seam_store_##name(volatile _Atomic(type) *p, type value,         \
+						    int order)                                     \
+	{                                                                                          \
+		(void)cfolio_seam_access(                                                          \
+			SEAM_ACCESS(SEAM_OP_STORE, (unsigned)sizeof(type), (unsigned)order), p,    \
+			(unsigned long)value, 0);                                                  \
+	}                                                                                          \
+	SEAM_FUNCTION(type, name, add, SEAM_OP_ADD)                                                \
+	SEAM_FUNCTION(type, name, or, SEAM_OP_OR)                                                  \
+	SEAM_FUNCTION(type, name, and, SEAM_OP_AND)                                                \
+	SEAM_FUNCTION(type, name, xchg, SEAM_OP_XCHG)                                              \
+	static inline bool cfolio_seam_cmpxchg_##name(volatile _Atomic(type) *p, type *expected,   \
+						      type desired, int order)                     \
+	{                                                                                          \
+		type seen = (type)cfolio_seam_access(                                              \
+			SEAM_ACCESS(SEAM_OP_CMPXCHG, (unsigned)sizeof(type), (unsigned)order), p,  \
+			(unsigned long)desired, (unsigned long)*expected);                         \
+		bool done = seen == *expected;                                                     \
+		*expected = seen;                                                                  \
+		return done;                                                                       \
+	}
+
+typedef unsigned long seam_word_t;
+SEAM_FUNCTIONS(int, int)
+SEAM_FUNCTIONS(long, long)
+SEAM_FUNCTIONS(seam_word_t, word)
+
+void cfolio_seam_fence_at(int order);
+
+static inline void cfolio_seam_fence(int order)
+{
+	const struct seam_hooks *hooks = seam_hooks();
+	if (!hooks || hooks->fence)
+		cfolio_seam_fence_at(order);
+}
+
 int cfolio_seam_plain(const struct seam_site *_Nullable site, unsigned int operation,
 		      const volatile int *word, int value);
 
@@ -80,8 +117,19 @@ int cfolio_seam_plain(const struct seam_site *_Nullable site, unsigned int opera
 	SEAM_SELECT(p, cmpxchg)(p, expected, desired, order)
 #define SEAM_FENCE(order) cfolio_seam_fence(order)
 
-unsigned long cfolio_seam_scope(void);
-void cfolio_seam_live(unsigned long scope, unsigned long value);
+static inline unsigned long cfolio_seam_scope(void)
+{
+	const struct seam_hooks *hooks = seam_hooks();
+	return hooks && hooks->scope ? hooks->scope() : 0;
+}
+
+static inline void cfolio_seam_live(unsigned long scope, unsigned long value)
+{
+	const struct seam_hooks *hooks = seam_hooks();
+	if (hooks && hooks->live)
+		hooks->live(scope, value);
+}
+
 #define SEAM_SCOPE(scope) const unsigned long scope = cfolio_seam_scope()
 #define SEAM_LIVE(scope, value) cfolio_seam_live(scope, (unsigned long)(value))
 
