@@ -77,5 +77,18 @@ struct OrderRow: Sendable {
     OrderRow(
       mutant: "O18", caught: [.c11],
       argument: "TSO: a locked decrement is a full fence; C11: the load of the queue may be old"),
+    OrderRow(
+      mutant: "O19", caught: [.c11],
+      argument: "TSO keeps L before U; C11: the relaxed store of U may be seen without that of L, "
+        + "then the scan reads the old L, the R that the full put left, and the new U twice"),
+    OrderRow(
+      mutant: "O20", caught: [.c11],
+      argument: "TSO: both are locked; C11: relaxed read-modify-writes of two words carry nothing "
+        + "for each other"),
+    OrderRow(
+      mutant: "O21", caught: [.c11],
+      argument: "TSO: whoever sees the store of L sees what the lock brought before it; C11: the "
+        + "store replaces the mapper's release of L by one that carries nothing, so R may be read "
+        + "as it was before the mapper's references"),
   ]
 }

@@ -82,11 +82,14 @@ bool folio_maybe_mapped_shared(struct folio *folio)
  *
  * Large folio, L and R in different pages. Definitions: a mapping's reference is taken before L
  * rises and dropped after L fell; U counts the falls of L.
- *   1. We read U, then L (ACQ), then R (ACQ), then U again, and keep the pair if U did not move.
- *   2. A rise of L that we saw: its reference is in R (the rise is REL, our L read ACQ).
- *   3. A fall of L after our read of L: had its reference left R before our read of R, then - the
- *      put is FULL and R was read ACQ - our second read of U would see it counted.
- *   4. So every mapping in our L has its reference in our R: R - L is never too small, and equals
+ *   1. We read U (ACQ), then L (ACQ), then R (ACQ), then U again, and keep the pair if U did not
+ *      move.
+ *   2. A rise of L that is in the L we read: its reference is in R. Every store of L is REL or
+ *      hands on what was released into the one before, and our read is ACQ.
+ *   3. A fall of L that U counted when we read it first: L has it too, as counts of falls are REL.
+ *   4. Any other fall that is not in the L we read: had its reference left R before our read of R,
+ *      then - the put is FULL and R was read ACQ - our second read of U would see it counted.
+ *   5. So every mapping in our L has its reference in our R: R - L is never too small, and equals
  *      the references that belong to no mapping whenever nobody maps meanwhile.
  */
 static int mapcount_and_refcount(const struct folio *folio, int *refcount)

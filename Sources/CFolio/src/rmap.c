@@ -124,8 +124,13 @@ static void check_mm_id(const struct folio *folio, mm_id_t mm)
 }
 
 /*
- * Two duties towards folio_extra_refs(): a rise of L is REL, so that whoever sees it sees the
- * reference taken before; a fall is counted in _unmaps before the caller drops the reference.
+ * Duties towards folio_extra_refs():
+ *   1. A rise of L is REL: whoever sees it sees the reference taken before.
+ *   2. So is a store of L that is a fall: it replaces others' rises, and carries on what they
+ *      released and the lock handed over. A fall by read-modify-write hands it on anyway.
+ *   3. A fall is counted in _unmaps before the caller drops the reference, and counted with REL:
+ *      whoever sees the new _unmaps sees the fall of L. Later counts, by read-modify-write or under
+ *      the lock, hand that on.
  */
 int folio_add_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 {
@@ -149,14 +154,23 @@ int folio_sub_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 {
 	if (!cfolio_rmap_mode(folio)->mm_id) {
 		int left = atomic_add_return_relaxed(-diff, &folio->_large_mapcount) + 1;
-		atomic_inc(&folio->_unmaps);
+		if (MUTANT(O20))
+			return atomic_inc(&folio->_unmaps), left;
+		(void)atomic_add_return_release(1, &folio->_unmaps);
 		return left;
 	}
 	check_mm_id(folio, mm);
 	bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	int after = folio_large_mapcount(folio) - diff;
-	atomic_set(&folio->_large_mapcount, after - 1);
-	atomic_set(&folio->_unmaps, (int)(1u + (unsigned int)atomic_read(&folio->_unmaps)));
+	int unmaps = (int)(1u + (unsigned int)atomic_read(&folio->_unmaps));
+	if (MUTANT(O21))
+		atomic_set(&folio->_large_mapcount, after - 1);
+	else
+		atomic_set_release(&folio->_large_mapcount, after - 1);
+	if (MUTANT(O19))
+		atomic_set(&folio->_unmaps, unmaps);
+	else
+		atomic_set_release(&folio->_unmaps, unmaps);
 	slots_sub(folio, diff, mm, after);
 	bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, &folio->_mm_ids);
 	return after;

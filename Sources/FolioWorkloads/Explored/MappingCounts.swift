@@ -9,7 +9,9 @@ import FolioCore
 import Synchronization
 
 enum MappingCounts {
-  static let scenarios = [owners, unslotted, entire, scan, rings, ledger]
+  static let scenarios = [
+    owners, unslotted, entire, scan, scanUnslotted, scanRise, rings, ledger,
+  ]
 
   /// A map with one large folio, idle.
   @safe
@@ -135,15 +137,31 @@ enum MappingCounts {
       }, tearDown: { large.close() })
   }
 
-  /// The busy scan may not take a pin for a mapping that is going away.
-  private static let scan = Scenario(
-    "rmap-scan",
-    "the busy scan against an unmap, with a pin open all the time: never unpinned (CI59)",
-    rules: [.strict], obligations: ["scanned while mapped", "scanned behind the unmap"]
-  ) { settings in
-    let large = try Large(order: 2)
+  /// A folio with a pin and a mapping, and the busy scan, which may not take the pin for a mapping.
+  private static func pinned(_ large: Large) {
     unsafe folio_ref_add(large.folio, 2)
     unsafe folio_add_file_rmap_pte(large.folio, large.page(1), 11)
+  }
+
+  private static func scanForPins(_ large: Large) {
+    let idle = unsafe folio_is_idle(large.folio, FOLIO_UNPINNED)
+    require(!idle, "CI59", "a pinned folio looks unpinned")
+  }
+
+  private static func unmap(_ large: Large) {
+    unsafe folio_remove_rmap_pte(large.folio, large.page(1), 11)
+    unsafe folio_put(large.folio)
+  }
+
+  private static func closePinned(_ large: Large) {
+    unsafe folio_remove_rmap_pte(large.folio, large.page(1), 11)
+    unsafe folio_ref_sub(large.folio, 2)
+    large.close()
+  }
+
+  private static func scan(slots: Bool, _ settings: Scenario.Settings) throws -> ProgramWorld {
+    let large = try Large(order: 2, slots: slots)
+    pinned(large)
     let obligations = settings.obligations
     return ProgramWorld(
       [
@@ -151,23 +169,53 @@ enum MappingCounts {
           name: "scanner",
           body: {
             obligations.reach(large.mapcount > 0 ? 0 : 1)
-            let idle = unsafe folio_is_idle(large.folio, FOLIO_UNPINNED)
-            require(!idle, "CI59", "a pinned folio looks unpinned")
+            scanForPins(large)
           }
         ),
+        (name: "unmapper", body: { unmap(large) }),
+      ], conclude: {}, tearDown: { closePinned(large) })
+  }
+
+  private static let scan = Scenario(
+    "rmap-scan",
+    "the busy scan against an unmap, with a pin open all the time: never unpinned (CI59)",
+    rules: [.strict], obligations: ["scanned while mapped", "scanned behind the unmap"]
+  ) { try scan(slots: true, $0) }
+
+  private static let scanUnslotted = Scenario(
+    "rmap-scan-unslotted",
+    "the same without owner slots: L and the count of its falls are read-modify-writes",
+    rules: [.strict], obligations: ["scanned while mapped", "scanned behind the unmap"]
+  ) { try scan(slots: false, $0) }
+
+  /// The scan may see a mapping in L without its reference in R, when one mm stored L last and
+  /// another mapped: two entries, or the reference that the first gives back would make up for it.
+  private static let scanRise = Scenario(
+    "rmap-scan-rise",
+    "the busy scan against one mm that maps and one that unmaps, with a pin open (CI59)",
+    rules: [.strict],
+    obligations: ["mapped before the unmap", "mapped behind the unmap"]
+  ) { settings in
+    let large = try Large(order: 2)
+    pinned(large)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (name: "scanner", body: { scanForPins(large) }),
         (
-          name: "unmapper",
+          name: "mapper",
           body: {
-            unsafe folio_remove_rmap_pte(large.folio, large.page(1), 11)
-            unsafe folio_put(large.folio)
+            unsafe folio_ref_add(large.folio, 2)
+            unsafe folio_add_file_rmap_ptes(large.folio, large.page(2), 2, 22)
+            obligations.reach(large.mapcount == 3 ? 0 : 1)
           }
         ),
-      ], conclude: {},
-      tearDown: {
-        unsafe folio_remove_rmap_pte(large.folio, large.page(1), 11)
-        unsafe folio_ref_sub(large.folio, 2)
-        large.close()
-      })
+        (name: "unmapper", body: { unmap(large) }),
+      ],
+      conclude: {
+        require(large.mapcount == 2, "CI12", "a mapping is lost")
+        require(unsafe folio_ref_count(large.folio) == 3, "CI1", "a reference is lost")
+      }, tearDown: { closePinned(large) })
   }
 
   /// Which ring the calling thread writes to, as a number.

@@ -108,5 +108,22 @@ extension Mutant {
       source: "C39; core.md 13: atomic_dec_and_wake_up",
       story: "The count reaches 0 while the waker still reads the queue as it was: empty.",
       scenarios: ["litmus-waking-put"], expected: ["DEADLOCK"], model: .c11),
+    Mutant(
+      "O19", 319, "the count of unmaps is stored relaxed",
+      source: "folio_extra_refs(): CI59; found here by the lab in Folio's own code",
+      story: "The busy scan reads the new count of unmaps, the mapping counter from before the "
+        + "unmap, and R from behind it: the pin passes for the mapping.",
+      scenarios: ["rmap-scan"], expected: ["CI59"], model: .c11),
+    Mutant(
+      "O20", 320, "without owner slots, the count of unmaps rises relaxed",
+      source: "folio_extra_refs(): CI59; found here by the lab in Folio's own code",
+      story: "As O19, where counter and count change by relaxed read-modify-writes.",
+      scenarios: ["rmap-scan-unslotted"], expected: ["CI59"], model: .c11),
+    Mutant(
+      "O21", 321, "an unmap stores the mapping counter relaxed",
+      source: "folio_extra_refs(): CI59; found here by the lab in Folio's own code",
+      story: "One mm takes references and maps, another unmaps and so stores the counter last. The "
+        + "busy scan reads that store, and R from before the references.",
+      scenarios: ["rmap-scan-rise"], expected: ["CI59"], model: .c11),
   ]
 }

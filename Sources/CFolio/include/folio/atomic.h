@@ -195,6 +195,12 @@ static inline int atomic_add_return_relaxed(int i, atomic_t *v)
 	return seam_wrapping_sum(SEAM_ADD_INT(&v->counter, i, memory_order_relaxed), i);
 }
 
+/** Release read-modify-write: returns the new value. */
+static inline int atomic_add_return_release(int i, atomic_t *v)
+{
+	return seam_wrapping_sum(SEAM_ADD_INT(&v->counter, i, memory_order_release), i);
+}
+
 /** FULL: returns the new value. */
 static inline int atomic_add_return(int i, atomic_t *v)
 {

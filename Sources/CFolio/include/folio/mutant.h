@@ -49,6 +49,9 @@ enum folio_mutant {
 	MUTANT_O16 = 316,
 	MUTANT_O17 = 317,
 	MUTANT_O18 = 318,
+	MUTANT_O19 = 319,
+	MUTANT_O20 = 320,
+	MUTANT_O21 = 321,
 	/* Waiting, percpu, maps, XArray, mm ids: P40 is 440, C38 is 138. */
 	MUTANT_PLANTED = 400,
 	/* Planted ones of references and shapes. */

@@ -36,6 +36,8 @@
 #define atomic_dec(...) SEAM_CALL(atomic_dec, #__VA_ARGS__, __VA_ARGS__)
 #define atomic_add_return_relaxed(...)                                                             \
 	SEAM_CALL(atomic_add_return_relaxed, #__VA_ARGS__, __VA_ARGS__)
+#define atomic_add_return_release(...)                                                             \
+	SEAM_CALL(atomic_add_return_release, #__VA_ARGS__, __VA_ARGS__)
 #define atomic_add_return(...) SEAM_CALL(atomic_add_return, #__VA_ARGS__, __VA_ARGS__)
 #define atomic_sub_return(...) SEAM_CALL(atomic_sub_return, #__VA_ARGS__, __VA_ARGS__)
 #define atomic_sub_and_test_low(...) SEAM_CALL(atomic_sub_and_test_low, #__VA_ARGS__, __VA_ARGS__)
