@@ -90,5 +90,13 @@ struct OrderRow: Sendable {
       argument: "TSO: whoever sees the store of L sees what the lock brought before it; C11: the "
         + "store replaces the mapper's release of L by one that carries nothing, so R may be read "
         + "as it was before the mapper's references"),
+    OrderRow(
+      mutant: "O22", caught: [.c11],
+      argument: "TSO: a locked addition is a full fence; C11: the raise carries nothing, so the "
+        + "walker that sees it may still read the words of the page's shape as they were"),
+    OrderRow(
+      mutant: "O23", caught: [.c11],
+      argument: "TSO keeps stores in order, so R comes last; C11: as O04, the store of R carries "
+        + "nothing"),
   ]
 }

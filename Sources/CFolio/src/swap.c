@@ -33,7 +33,8 @@ struct folio *folio_get_nontail_page(struct page *page)
  * Why the second look (CI37). Definitions: P the page asked for, H = page_folio(P) as read.
  *   1. H was read without a reference, so by the time of the add H may be a different folio's head
  *      and its R belong to a stranger.
- *   2. add_unless(0) succeeds only while H is live, and is FULL: the head word of P is read after.
+ *   2. add_unless(0) succeeds only while H is live, and is FULL: the head word of P is read after,
+ *      and since R leaves 0 by releases only, it is no older than the life of H that we are in.
  *   3. A folio with R > 0 is not split or re-formed (CI33). So if P's head still is H after 2, P is
  *      in H now and stays in it as long as we hold the references. Otherwise we give them back.
  */

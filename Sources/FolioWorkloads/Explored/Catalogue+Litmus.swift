@@ -6,7 +6,8 @@ extension Scenario {
   static let litmus: [Scenario] = [
     LitmusLastPut.scenario, LitmusUnfreeze.scenario, LitmusCompletion.scenario,
     LitmusLockedWake.scenario, LitmusWakingPut.scenario, LitmusTwoPutters.scenario,
-    LitmusTryGet.scenario, LitmusFreeze.scenario, LitmusSplit.scenario, LitmusPercpu.scenario,
+    LitmusTryGet.scenario, LitmusFreeze.scenario, LitmusSplit.scenario, LitmusSplit.setting,
+    LitmusPercpu.scenario,
     LitmusLookup.scenario, LitmusBitLock.scenario, LitmusSpinLock.scenario, LitmusDirty.scenario,
   ]
 }

@@ -25,7 +25,8 @@ final class Retire: ScenarioWorld {
   ]
   private let pages: DevicePages
   private let page: UnsafeMutablePointer<page>
-  /// 1 once the owner has raised the page for the last time.
+  /// 1 once the owner has raised the page for the last time: for the end of the map, behind which
+  /// nobody raises any more.
   private let raised: SharedWord
   private let gone: SharedWord
   private let obligations: Obligations
@@ -52,7 +53,7 @@ final class Retire: ScenarioWorld {
     case 1:
       unsafe folio_raise(folio)
       if unsafe page_memcg_word(page) == 2 { reach(.overlap) }
-      raised.store(1)
+      raised.storeRelease(1)
       unsafe folio_put(folio)
     default: tearDownPage()
     }
@@ -60,7 +61,7 @@ final class Retire: ScenarioWorld {
 
   /// As `FrameSpace.sweep` decides.
   private func tearDownPage() {
-    guard raised.load() != 0 else { return }
+    guard raised.loadAcquire() != 0 else { return }
     let frame = unsafe page_to_pfn(page)
     guard cfolio_first_busy_frame(0, frame, frame &+ 1) == UInt.max else { return }
     guard !cfolio_frees_in_progress(frame, frame &+ 1) else {

@@ -185,10 +185,21 @@ final class LitmusFreeze: LitmusPage {
 final class LitmusSplit: LitmusPage {
   static let scenario = Scenario(
     "litmus-split", "T10: a reference by page never ends on a folio that the page has left",
-    obligations: ["refused by R", "refused by the recheck"]
-  ) { try LitmusSplit($0) }
+    obligations: outcomes
+  ) { try LitmusSplit($0, unfreezes: true) }
 
-  init(_ settings: Scenario.Settings) throws {
+  static let setting = Scenario(
+    "litmus-split-set", "T10 with set_page_count(), which begins a life by a store without a check",
+    obligations: outcomes
+  ) { try LitmusSplit($0, unfreezes: false) }
+
+  private static let outcomes = ["refused by R", "refused by the recheck"]
+
+  /// How R leaves 0.
+  private let unfreezes: Bool
+
+  init(_ settings: Scenario.Settings, unfreezes: Bool) throws {
+    self.unfreezes = unfreezes
     try super.init(settings, ["owner", "walker"], references: 0, pages: 2)
     unsafe prep_compound_tail(page, 1)
   }
@@ -196,7 +207,7 @@ final class LitmusSplit: LitmusPage {
   override func run(_ thread: Int) {
     if thread == 0 {
       _ = unsafe free_tail_page_prepare(page, 1)
-      unsafe page_ref_unfreeze(page, 1)
+      if unfreezes { unsafe page_ref_unfreeze(page, 1) } else { unsafe set_page_count(page, 1) }
       return
     }
     let walked = unsafe page + 1

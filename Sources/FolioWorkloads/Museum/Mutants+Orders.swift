@@ -125,5 +125,17 @@ extension Mutant {
       story: "One mm takes references and maps, another unmaps and so stores the counter last. The "
         + "busy scan reads that store, and R from before the references.",
       scenarios: ["rmap-scan-rise"], expected: ["CI59"], model: .c11),
+    Mutant(
+      "O22", 322, "page_ref_add is relaxed",
+      source: "core.md 3: as in the kernel; T10, CI37 need more of a raise from 0",
+      story: "The owner splits or forms a folio and raises R; a walker by frame number takes a "
+        + "reference, looks again and reads the head word of the life before.",
+      scenarios: ["split-try-get", "form-try-get", "split-reuse"],
+      expected: ["CI37", "CI8", "CI9", "CI11", "CI34", "CI35", "CI36"], model: .c11),
+    Mutant(
+      "O23", 323, "set_page_count is relaxed",
+      source: "core.md 3: as in the kernel; T10, CI37 need more of a raise from 0",
+      story: "As O22, with the store that begins the life of a page which nobody else can take.",
+      scenarios: ["litmus-split-set"], expected: ["LITMUS"], model: .c11),
   ]
 }

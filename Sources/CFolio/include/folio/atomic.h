@@ -6,7 +6,7 @@
  *
  * Ordering classes, as the doc comments below use them:
  *   RLX     no order.
- *   REL-ST  store release.          ACQ-LD  load acquire.
+ *   REL-ST  store release.          ACQ-LD  load acquire.      REL-RMW  release, returns or not.
  *   FULL    everything before is ordered before, everything after is ordered after.
  *   FULL/f  FULL when it succeeds, RLX when it fails.
  *
@@ -195,7 +195,7 @@ static inline int atomic_add_return_relaxed(int i, atomic_t *v)
 	return seam_wrapping_sum(SEAM_ADD_INT(&v->counter, i, memory_order_relaxed), i);
 }
 
-/** Release read-modify-write: returns the new value. */
+/** REL-RMW: returns the new value. */
 static inline int atomic_add_return_release(int i, atomic_t *v)
 {
 	return seam_wrapping_sum(SEAM_ADD_INT(&v->counter, i, memory_order_release), i);

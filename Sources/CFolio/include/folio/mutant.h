@@ -52,6 +52,8 @@ enum folio_mutant {
 	MUTANT_O19 = 319,
 	MUTANT_O20 = 320,
 	MUTANT_O21 = 321,
+	MUTANT_O22 = 322,
+	MUTANT_O23 = 323,
 	/* Waiting, percpu, maps, XArray, mm ids: P40 is 440, C38 is 138. */
 	MUTANT_PLANTED = 400,
 	/* Planted ones of references and shapes. */

@@ -6,6 +6,11 @@
  * the event log when it is switched on (see events.h).
  *
  * R is signed. 0 is free, frozen or dying, which a lock-free reader cannot tell apart.
+ *
+ * R leaves 0 by set_page_count(), page_ref_add() and page_ref_unfreeze(). All three release, so a
+ * walker whose try_get (FULL) succeeds sees the page as its owner made it: its shape above all, or
+ * the second look of try_get_folio() would read the head of the life before (T10, CI37). The kernel
+ * has the first two relaxed and leaves that to whatever brings the walker to the page.
  */
 #ifndef FOLIO_PAGE_REF_H
 #define FOLIO_PAGE_REF_H
@@ -39,7 +44,7 @@ static inline int folio_ref_count(const struct folio *folio)
 }
 
 /**
- * R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init. RLX.
+ * R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init. REL-ST.
  */
 static inline void set_page_count(struct page *page, int value)
 {
@@ -49,7 +54,10 @@ static inline void set_page_count(struct page *page, int value)
 	 */
 	if (folio_events_pending())
 		__page_ref_set(page, value);
-	atomic_set(&page->_refcount, value);
+	if (MUTANT(O23))
+		atomic_set(&page->_refcount, value);
+	else
+		atomic_set_release(&page->_refcount, value);
 }
 
 static inline void folio_set_count(struct folio *folio, int value)
@@ -57,16 +65,19 @@ static inline void folio_set_count(struct folio *folio, int value)
 	set_page_count(&folio->page, value);
 }
 
-/** R := 1 at initialisation. RLX. */
+/** R := 1 at initialisation. REL-ST. */
 static inline void init_page_count(struct page *page)
 {
 	set_page_count(page, 1);
 }
 
-/** R += nr. Context: holds a reference, or owns the page by another lock (0->1). RLX. */
+/** R += nr. Context: holds a reference, or owns the page by another lock (0->1). REL-RMW. */
 static inline void page_ref_add(struct page *page, int nr)
 {
-	atomic_add(nr, &page->_refcount);
+	if (MUTANT(O22))
+		atomic_add(nr, &page->_refcount);
+	else
+		(void)atomic_add_return_release(nr, &page->_refcount);
 	if (folio_events_pending())
 		__page_ref_mod(page, nr, page_ref_count(page));
 }
@@ -93,7 +104,7 @@ static inline void folio_ref_sub(struct folio *folio, int nr)
 	page_ref_sub(&folio->page, nr);
 }
 
-/** R += 1. Context as page_ref_add(): with set_page_count and unfreeze the only way from 0. RLX. */
+/** R += 1. Context as page_ref_add(): with set_page_count and unfreeze the only way from 0. */
 static inline void page_ref_inc(struct page *page)
 {
 	page_ref_add(page, 1);
