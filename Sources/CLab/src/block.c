@@ -234,6 +234,18 @@ void hook_futex_wait(const volatile void *word, int value, int64_t deadline)
 		end_step(number, timed_out, timed_out);
 }
 
+struct lab_lane *first_sleeper(uint32_t queue)
+{
+	struct lab_lane *first = NULL;
+	for (unsigned int i = 0; i < lab.program->threads; i++) {
+		struct lab_lane *l = lane(i);
+		if (l->sleeping_on == queue && l->woken_by < 0 &&
+		    (!first || l->sleep_number < first->sleep_number))
+			first = l;
+	}
+	return first;
+}
+
 void hook_futex_wake(const volatile void *word, int n)
 {
 	uint32_t queue = queue_of(word);
@@ -244,13 +256,7 @@ void hook_futex_wake(const volatile void *word, int n)
 	if (recorded && lab.model == LAB_C11)
 		history_sync(queue);
 	while (n-- > 0) {
-		struct lab_lane *first = NULL;
-		for (unsigned int i = 0; i < lab.program->threads; i++) {
-			struct lab_lane *l = lane(i);
-			if (l->sleeping_on == queue && l->woken_by < 0 &&
-			    (!first || l->sleep_number < first->sleep_number))
-				first = l;
-		}
+		struct lab_lane *first = first_sleeper(queue);
 		if (!first)
 			break;
 		first->woken_by = recorded ? (int)number : 0;

@@ -326,6 +326,8 @@ void hook_bit_lock(const struct seam_site *site, const volatile void *word, unsi
 		   int order);
 void hook_futex_wait(const volatile void *word, int value, int64_t deadline);
 void hook_futex_wake(const volatile void *word, int n);
+/** Who sleeps longest on it and was not woken; NULL: nobody. */
+struct lab_lane *first_sleeper(uint32_t queue);
 
 /* grace.c */
 void hook_rcu_read_lock(void);

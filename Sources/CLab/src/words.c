@@ -191,6 +191,14 @@ static bool joins_fences(const struct operation *o)
 		(o->order == __ATOMIC_ACQ_REL && o->kind != LAB_LOAD && o->kind != LAB_STORE));
 }
 
+/*
+ * As for a compare-exchange the outcome counts, so that no two executions differ in nothing. On a
+ * futex's queue a sleep that begins, one that times out and a wake that finds somebody are writes.
+ * A wake that finds nobody is a read: two of them commute, and with a sleep that begins it does
+ * not. Somebody who was woken reads that. A sleep that does not begin leaves the queue alone: what
+ * could have made it begin is a write to the word, which it reads. In C11 all of them order what
+ * their threads see, by the queue's lock.
+ */
 bool touches_of(const struct operation *o, const struct lab_lane *l,
 		struct touch touches[LAB_TOUCHES])
 {
@@ -240,18 +248,23 @@ bool touches_of(const struct operation *o, const struct lab_lane *l,
 		touches[n++] =
 			(struct touch){.object = o->object, .mask = halves(o->address, o->bytes)};
 		write = word_now(o->address, 4) == o->expected;
-		touches[n++] =
-			(struct touch){.object = o->object_of_queue, .mask = 1, .write = write};
+		if (write || lab.model == LAB_C11)
+			touches[n++] = (struct touch){
+				.object = o->object_of_queue, .mask = 1, .write = write};
 		break;
 	case LAB_FUTEX_RESUME:
 		/* Without a deadline only the wake lets it go on, and their order is fixed. */
 		if (l->deadline)
-			touches[n++] = (struct touch){
-				.object = o->object_of_queue, .mask = 1, .write = true};
+			touches[n++] =
+				(struct touch){.object = o->object_of_queue,
+					       .mask = 1,
+					       .write = lab.model == LAB_C11 || l->woken_by < 0};
 		break;
 	case LAB_FUTEX_WAKE:
-		touches[n++] =
-			(struct touch){.object = o->object_of_queue, .mask = 1, .write = true};
+		touches[n++] = (struct touch){.object = o->object_of_queue,
+					      .mask = 1,
+					      .write = lab.model == LAB_C11 ||
+						       first_sleeper(o->object_of_queue)};
 		break;
 	case LAB_GRACE_BEGIN:
 		touches[n++] = touch_special(rcu_address, true, true);
