@@ -120,11 +120,22 @@ let package = Package(
     // Counts classes without reduction, to hold the lab's counts against; shares no code with it.
     .target(
       name: "Enumerator", dependencies: ["CFolio"], path: "Tests/Enumerator",
+      sources: ["enumerator.c"],
       cSettings: cSettings + [.define("CLAB")]),
+    .target(
+      name: "ClassOracle", dependencies: ["CFolio", "Enumerator", "FolioCore", "FolioWorkloads"],
+      path: "Tests/ClassOracle", swiftSettings: labSettings),
+    .executableTarget(
+      name: "enumerate-classes",
+      dependencies: [
+        "ClassOracle", "FolioCore", "FolioLab", "FolioWorkloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/EnumerateClasses", swiftSettings: labSettings),
     .testTarget(
       name: "FolioLabTests",
       dependencies: [
-        "CFolio", "CLab", "Enumerator", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport",
+        "CFolio", "CLab", "ClassOracle", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport",
       ],
       exclude: ["Golden"], swiftSettings: labSettings),
     .testTarget(

@@ -2,8 +2,9 @@
 /*
  * Counts the classes of a scenario the slow way, to hold the lab's counts against: every schedule
  * is run, written down in a form that does not depend on the order of independent steps, and the
- * different forms are counted. Shares the seam's table of functions with the lab, and no code: the
- * switch is ucontext's, the search plain depth-first, nothing is pruned.
+ * different forms are counted. What is a step and what is independent, run.h says. Shares the
+ * seam's table of functions with the lab, and no code: the search is plain depth-first, nothing is
+ * pruned.
  */
 #ifndef ENUMERATOR_H
 #define ENUMERATOR_H
@@ -16,14 +17,16 @@ struct enumeration {
 	uint64_t schedules;
 	uint64_t classes;
 	bool complete; /**< false: the limit came first */
-	bool failed;   /**< some schedule violated something, or blocked for ever */
-	const char *_Nullable unsupported; /**< an operation that the enumerator does not know */
+	/** Of a schedule that violated something or blocked for ever: the invariant; else NULL. */
+	const char *_Nullable failed;
 };
 
 struct enumeration_program {
-	unsigned int threads; /**< at most 4 */
+	unsigned int threads; /**< at most 8 */
 	void (*_Null_unspecified body)(void *_Nullable context, unsigned int thread);
+	/** Before each schedule; after each complete one. */
 	void (*_Nullable prepare)(void *_Nullable context);
+	void (*_Nullable conclude)(void *_Nullable context);
 	void *_Nullable context;
 };
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+
+// How many classes of equivalent schedules scenarios have, as others than the lab found: the
+// enumerator of Tests/Enumerator, which runs every schedule, and checkers of programs. What lab counts
+// are held against. The table itself is in ClassCounts+Table.swift.
+
+public import FolioCore
+
+/// The number of Mazurkiewicz classes of one scenario, with one memory for all threads.
+public struct ClassCount: Sendable, Hashable {
+  /// `Scenario.name`.
+  public let scenario: String
+  public let size: Int
+  public let rules: PageMap.Rules
+  public let classes: Int
+  /// All schedules; nil: the source does not count them.
+  public let schedules: Int?
+  /// Who counted: "enumerator", or a checker with its version.
+  public let source: String
+
+  public init(
+    scenario: String, size: Int, rules: PageMap.Rules, classes: Int, schedules: Int?,
+    source: String
+  ) {
+    self.scenario = scenario
+    self.size = size
+    self.rules = rules
+    self.classes = classes
+    self.schedules = schedules
+    self.source = source
+  }
+
+  /// A line of the table: the fields, one blank between two, `-` for no number of schedules.
+  public init?(line: Substring) {
+    let fields: [String] = line.split(separator: " ", maxSplits: 5).map { String($0) }
+    guard fields.count == 6, let size = Int(fields[1]),
+      let rules = PageMap.Rules(rawValue: fields[2]), let classes = Int(fields[3]),
+      fields[4] == "-" || Int(fields[4]) != nil
+    else { return nil }
+    self.init(
+      scenario: fields[0], size: size, rules: rules, classes: classes, schedules: Int(fields[4]),
+      source: fields[5])
+  }
+
+  /// As `init(line:)` reads it.
+  public var line: String {
+    "\(scenario) \(size) \(rules.rawValue) \(classes) \(schedules.map(String.init) ?? "-") \(source)"
+  }
+
+  /// The recorded counts, by scenario in the order of the catalogue.
+  public static let recorded: [ClassCount] = table.split(separator: "\n").map { line in
+    guard let count = ClassCount(line: line) else {
+      preconditionFailure("not a line of class counts: \(line)")
+    }
+    return count
+  }
+}
