@@ -19,6 +19,7 @@
 #include "src/plain.c"
 #include "src/races.c"
 #include "src/search.c"
+#include "src/sites.c"
 #include "src/states.c"
 #include "src/store_buffer.c"
 #include "src/words.c"

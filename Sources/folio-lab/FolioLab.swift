@@ -26,6 +26,7 @@ struct FolioLabTool: ParsableCommand {
         folio-lab museum --mutant C01
         folio-lab replay folio:v1:...
         folio-lab goals                               the lab against its promises
+        folio-lab sites                               places that no scenario comes to
 
       EXIT CODES
         0 pass, 1 a check failed, 64 usage, 65 bad data file, 66 missing file,
@@ -34,7 +35,7 @@ struct FolioLabTool: ParsableCommand {
     version: "folio-lab \(BenchmarkTool.version)",
     subcommands: [
       ListCommand.self, ExploreCommand.self, MuseumCommand.self, ReplayCommand.self,
-      MergeCommand.self, GoalsCommand.self,
+      MergeCommand.self, GoalsCommand.self, SitesCommand.self,
     ],
     defaultSubcommand: ListCommand.self)
 }

@@ -8,7 +8,7 @@
  *   memory.c   the arena, tracked memory
  *   choose.c   random walks
  *   search.c   schedules, classes, states; races.c: what conflicts; states.c: what was seen
- *   pairs.c    racing-pair coverage
+ *   pairs.c    racing-pair coverage; sites.c: places that were reached
  *   model.c    what differs between memory models; store_buffer.c: TSO; history.c, orders.c,
  *              plain.c: C11
  *
@@ -286,6 +286,10 @@ unsigned long result_of(unsigned int change, unsigned int bytes, unsigned long o
 /** What does operations at once, without a step. */
 unsigned long perform(unsigned int change, unsigned int bytes, const volatile void *word,
 		      unsigned long operand, unsigned long expected);
+
+/* sites.c */
+/** The table of hooks for the model, noting sites when somebody asks. */
+const struct seam_hooks *hooks_for(enum lab_model model);
 
 /* pairs.c */
 void begin_pairs(void);

@@ -159,18 +159,11 @@ static void begin_anew(void)
 	forget_search();
 }
 
-static const struct seam_hooks *hooks_of_search(void)
-{
-	if (lab.search.strategy == LAB_STATES)
-		return &lab_state_hooks;
-	return lab.model == LAB_SC ? &lab_hooks : &lab_weak_hooks;
-}
-
 enum lab_end lab_explore(uint64_t executions)
 {
 	if (!model_suits(&lab.search, lab.program))
 		return LAB_REFUSED;
-	(void)cfolio_seam_enter(hooks_of_search());
+	(void)cfolio_seam_enter(hooks_for(lab.model));
 	enum lab_end end = LAB_LIMIT;
 	while (executions-- > 0) {
 		if (lab.recording && lab.exhausted) {
@@ -241,7 +234,7 @@ bool lab_open(void)
 
 void lab_as_guest(void (*function)(void *context), void *context)
 {
-	(void)cfolio_seam_enter(&lab_hooks);
+	(void)cfolio_seam_enter(hooks_for(LAB_SC));
 	lab.mode = MODE_OFF;
 	lab.current = HOST;
 	function(context);
@@ -282,15 +275,6 @@ const struct lab_event *lab_trace(unsigned int *count)
 {
 	*count = lab.events_count;
 	return lab.events;
-}
-
-extern const struct seam_site __start_folio_sites[] __attribute__((weak));
-extern const struct seam_site __stop_folio_sites[] __attribute__((weak));
-
-const struct seam_site *lab_sites(unsigned int *count)
-{
-	*count = __start_folio_sites ? (unsigned int)(__stop_folio_sites - __start_folio_sites) : 0;
-	return __start_folio_sites;
 }
 
 bool lab_standing(unsigned int thread, struct lab_event *event)

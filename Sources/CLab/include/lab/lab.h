@@ -227,6 +227,21 @@ const struct lab_pair *_Nullable lab_pairs(unsigned int *capacity);
 /** All places in the linked sources that touch shared words, in no order. */
 const struct seam_site *_Nullable lab_sites(unsigned int *count);
 
+/** How the lab came to a place. */
+enum lab_reach {
+	LAB_NOT_REACHED,
+	LAB_REACHED_OUTSIDE,   /**< by what sets a world up, looks at it, takes it down */
+	LAB_REACHED_BY_THREAD, /**< by a thread of a program */
+};
+
+/**
+ * Notes from here on which places are reached, nothing before; or ends that. Sequential consistency
+ * only: explorations of weak models are not noted. False: no memory.
+ */
+bool lab_note_sites(bool on);
+/** Of the place with this index in lab_sites(). */
+enum lab_reach lab_site_reach(unsigned int index);
+
 /** Number of the calling fiber. Context: body. */
 unsigned int lab_thread(void);
 /** True while executions run. */
