@@ -102,7 +102,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["CFolio", "FolioCore"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     .testTarget(
-      name: "CFolioTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      name: "CFolioTests", dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "FolioCoreTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],

@@ -3,6 +3,7 @@
 // tests with refused allocations (XArrayFailureTests.swift).
 
 import CFolio
+import FolioWorkloads
 import Glibc
 import Testing
 

@@ -3,6 +3,7 @@
 // so that a reader sees by itself when a lookup was led astray.
 
 import CFolio
+import FolioWorkloads
 import Foundation
 import Synchronization
 import Testing

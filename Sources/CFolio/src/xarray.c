@@ -33,13 +33,13 @@ static void *result(const struct xa_state *xas, void *entry)
 void *xa_store(struct xarray *xa, unsigned long index, void *entry)
 {
 	XA_STATE(xas, xa, index);
-	void *old;
+	void *old, *before = MUTANT(P66) ? xa_load(xa, index) : NULL;
 	do {
 		xas_lock(&xas);
 		old = xas_store(&xas, entry);
 		xas_unlock(&xas);
 	} while (xas_nomem(&xas));
-	return result(&xas, old);
+	return result(&xas, MUTANT(P66) ? before : old);
 }
 
 void *xa_erase(struct xarray *xa, unsigned long index)
@@ -75,6 +75,10 @@ void *xa_cmpxchg(struct xarray *xa, unsigned long index, void *old, void *entry)
 	do {
 		xas_lock(&xas);
 		seen = xas_load(&xas);
+		if (MUTANT(P67)) {
+			xas_unlock(&xas);
+			xas_lock(&xas);
+		}
 		if (seen == old)
 			(void)xas_store(&xas, entry);
 		xas_unlock(&xas);
@@ -146,6 +150,11 @@ void xa_set_mark(struct xarray *xa, unsigned long index, xa_mark_t mark)
 	XA_STATE(xas, xa, index);
 	xas_lock(&xas);
 	(void)xas_load(&xas);
+	if (MUTANT(P68)) {
+		xas_unlock(&xas);
+		xas_set_mark(&xas, mark);
+		return;
+	}
 	xas_set_mark(&xas, mark);
 	xas_unlock(&xas);
 }

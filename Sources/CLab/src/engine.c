@@ -234,6 +234,15 @@ unsigned int begin_step(void)
 	return index;
 }
 
+/* TSO: while stores wait, memory is not what any thread sees. */
+static bool memory_is_settled(void)
+{
+	for (unsigned int i = 0; lab.model == LAB_TSO && i <= lab.program->threads; i++)
+		if (!buffer_is_empty(i))
+			return false;
+	return true;
+}
+
 void end_step(unsigned int index, unsigned long before, unsigned long after)
 {
 	lab.events[index].before = before;
@@ -245,7 +254,7 @@ void end_step(unsigned int index, unsigned long before, unsigned long after)
 		searched(index);
 	else
 		walked(index);
-	if (lab.program->between && !lab.failed) {
+	if (lab.program->between && !lab.failed && memory_is_settled()) {
 		lab.mode = MODE_OFF;
 		lab.program->between(lab.program->context);
 		lab.mode = MODE_RUN;

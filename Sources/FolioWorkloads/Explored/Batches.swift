@@ -21,7 +21,9 @@ final class BatchPut: ScenarioWorld {
     ScenarioThread("getter", group: 3),
   ]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: RAMPages
+  private let ledger: GhostLedger
   private let counts: UnsafeMutablePointer<UInt32>
   private let words: UnsafeMutablePointer<OpaquePointer>
   private let obligations: Obligations
@@ -42,7 +44,11 @@ final class BatchPut: ScenarioWorld {
     unsafe words[0] = encode_page(pages.page(1), counted)
     unsafe words[1] = encode_nr_pages(2)
     unsafe words[2] = encode_page(pages.page(0), 0)
+    ledger = GhostLedger(pages, [3, 3, Self.zeroReferences])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
     switch thread {
@@ -50,8 +56,8 @@ final class BatchPut: ScenarioWorld {
       var batch = folio_batch()
       unsafe folio_batch_init(&batch)
       for index in [0, 2, 1] { _ = unsafe folio_batch_add(&batch, pages.folio(index)) }
-      unsafe folios_put_refs(&batch, counts)
-    case 1: unsafe release_pages(words, 3)
+      ledger.drop(0, 2) { ledger.drop(1) { unsafe folios_put_refs(&batch, counts) } }
+    case 1: ledger.drop(0) { ledger.drop(1, 2) { unsafe release_pages(words, 3) } }
     default: get()
     }
   }
@@ -62,18 +68,19 @@ final class BatchPut: ScenarioWorld {
     unsafe folio_batch_init(&batch)
     var used = 0
     for index in 0..<2 {
-      guard unsafe folio_try_get(pages.folio(index)) else {
+      guard ledger.tryTake(index, 1, { unsafe folio_try_get(pages.folio(index)) }) else {
         obligations.reach(0)
         continue
       }
       _ = unsafe folio_batch_add(&batch, pages.folio(index))
-      unsafe folios_put(&batch)
+      ledger.drop(index) { unsafe folios_put(&batch) }
       used += 1
     }
     if used == 2 { obligations.reach(1) }
   }
 
   func conclude() {
+    ledger.check()
     pages.requireFree(0)
     pages.requireFree(1)
     if unsafe page_ref_count(pages.page(2)) != Self.zeroReferences {
@@ -83,6 +90,7 @@ final class BatchPut: ScenarioWorld {
 
   func tearDown() {
     cfolio_set_zero_folios(nil, nil)
+    ledger.free()
     pages.tearDown()
     unsafe counts.deallocate()
     unsafe words.deallocate()
@@ -103,6 +111,7 @@ final class GenericBase: ScenarioWorld {
   let hasOnlyWords = true
   let checksSteps = true
   private let pages: DevicePages
+  private let ledger: GhostLedger
   private let words: UnsafeMutablePointer<OpaquePointer>
   private let obligations: Obligations
 
@@ -112,15 +121,18 @@ final class GenericBase: ScenarioWorld {
     unsafe words = .allocate(capacity: 2)
     unsafe words[0] = encode_page(pages.page(0), UInt(ENCODED_PAGE_BIT_NR_PAGES_NEXT))
     unsafe words[1] = encode_nr_pages(2)
+    ledger = GhostLedger(pages, [1])
   }
+
+  func prepare() { ledger.prepare() }
 
   func run(_ thread: Int) {
     let page = unsafe pages.page(0)
     if thread == 0 {
-      unsafe get_page(page)
-      unsafe put_page(page)
-    } else if unsafe try_get_folio(page, 2) != nil {
-      unsafe release_pages(words, 2)
+      ledger.take(0) { unsafe get_page(page) }
+      ledger.drop(0) { unsafe put_page(page) }
+    } else if ledger.tryTake(0, 2, { unsafe try_get_folio(page, 2) != nil }) {
+      ledger.drop(0, 2) { unsafe release_pages(words, 2) }
     } else {
       unsafe cfolio_violation_text("CI25", pages.frame(0), "a device-dax page without references")
     }
@@ -133,11 +145,16 @@ final class GenericBase: ScenarioWorld {
     if references < 1 {
       unsafe cfolio_violation_text("CI25", pages.frame(0), "R is \(references)")
     }
+    ledger.check()
   }
 
-  func conclude() { pages.require(0, references: 1) }
+  func conclude() {
+    ledger.check()
+    pages.require(0, references: 1)
+  }
 
   func tearDown() {
+    ledger.free()
     pages.tearDown()
     unsafe words.deallocate()
   }
@@ -161,40 +178,49 @@ final class SplitPage: ScenarioWorld {
     ScenarioThread("owner", group: 1), ScenarioThread("walker", group: 2),
   ]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: RAMPages
+  private let ledger: GhostLedger
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
     pages = try RAMPages(2)
     unsafe set_page_count(pages.page(0), 1)
+    ledger = GhostLedger(pages, [1, 0])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
     if thread == 0 {
-      unsafe split_page(pages.page(0), 1)
-      unsafe folio_put(pages.folio(0))
-      unsafe folio_put(pages.folio(1))
+      ledger.take(1) { unsafe split_page(pages.page(0), 1) }
+      for index in 0..<2 { ledger.drop(index) { unsafe folio_put(pages.folio(index)) } }
       return
     }
-    if let folio = unsafe folio_get_nontail_page(pages.page(0)) {
+    if ledger.tryTake(0, 1, { unsafe folio_get_nontail_page(pages.page(0)) != nil }) {
       obligations.reach(Obligation.first.rawValue)
-      unsafe folio_put(folio)
+      ledger.drop(0) { unsafe folio_put(pages.folio(0)) }
     }
-    if let folio = unsafe folio_get_nontail_page(pages.page(1)) {
+    if ledger.tryTake(1, 1, { unsafe folio_get_nontail_page(pages.page(1)) != nil }) {
       obligations.reach(Obligation.second.rawValue)
-      unsafe folio_put(folio)
+      ledger.drop(1) { unsafe folio_put(pages.folio(1)) }
     } else {
       obligations.reach(Obligation.free.rawValue)
     }
   }
 
   func conclude() {
+    ledger.check()
     pages.requireFree(0)
     pages.requireFree(1)
   }
 
-  func tearDown() { pages.tearDown() }
+  func tearDown() {
+    ledger.free()
+    pages.tearDown()
+  }
 }
 
 /// C42: a waiter for idleness under the rules of v6.14, where only puts with the hook wake at 1.
@@ -210,14 +236,20 @@ final class LegacyWake: ScenarioWorld {
     ScenarioThread("waiter", group: 1), ScenarioThread("put_page", group: 2),
     ScenarioThread("batch", group: 3),
   ]
+  let checksSteps = true
   private let pages: DevicePages
+  private let ledger: GhostLedger
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
     pages = try DevicePages(.fsdax, settings.rules)
     unsafe set_page_count(pages.page(0), 3)
+    ledger = GhostLedger(pages, [3])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
     let folio = unsafe pages.folio(0)
@@ -230,15 +262,22 @@ final class LegacyWake: ScenarioWorld {
       if unsafe folio_ref_count(folio) != 1 {
         unsafe cfolio_violation_text("CI47", pages.frame(0), "the wait ended before idleness")
       }
-    case 1: unsafe put_page(pages.page(0))
+    case 1: ledger.drop(0) { unsafe put_page(pages.page(0)) }
     default:
       var batch = folio_batch()
       unsafe folio_batch_init(&batch)
       _ = unsafe folio_batch_add(&batch, folio)
-      unsafe folios_put(&batch)
+      ledger.drop(0) { unsafe folios_put(&batch) }
     }
   }
 
-  func conclude() { pages.require(0, references: 1) }
-  func tearDown() { pages.tearDown() }
+  func conclude() {
+    ledger.check()
+    pages.require(0, references: 1)
+  }
+
+  func tearDown() {
+    ledger.free()
+    pages.tearDown()
+  }
 }

@@ -6,5 +6,6 @@ extension Scenario {
   static let waiting: [Scenario] =
     KeyedWaits.scenarios + InterruptedWaits.scenarios + LockWaits.scenarios + IdleWaits.scenarios
     + PercpuCounts.scenarios + GracePeriods.scenarios + MapLives.scenarios + Trees.scenarios
+    + TreeHistories.scenarios
     + MappingCounts.scenarios
 }

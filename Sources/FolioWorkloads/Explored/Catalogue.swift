@@ -13,7 +13,7 @@ extension Scenario {
     SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
     RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
     LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
-  ]
+  ] + CounterHistories.scenarios
 
   public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 }

@@ -24,7 +24,9 @@ final class FreezeGet: ScenarioWorld {
     ScenarioThread("holder", group: 3),
   ]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: RAMPages
+  private let ledger: GhostLedger
   /// 1 between freeze and unfreeze.
   private let frozen: SharedWord
   private let obligations: Obligations
@@ -34,7 +36,11 @@ final class FreezeGet: ScenarioWorld {
     pages = try RAMPages(1)
     frozen = try SharedWord("frozen")
     unsafe set_page_count(pages.page(0), 2)
+    ledger = GhostLedger(pages, [2])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
 
@@ -44,26 +50,25 @@ final class FreezeGet: ScenarioWorld {
     case 0: unsafe freeze(folio)
     case 1: unsafe get(folio)
     default:
-      unsafe folio_get(folio)
-      unsafe folio_put(folio)
-      unsafe folio_put(folio)
+      ledger.take(0) { unsafe folio_get(folio) }
+      for _ in 0..<2 { ledger.drop(0) { unsafe folio_put(folio) } }
     }
   }
 
   private func freeze(_ folio: UnsafeMutablePointer<folio>) {
-    if unsafe folio_ref_freeze(folio, 1) {
+    if ledger.freeze(0, 1, { unsafe folio_ref_freeze(folio, 1) }) {
       reach(.frozen)
       frozen.store(1)
       frozen.store(0)
-      unsafe folio_ref_unfreeze(folio, 1)
+      ledger.take(0) { unsafe folio_ref_unfreeze(folio, 1) }
     } else {
       reach(.refused)
     }
-    unsafe folio_put(folio)
+    ledger.drop(0) { unsafe folio_put(folio) }
   }
 
   private func get(_ folio: UnsafeMutablePointer<folio>) {
-    guard unsafe folio_try_get(folio) else {
+    guard ledger.tryTake(0, 1, { unsafe folio_try_get(folio) }) else {
       if frozen.load() != 0 { reach(.locked) }
       return
     }
@@ -71,12 +76,16 @@ final class FreezeGet: ScenarioWorld {
     if frozen.load() != 0 {
       unsafe cfolio_violation_text("CI39", 0, "a folio was frozen under a reference")
     }
-    unsafe folio_put(folio)
+    ledger.drop(0) { unsafe folio_put(folio) }
   }
 
-  func conclude() { pages.requireFree(0) }
+  func conclude() {
+    ledger.check()
+    pages.requireFree(0)
+  }
 
   func tearDown() {
+    ledger.free()
     pages.tearDown()
     frozen.free()
   }
@@ -101,7 +110,9 @@ final class CacheSplit: ScenarioWorld {
   private static let count = 1 << order
   let threads = [ScenarioThread("splitter", group: 1), ScenarioThread("reader", group: 2)]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: RAMPages
+  private let ledger: GhostLedger
   /// The cache: which page's folio holds index 1.
   private let slot: SharedWord
   private let obligations: Obligations
@@ -114,7 +125,11 @@ final class CacheSplit: ScenarioWorld {
     unsafe folio_set_flag(pages.folio(0), Int32(PG_locked.rawValue))
     // The splitter's own reference, and the cache's: one per page.
     unsafe set_page_count(pages.page(0), Int32(1 + Self.count))
+    ledger = GhostLedger(pages, [Int32(1 + Self.count), 0])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
 
@@ -124,43 +139,58 @@ final class CacheSplit: ScenarioWorld {
 
   private func split() {
     let folio = unsafe pages.folio(0)
-    let failed = unsafe folio_split(
-      folio, 0, Int32(Self.count),
-      { world, _, _ in
-        // Index 1 is page 1's from here on.
-        unsafe Unmanaged<CacheSplit>.fromOpaque(world!).takeUnretainedValue().slot.store(1)
-      }, Unmanaged.passUnretained(self).toOpaque())
-    unsafe folio_unlock(folio)
+    let all = Int32(1 + Self.count)
+    // The pieces keep the splitter's reference and the cache's, each page its own.
+    let failed = ledger.change(0, by: -all...0) {
+      ledger.change(1, by: 0...2) {
+        let failed = unsafe folio_split(
+          folio, 0, Int32(Self.count),
+          { world, _, _ in
+            // Index 1 is page 1's from here on.
+            unsafe Unmanaged<CacheSplit>.fromOpaque(world!).takeUnretainedValue().slot.store(1)
+          }, Unmanaged.passUnretained(self).toOpaque())
+        unsafe folio_unlock(folio)
+        return failed
+      } net: {
+        $0 == 0 ? 2 : 0
+      }
+    } net: {
+      $0 == 0 ? 2 - all : 0
+    }
     if failed != 0 {
       reach(.refused)
-      unsafe folio_put_refs(folio, Int32(1 + Self.count))
+      ledger.drop(0, all) { unsafe folio_put_refs(folio, all) }
       return
     }
-    for index in 0..<Self.count { unsafe folio_put_refs(pages.folio(index), 2) }
+    for index in 0..<Self.count {
+      ledger.drop(index, 2) { unsafe folio_put_refs(pages.folio(index), 2) }
+    }
   }
 
   private func read() {
     let found = slot.load()
     let folio = unsafe pages.folio(Int(found))
-    guard unsafe folio_try_get(folio) else { return }
+    guard ledger.tryTake(Int(found), 1, { unsafe folio_try_get(folio) }) else { return }
     guard slot.load() == found else {
       reach(.givenBack)
-      unsafe folio_put(folio)
+      ledger.drop(Int(found)) { unsafe folio_put(folio) }
       return
     }
     reach(found == 0 ? .whole : .piece)
     if unsafe Int(found) + folio_nr_pages(folio) <= 1 {
       unsafe cfolio_violation_text("CI40", 0, "the folio found for index 1 does not contain it")
     }
-    unsafe folio_put(folio)
+    ledger.drop(Int(found)) { unsafe folio_put(folio) }
   }
 
   func conclude() {
+    ledger.check()
     pages.requireFree(0)
     if slot.load() != 0 { pages.requireFree(1) }
   }
 
   func tearDown() {
+    ledger.free()
     pages.tearDown()
     slot.free()
   }

@@ -10,6 +10,7 @@ import FolioCore
 @safe
 private final class DriverPage {
   let pages: DevicePages
+  let ledger: GhostLedger
   /// 1 while the page is home.
   private let home: SharedWord
   /// References on the map while the page is home.
@@ -27,12 +28,23 @@ private final class DriverPage {
     idleReferences = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
     unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
     unsafe set_page_count(pages.page(0), 1)
+    ledger = GhostLedger(pages, [1])
   }
 
   var isHome: Bool { home.load() != 0 }
 
   /// The driver's allocator: at most one caller gets the page.
   func take() -> Bool { home.exchange(0) == 1 }
+
+  /// Gives the page its first reference, as whoever took it.
+  func begin() {
+    ledger.take(0) {
+      unsafe zone_device_page_init(pages.page(0))
+      unsafe folio_unlock(pages.folio(0))
+    }
+  }
+
+  func put() { ledger.drop(0) { unsafe folio_put(pages.folio(0)) } }
 
   /// Uses the page that was handed out: its mapping word is the user's until the put.
   func use(by user: UInt) {
@@ -42,11 +54,12 @@ private final class DriverPage {
       unsafe cfolio_violation_text(
         "CI61", pages.frame(0), "the mapping of a page in use was changed by somebody else")
     }
-    unsafe folio_put(folio)
+    put()
   }
 
   /// At the end: home, R as when idle, and the map's references are those of its frames.
   func requireHome() {
+    ledger.check()
     pages.require(0, references: 0)
     if !isHome { unsafe cfolio_violation_text("CI22", pages.frame(0), "the page is not home") }
     let references = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
@@ -57,6 +70,7 @@ private final class DriverPage {
   }
 
   func tearDown() {
+    ledger.free()
     pages.tearDown(out: 1)
     home.free()
   }
@@ -78,6 +92,7 @@ final class Reuse: ScenarioWorld {
     ScenarioThread("getter", group: 3),
   ]
   let hasOnlyWords = true
+  let checksSteps = true
   private let page: DriverPage
   private let obligations: Obligations
 
@@ -86,9 +101,12 @@ final class Reuse: ScenarioWorld {
     page = try DriverPage(.pciP2PDMA, settings.rules)
   }
 
+  func prepare() { page.ledger.prepare() }
+  func check() { page.ledger.check() }
+
   func run(_ thread: Int) {
     switch thread {
-    case 0: unsafe folio_put(page.pages.folio(0))
+    case 0: page.put()
     case 1: handOut()
     default: get()
     }
@@ -97,13 +115,16 @@ final class Reuse: ScenarioWorld {
   private func handOut() {
     guard page.take() else { return }
     obligations.reach(2)
-    unsafe zone_device_page_init(page.pages.page(0))
-    unsafe folio_unlock(page.pages.folio(0))
+    page.begin()
     page.use(by: 0x1000)
   }
 
   private func get() {
-    guard let folio = unsafe try_get_folio(page.pages.page(0), 1) else {
+    let folio = unsafe page.pages.folio(0)
+    let isGot = page.ledger.tryTake(0, 1) {
+      unsafe try_get_folio(page.pages.page(0), 1) != nil
+    }
+    guard isGot else {
       obligations.reach(0)
       return
     }
@@ -111,7 +132,7 @@ final class Reuse: ScenarioWorld {
       unsafe cfolio_violation_text("CI38", page.pages.frame(0), "a reference to a page at home")
     }
     if unsafe folio_ref_count(folio) == 1 { obligations.reach(1) }
-    unsafe folio_put(folio)
+    page.put()
   }
 
   func conclude() { page.requireHome() }
@@ -129,6 +150,7 @@ final class HandOut: ScenarioWorld {
 
   let threads: [ScenarioThread]
   let hasOnlyWords = true
+  let checksSteps = true
   private let page: DriverPage
   private let obligations: Obligations
 
@@ -140,9 +162,12 @@ final class HandOut: ScenarioWorld {
     page = try DriverPage(.devicePrivate, settings.rules)
   }
 
+  func prepare() { page.ledger.prepare() }
+  func check() { page.ledger.check() }
+
   func run(_ thread: Int) {
     if thread == 0 {
-      unsafe folio_put(page.pages.folio(0))
+      page.put()
       return
     }
     guard page.take() else {
@@ -150,8 +175,7 @@ final class HandOut: ScenarioWorld {
       return
     }
     obligations.reach(1)
-    unsafe zone_device_page_init(page.pages.page(0))
-    unsafe folio_unlock(page.pages.folio(0))
+    page.begin()
     page.use(by: UInt(thread) << 12)
   }
 

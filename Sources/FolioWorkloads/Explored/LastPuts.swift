@@ -16,7 +16,9 @@ final class TwoPuts: ScenarioWorld {
 
   let threads: [ScenarioThread]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: RAMPages
+  private let ledger: GhostLedger
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
@@ -24,17 +26,30 @@ final class TwoPuts: ScenarioWorld {
     threads = (1...settings.size).map { ScenarioThread("putter \($0)", group: 1) }
     pages = try RAMPages(1)
     unsafe set_page_count(pages.page(0), Int32(settings.size))
+    ledger = GhostLedger(pages, [Int32(settings.size)])
   }
 
-  func prepare() { pages.forgetFreer() }
+  func prepare() {
+    pages.forgetFreer()
+    ledger.prepare()
+  }
+
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
-    unsafe folio_put(pages.folio(0))
+    ledger.drop(0) { unsafe folio_put(pages.folio(0)) }
     if pages.wasFreedHere { obligations.reach(min(thread, 1)) }
   }
 
-  func conclude() { pages.requireFree(0) }
-  func tearDown() { pages.tearDown() }
+  func conclude() {
+    ledger.check()
+    pages.requireFree(0)
+  }
+
+  func tearDown() {
+    ledger.free()
+    pages.tearDown()
+  }
 }
 
 /// A pin as GUP-fast takes it on a small folio, 1024 references at once, against the unmap of the
@@ -57,7 +72,9 @@ final class PinBias: ScenarioWorld {
     ScenarioThread("holder", group: 3),
   ]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: RAMPages
+  private let ledger: GhostLedger
   private let entry: SharedWord
   private let obligations: Obligations
 
@@ -66,17 +83,23 @@ final class PinBias: ScenarioWorld {
     pages = try RAMPages(1)
     entry = try SharedWord("entry", 1)
     unsafe set_page_count(pages.page(0), 2)
+    ledger = GhostLedger(pages, [2])
   }
 
-  func prepare() { pages.forgetFreer() }
+  func prepare() {
+    pages.forgetFreer()
+    ledger.prepare()
+  }
+
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
     let folio = unsafe pages.folio(0)
     switch thread {
     case 0: unsafe pin(folio)
     case 1:
-      if entry.exchange(0) != 0 { unsafe folio_put(folio) }
-    default: unsafe folio_put(folio)
+      if entry.exchange(0) != 0 { ledger.drop(0) { unsafe folio_put(folio) } }
+    default: ledger.drop(0) { unsafe folio_put(folio) }
     }
   }
 
@@ -85,13 +108,13 @@ final class PinBias: ScenarioWorld {
   private func pin(_ folio: UnsafeMutablePointer<folio>) {
     let bias = Int32(GUP_PIN_COUNTING_BIAS)
     guard entry.load() != 0 else { return }
-    guard unsafe folio_ref_try_add(folio, bias) else {
+    guard ledger.tryTake(0, bias, { unsafe folio_ref_try_add(folio, bias) }) else {
       reach(.refused)
       return
     }
     guard entry.load() != 0 else {
       reach(.givenBack)
-      unsafe folio_put_refs(folio, bias)
+      ledger.drop(0, bias) { unsafe folio_put_refs(folio, bias) }
       return
     }
     reach(.kept)
@@ -100,13 +123,17 @@ final class PinBias: ScenarioWorld {
     }
     if pages.isFree(0) { unsafe cfolio_violation_text("CI22", 0, "a pinned page was freed") }
     if unsafe folio_ref_count(folio) == bias { reach(.alone) }
-    unsafe folio_put_refs(folio, bias)
+    ledger.drop(0, bias) { unsafe folio_put_refs(folio, bias) }
     if pages.wasFreedHere { reach(.last) }
   }
 
-  func conclude() { pages.requireFree(0) }
+  func conclude() {
+    ledger.check()
+    pages.requireFree(0)
+  }
 
   func tearDown() {
+    ledger.free()
     pages.tearDown()
     entry.free()
   }

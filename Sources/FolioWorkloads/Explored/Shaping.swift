@@ -23,7 +23,9 @@ final class SplitTryGet: ScenarioWorld {
 
   let threads: [ScenarioThread]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: DevicePages
+  private let ledger: GhostLedger
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
@@ -34,7 +36,11 @@ final class SplitTryGet: ScenarioWorld {
     pages = try DevicePages(.fsdax, settings.rules)
     unsafe prep_compound_page(pages.page(0), 2)
     unsafe set_page_count(pages.page(0), 1)
+    ledger = GhostLedger(pages, [1, 0, 0, 0])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
     if thread == 0 { split() } else { get() }
@@ -42,33 +48,35 @@ final class SplitTryGet: ScenarioWorld {
 
   private func split() {
     let folio = unsafe pages.folio(0)
-    unsafe folio_put(folio)
+    ledger.drop(0) { unsafe folio_put(folio) }
     guard unsafe folio_ref_count(folio) == 0 else { return }
     unsafe folio_split_to_order_0(folio)
-    unsafe folio_ref_inc(pages.folio(0))
-    unsafe folio_ref_inc(pages.folio(3))
+    for index in [0, 3] { ledger.take(index) { unsafe folio_ref_inc(pages.folio(index)) } }
   }
 
   private func get() {
-    guard let folio = unsafe try_get_folio(pages.page(3), Self.many) else {
+    guard let index = ledger.tryTakeFolio(of: 3, in: pages, Self.many) else {
       obligations.reach(Obligation.refused.rawValue)
       return
     }
-    if unsafe page_folio(pages.page(3)) != folio {
+    if unsafe page_folio(pages.page(3)) != pages.folio(index) {
       unsafe cfolio_violation_text("CI37", pages.frame(3), "a folio that the page is not in")
     }
-    let isWhole = unsafe folio == pages.folio(0)
-    obligations.reach((isWhole ? Obligation.whole : .small).rawValue)
-    unsafe folio_put_refs(folio, Self.many)
+    obligations.reach((index == 0 ? Obligation.whole : .small).rawValue)
+    ledger.drop(index, Self.many) { unsafe folio_put_refs(pages.folio(index), Self.many) }
   }
 
   func conclude() {
+    ledger.check()
     let references: Int32 = unsafe PageHead(pages.page(0)) ? 0 : 1
     pages.require(0, references: references)
     pages.require(3, references: references)
   }
 
-  func tearDown() { pages.tearDown() }
+  func tearDown() {
+    ledger.free()
+    pages.tearDown()
+  }
 }
 
 /// The other way: small pages are dropped, formed into a folio and raised; a getter wants page 3.
@@ -87,14 +95,20 @@ final class FormTryGet: ScenarioWorld {
 
   let threads = [ScenarioThread("owner", group: 1), ScenarioThread("getter", group: 2)]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: DevicePages
+  private let ledger: GhostLedger
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
     pages = try DevicePages(.fsdax, settings.rules)
     unsafe set_page_count(pages.page(3), 1)
+    ledger = GhostLedger(pages, [0, 0, 0, 1])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
 
@@ -103,27 +117,27 @@ final class FormTryGet: ScenarioWorld {
   }
 
   private func form() {
-    unsafe folio_put(pages.folio(3))
+    ledger.drop(3) { unsafe folio_put(pages.folio(3)) }
     guard unsafe page_ref_count(pages.page(3)) == 0 else {
       reach(.kept)
       return
     }
     unsafe prep_compound_page(pages.page(0), 2)
-    unsafe folio_ref_inc(pages.folio(0))
+    ledger.take(0) { unsafe folio_ref_inc(pages.folio(0)) }
   }
 
   private func get() {
-    guard let folio = unsafe try_get_folio(pages.page(3), 1) else {
+    guard let index = ledger.tryTakeFolio(of: 3, in: pages, 1) else {
       reach(.refused)
       return
     }
-    if unsafe folio == pages.folio(3) {
+    if index == 3 {
       reach(.small)
     } else {
       reach(.large)
       requireFresh()
     }
-    unsafe folio_put(folio)
+    ledger.drop(index) { unsafe folio_put(pages.folio(index)) }
   }
 
   /// CI8, CI9, CI35: what prep leaves behind.
@@ -146,13 +160,17 @@ final class FormTryGet: ScenarioWorld {
   }
 
   func conclude() {
+    ledger.check()
     let isFormed = unsafe PageHead(pages.page(0))
     if isFormed { requireFresh() }
     pages.require(0, references: isFormed ? 1 : 0)
     pages.require(3, references: 0)
   }
 
-  func tearDown() { pages.tearDown() }
+  func tearDown() {
+    ledger.free()
+    pages.tearDown()
+  }
 }
 
 /// C34: the owner drops its reference and splits, `PageOwner.split()`; a getter may hold the folio.
@@ -168,7 +186,9 @@ final class OwnerSplit: ScenarioWorld {
 
   let threads: [ScenarioThread]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: DevicePages
+  private let ledger: GhostLedger
   private let owner: UnsafeMutablePointer<PageOwner>
   private let obligations: Obligations
 
@@ -182,7 +202,11 @@ final class OwnerSplit: ScenarioWorld {
     unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0), order: 2))
     unsafe try owner.pointee.form()
     _ = unsafe try owner.pointee.raise().leak()
+    ledger = GhostLedger(pages, [1, 0, 0, 0])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
 
@@ -191,7 +215,7 @@ final class OwnerSplit: ScenarioWorld {
   }
 
   private func split() {
-    unsafe folio_put(pages.folio(0))
+    ledger.drop(0) { unsafe folio_put(pages.folio(0)) }
     do throws(PageMapError) {
       try unsafe owner.pointee.split()
       reach(.split)
@@ -201,15 +225,16 @@ final class OwnerSplit: ScenarioWorld {
   }
 
   private func get() {
-    guard let folio = unsafe try_get_folio(pages.page(3), 1) else { return }
+    guard let index = ledger.tryTakeFolio(of: 3, in: pages, 1) else { return }
     reach(.held)
-    if unsafe page_folio(pages.page(3)) != folio {
+    if unsafe page_folio(pages.page(3)) != pages.folio(index) {
       unsafe cfolio_violation_text("CI33", pages.frame(3), "the folio was split under a reference")
     }
-    unsafe folio_put(folio)
+    ledger.drop(index) { unsafe folio_put(pages.folio(index)) }
   }
 
   func conclude() {
+    ledger.check()
     pages.require(0, references: 0)
     if unsafe !PageHead(pages.page(0)) {
       for index in 0..<4 { pages.requireSmall(index) }
@@ -219,6 +244,7 @@ final class OwnerSplit: ScenarioWorld {
   func tearDown() {
     unsafe owner.deinitialize(count: 1)
     unsafe owner.deallocate()
+    ledger.free()
     pages.tearDown()
   }
 }
@@ -235,7 +261,9 @@ final class SplitReuse: ScenarioWorld {
 
   let threads = [ScenarioThread("owner", group: 1), ScenarioThread("getter", group: 2)]
   let hasOnlyWords = true
+  let checksSteps = true
   private let pages: DevicePages
+  private let ledger: GhostLedger
   private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
@@ -248,7 +276,11 @@ final class SplitReuse: ScenarioWorld {
     unsafe folio_add_file_rmap_pte(folio, pages.page(1), 11)
     unsafe folio_remove_rmap_pte(folio, pages.page(1), 11)
     unsafe set_page_count(head, 1)
+    ledger = GhostLedger(pages, [1, 0, 0, 0])
   }
+
+  func prepare() { ledger.prepare() }
+  func check() { ledger.check() }
 
   func run(_ thread: Int) {
     if thread == 0 { split() } else { get() }
@@ -256,31 +288,35 @@ final class SplitReuse: ScenarioWorld {
 
   private func split() {
     let folio = unsafe pages.folio(0)
-    unsafe folio_put(folio)
+    ledger.drop(0) { unsafe folio_put(folio) }
     guard unsafe folio_ref_count(folio) == 0 else { return }
     unsafe folio_split_to_order_0(folio)
     for index in 0..<4 { pages.requireSmall(index) }
-    unsafe folio_ref_inc(pages.folio(1))
+    ledger.take(1) { unsafe folio_ref_inc(pages.folio(1)) }
   }
 
   private func get() {
-    guard let folio = unsafe try_get_folio(pages.page(1), 1) else { return }
-    let isLarge = unsafe folio == pages.folio(0)
+    guard let index = ledger.tryTakeFolio(of: 1, in: pages, 1) else { return }
+    let (folio, isLarge) = unsafe (pages.folio(index), index == 0)
     obligations.reach(isLarge ? 0 : 1)
     if unsafe !folio_is_fsdax(folio) {
       unsafe cfolio_violation_text("CI11", pages.frame(1), "a DAX page that is none by its words")
     }
     if !isLarge { pages.requireSmall(1) }
-    unsafe folio_put(folio)
+    ledger.drop(index) { unsafe folio_put(folio) }
   }
 
   func conclude() {
+    ledger.check()
     let isSplit = unsafe page_ref_count(pages.page(1)) != 0
     pages.require(0, references: 0)
     pages.require(1, references: isSplit ? 1 : 0)
   }
 
-  func tearDown() { pages.tearDown() }
+  func tearDown() {
+    ledger.free()
+    pages.tearDown()
+  }
 }
 
 /// C29: an idle folio is split; readers without a reference ask for the head and the map of a tail.

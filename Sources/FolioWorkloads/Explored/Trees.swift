@@ -8,7 +8,7 @@ import FolioCore
 
 /// A tree in memory of the seam. Values are 63-bit integers.
 @safe
-private struct Tree {
+struct Tree {
   let array: UnsafeMutablePointer<xarray>
   private let nodes: Int
 

@@ -48,7 +48,7 @@ public struct Mutant: Sendable, Hashable {
     self.model = model
   }
 
-  public static let all: [Mutant] = references + waiting + orders
+  public static let all: [Mutant] = references + answers + waiting + orders
 
   public static func named(_ id: String) -> Mutant? { all.first { $0.id == id } }
 

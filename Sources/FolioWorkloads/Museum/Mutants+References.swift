@@ -32,7 +32,7 @@ extension Mutant {
         + "look notices, but only one reference goes back: the stranger keeps two that nobody "
         + "will ever put.",
       scenarios: ["split-try-get"],
-      expected: ["CI1"]),
+      expected: ["CI1", "LEDGER"]),
     Mutant(
       "C06", 106, "a putter looks at R again to see whether it was the last",
       source: "core.md 18",
@@ -58,7 +58,7 @@ extension Mutant {
         + "freeze stores 0 all the same and that reference is gone. Its put goes below 0, or "
         + "meets a folio that is being rewritten.",
       scenarios: ["freeze-get"],
-      expected: ["CI39", "CI21", "CI1", "CI22"]),
+      expected: ["CI39", "CI21", "CI1", "CI22", "LEDGER"]),
     Mutant(
       "C29", 129, "a split clears the head word of a page before it stores the map",
       source: "core.md 18, the order of v6.18",

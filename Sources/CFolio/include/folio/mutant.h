@@ -126,6 +126,12 @@ enum folio_mutant {
 	MUTANT_P61 = 461,
 	MUTANT_P62 = 462,
 	MUTANT_P63 = 463,
+	/* Wrong answers. */
+	MUTANT_P64 = 464,
+	MUTANT_P65 = 465,
+	MUTANT_P66 = 466,
+	MUTANT_P67 = 467,
+	MUTANT_P68 = 468,
 	MUTANT_P70 = 470,
 	MUTANT_P73 = 473,
 	MUTANT_P74 = 474,

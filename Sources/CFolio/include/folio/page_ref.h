@@ -209,6 +209,10 @@ static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 		return page_ref_count(page) != u &&
 		       (set_page_count(page, page_ref_count(page) + nr), 1);
 	u = MUTANT(C02) ? INT_MIN : u;
+	if (MUTANT(P64)) {
+		int seen = page_ref_count(page);
+		return seen != u && atomic_try_cmpxchg(&page->_refcount, &seen, seen + nr);
+	}
 	return atomic_add_unless(&page->_refcount, nr, u);
 }
 
@@ -241,6 +245,8 @@ static inline bool page_ref_freeze(struct page *page, int count)
 	bool result = MUTANT(O06) ? weakened_try_cmpxchg(&page->_refcount, &expected, 0,
 							 memory_order_relaxed)
 				  : atomic_try_cmpxchg(&page->_refcount, &expected, 0);
+	if (MUTANT(P65) && expected == 0)
+		result = true;
 	if (folio_events_pending())
 		__page_ref_freeze(page, count, result);
 	return result;

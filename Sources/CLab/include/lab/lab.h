@@ -79,7 +79,10 @@ struct lab_program {
 	void (*_Nullable prepare)(void *_Nullable context);
 	/** Looks at the end of each complete execution; may call lab_fail(). Not explored. */
 	void (*_Nullable conclude)(void *_Nullable context);
-	/** Looks after each step; may call lab_fail(). Reads words as they are. Not explored. */
+	/**
+	 * Looks after each step; may call lab_fail(). Reads words as they are. Not explored. TSO:
+	 * not while stores are on their way to memory.
+	 */
 	void (*_Nullable between)(void *_Nullable context);
 	void *_Nullable context;
 	/** Threads with the same number do the same; for LAB_STATES. */

@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: MIT
+
 // The XArray as a plain Swift value: a sorted list of disjoint ranges. Written from the rules in
 // folio/xarray.h, slow and obvious; knows nothing of trees, locks or memory.
 
 /// One entry of the model: a block of indices with a value and a set of marks (bit per mark).
-struct XArrayModelEntry: Equatable {
-  var first: UInt
-  var last: UInt
-  var value: UInt
-  var marks: UInt8 = 0
+public struct XArrayModelEntry: Sendable, Hashable {
+  public var first: UInt
+  public var last: UInt
+  public var value: UInt
+  public var marks: UInt8
+
+  public init(first: UInt, last: UInt, value: UInt, marks: UInt8 = 0) {
+    self.first = first
+    self.last = last
+    self.value = value
+    self.marks = marks
+  }
 }
 
-struct XArrayModel {
+public struct XArrayModel: Sendable, Hashable {
   /// Sorted by index, disjoint.
-  private(set) var entries: [XArrayModelEntry] = []
+  public private(set) var entries: [XArrayModelEntry] = []
+
+  public init() {}
 
   /// The aligned block of 2^order indices around the index.
-  static func block(_ index: UInt, order: UInt32) -> ClosedRange<UInt> {
+  public static func block(_ index: UInt, order: UInt32) -> ClosedRange<UInt> {
     let mask = (1 as UInt) << order - 1
     return (index & ~mask)...(index | mask)
   }
@@ -31,14 +41,14 @@ struct XArrayModel {
     return low
   }
 
-  func entry(at index: UInt) -> XArrayModelEntry? {
+  public func entry(at index: UInt) -> XArrayModelEntry? {
     let position = position(index)
     guard position < entries.count, entries[position].first <= index else { return nil }
     return entries[position]
   }
 
   /// The first entry that touches the range and has the mark.
-  func find(in range: ClosedRange<UInt>, mark: UInt32? = nil) -> XArrayModelEntry? {
+  public func find(in range: ClosedRange<UInt>, mark: UInt32? = nil) -> XArrayModelEntry? {
     for entry in entries[position(range.lowerBound)...] {
       if entry.first > range.upperBound { return nil }
       if mark.map({ entry.marks & (1 << $0) != 0 }) ?? true { return entry }
@@ -47,7 +57,7 @@ struct XArrayModel {
   }
 
   /// Stores over an aligned block; returns the value of the lowest entry replaced.
-  mutating func store(_ index: UInt, order: UInt32, _ value: UInt?) -> UInt? {
+  public mutating func store(_ index: UInt, order: UInt32, _ value: UInt?) -> UInt? {
     let block = Self.block(index, order: order)
     let start = position(block.lowerBound)
     var end = start
@@ -74,7 +84,7 @@ struct XArrayModel {
   }
 
   /// Stores over any range in the largest aligned blocks, from its start.
-  mutating func storeRange(_ range: ClosedRange<UInt>, _ value: UInt?) {
+  public mutating func storeRange(_ range: ClosedRange<UInt>, _ value: UInt?) {
     var first = range.lowerBound
     while true {
       var order: UInt32 = 63
@@ -90,7 +100,7 @@ struct XArrayModel {
     }
   }
 
-  mutating func setMark(_ index: UInt, _ mark: UInt32, to isSet: Bool) {
+  public mutating func setMark(_ index: UInt, _ mark: UInt32, to isSet: Bool) {
     let position = position(index)
     guard position < entries.count, entries[position].first <= index else { return }
     if isSet {
@@ -100,5 +110,5 @@ struct XArrayModel {
     }
   }
 
-  func isMarked(_ mark: UInt32) -> Bool { entries.contains { $0.marks & (1 << mark) != 0 } }
+  public func isMarked(_ mark: UInt32) -> Bool { entries.contains { $0.marks & (1 << mark) != 0 } }
 }

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+
+// Calls on one XArray, each with its answer, against a map that does one call at a time: while nodes come
+// and go, with marks, in iterations, and when there is no memory for a node.
+
+import CFolio
+import FolioCore
+
+enum TreeHistories {
+  static let scenarios = [levels, writers, marks, scan, markedScan]
+
+  private typealias Recorder = HistoryRecorder<XArraySpecification>
+  private typealias Thread = (name: String, body: (Recorder, Int) -> Void)
+
+  private static func world(
+    _ tree: Tree, _ initial: [(index: UInt, value: UInt)], _ threads: [Thread],
+    conclude: @escaping () -> Void = {}
+  ) throws -> any ScenarioWorld {
+    try HistoryWorld(
+      XArraySpecification(initial: initial), hasOnlyWords: false, threads,
+      conclude: {
+        tree.verify()
+        conclude()
+      }, tearDown: { tree.free() })
+  }
+
+  private static func tree(_ initial: [(index: UInt, value: UInt)]) throws -> Tree {
+    try Tree(initial.map { (index: $0.index, order: 0, value: $0.value) })
+  }
+
+  /// The tree gains a level and loses it again under lookups.
+  private static let levels = Scenario(
+    "xarray-history", "a level comes and goes under lookups: each answer is of some moment",
+    rules: [.strict],
+    obligations: ["the entry is not there yet or any more", "it is there", "there and gone again"]
+  ) { settings in
+    let initial: [(index: UInt, value: UInt)] = [(1, 10)]
+    let tree = try tree(initial)
+    let obligations = settings.obligations
+    return try world(
+      tree, initial,
+      [
+        (
+          name: "writer",
+          body: { recorder, thread in
+            recorder.record(thread) { tree.storing(64, 640) }
+            recorder.record(thread) { tree.storing(64, nil) }
+          }
+        ),
+        (
+          name: "reader",
+          body: { recorder, thread in
+            var seen = false
+            recorder.record(thread) {
+              let call = tree.loading(64)
+              seen = call.answer != nil
+              obligations.reach(seen ? 1 : 0)
+              return call
+            }
+            recorder.record(thread) {
+              let call = tree.loading(seen ? 64 : 1)
+              if seen && call.answer == nil { obligations.reach(2) }
+              return call
+            }
+          }
+        ),
+      ])
+  }
+
+  /// Writers of one index learn what was there.
+  private static let writers = Scenario(
+    "xarray-writers", "stores and compare-exchanges of one index: each learns what it replaced",
+    rules: [.strict],
+    obligations: ["the exchange found the first entry", "the exchange came too late"]
+  ) { settings in
+    let initial: [(index: UInt, value: UInt)] = [(1, 10)]
+    let tree = try tree(initial)
+    let obligations = settings.obligations
+    return try world(
+      tree, initial,
+      [
+        (
+          name: "storer",
+          body: { recorder, thread in
+            recorder.record(thread) { tree.storing(1, 11) }
+            recorder.record(thread) { tree.loading(1) }
+          }
+        ),
+        (
+          name: "exchanger",
+          body: { recorder, thread in
+            recorder.record(thread) {
+              let call = tree.exchanging(1, 10, by: 12)
+              obligations.reach(call.answer == 10 ? 0 : 1)
+              return call
+            }
+            recorder.record(thread) { tree.storing(1, 13) }
+          }
+        ),
+      ])
+  }
+
+  /// Marks of entries that stay, that go, and that a growing tree carries along.
+  private static let marks = Scenario(
+    "xarray-marks", "marks set and cleared while the tree grows: a mark is its entry's",
+    rules: [.strict], obligations: ["marked", "not marked"]
+  ) { settings in
+    let initial: [(index: UInt, value: UInt)] = [(1, 10), (3, 30)]
+    let tree = try tree(initial)
+    let obligations = settings.obligations
+    return try world(
+      tree, initial,
+      [
+        (
+          name: "marker",
+          body: { recorder, thread in
+            recorder.record(thread) { tree.marking(1) }
+            recorder.record(thread) { tree.storing(64, 640) }
+            recorder.record(thread) { tree.unmarking(1) }
+          }
+        ),
+        (
+          name: "reader",
+          body: { recorder, thread in
+            recorder.record(thread) {
+              let call = tree.asking(1)
+              obligations.reach(call.answer == 1 ? 0 : 1)
+              return call
+            }
+            recorder.record(thread) { tree.marking(3) }
+            recorder.record(thread) { tree.asking(3) }
+          }
+        ),
+      ],
+      conclude: {
+        require(unsafe xa_marked(tree.array, XA_MARK_0), "XArray", "the array forgot its mark")
+        require(
+          unsafe xa_get_order(tree.array, 64) == 0 && !xa_empty(tree.array), "XArray",
+          "an entry of one index covers more")
+      })
+  }
+
+  private static let scanned: [UInt] = [1, 3, 64, 65]
+
+  /// An iteration while entries come and go.
+  private static let scan = Scenario(
+    "xarray-scan", "iteration against stores and erasures: who stays is met, who is absent is not",
+    rules: [.strict], obligations: ["the new one was met", "the old one was met"]
+  ) { settings in
+    let initial: [(index: UInt, value: UInt)] = [(1, 10), (3, 30), (64, 640)]
+    let tree = try tree(initial)
+    let obligations = settings.obligations
+    return try world(
+      tree, initial,
+      [
+        (
+          name: "writer",
+          body: { recorder, thread in
+            recorder.record(thread) { tree.storing(3, nil) }
+            recorder.record(thread) { tree.storing(65, 650) }
+          }
+        ),
+        (
+          name: "scanner",
+          body: { recorder, thread in
+            recorder.recordAll(thread) {
+              let met = tree.met(to: 127)
+              if met[65] != nil { obligations.reach(0) }
+              if met[3] != nil { obligations.reach(1) }
+              return scanned.map { XArrayOperation(.load, $0, answer: met[$0]) }
+            }
+          }
+        ),
+      ])
+  }
+
+  /// An iteration over marked entries. Mark and entry are two words: each has its own moment.
+  private static let markedScan = Scenario(
+    "xarray-marked-scan", "iteration over marked entries against erasures and marks",
+    rules: [.strict], obligations: ["the erased one was met", "the new one was met"]
+  ) { settings in
+    let initial: [(index: UInt, value: UInt)] = [(1, 10), (3, 30), (64, 640)]
+    let tree = try tree(initial)
+    let obligations = settings.obligations
+    return try world(
+      tree, initial,
+      [
+        (
+          name: "writer",
+          body: { recorder, thread in
+            recorder.record(thread) { tree.marking(64) }
+            recorder.record(thread) { tree.marking(3) }
+            recorder.record(thread) { tree.storing(3, nil) }
+          }
+        ),
+        (
+          name: "scanner",
+          body: { recorder, thread in
+            recorder.recordAll(thread) {
+              let met = tree.met(to: 127, marked: true)
+              if met[3] != nil { obligations.reach(0) }
+              if met[64] != nil { obligations.reach(1) }
+              return scanned.flatMap { index in
+                let mark = XArrayOperation(.getMark, index, answer: met[index] == nil ? 0 : 1)
+                let entry = met[index].map { XArrayOperation(.load, index, answer: $0) }
+                return [mark] + (entry.map { [$0] } ?? [])
+              }
+            }
+          }
+        ),
+      ])
+  }
+}
+
+/// Calls, with their answers.
+extension Tree {
+  func loading(_ index: UInt) -> XArrayOperation {
+    XArrayOperation(.load, index, answer: load(index))
+  }
+
+  /// nil erases.
+  func storing(_ index: UInt, _ value: UInt?) -> XArrayOperation {
+    let old: UnsafeMutableRawPointer?
+    if let value {
+      unsafe old = xa_store(array, index, xa_mk_value(value))
+    } else {
+      unsafe old = xa_erase(array, index)
+    }
+    if unsafe xa_is_err(old) { return XArrayOperation(.refused, index) }
+    return XArrayOperation(.store, index, value, answer: unsafe Self.value(old))
+  }
+
+  func exchanging(_ index: UInt, _ expected: UInt, by value: UInt) -> XArrayOperation {
+    let old = unsafe xa_cmpxchg(array, index, xa_mk_value(expected), xa_mk_value(value))
+    return XArrayOperation(
+      .exchange, index, value, expected: expected, answer: unsafe Self.value(old))
+  }
+
+  func marking(_ index: UInt) -> XArrayOperation {
+    unsafe xa_set_mark(array, index, XA_MARK_0)
+    return XArrayOperation(.setMark, index)
+  }
+
+  func unmarking(_ index: UInt) -> XArrayOperation {
+    unsafe xa_clear_mark(array, index, XA_MARK_0)
+    return XArrayOperation(.clearMark, index)
+  }
+
+  func asking(_ index: UInt) -> XArrayOperation {
+    XArrayOperation(.getMark, index, answer: unsafe xa_get_mark(array, index, XA_MARK_0) ? 1 : 0)
+  }
+
+  /// What one iteration from 0 to `last` meets, by index, all in one read section.
+  func met(to last: UInt, marked: Bool = false) -> [UInt: UInt] {
+    var met: [UInt: UInt] = [:]
+    var cursor = unsafe cfolio_xa_state(array, 0, 0)
+    var before: UInt?
+    rcu_read_lock()
+    var entry =
+      unsafe marked ? xas_find_marked(&cursor, last, XA_MARK_0) : xas_find(&cursor, last)
+    while let found = unsafe entry {
+      let index = unsafe cursor.xa_index
+      require(before.map { $0 < index } ?? true, "XArray", "an iteration went back")
+      before = index
+      if let value = unsafe Self.value(found) { met[index] = value }
+      unsafe entry =
+        marked ? xas_find_marked(&cursor, last, XA_MARK_0) : xas_next_entry(&cursor, last)
+    }
+    rcu_read_unlock()
+    return met
+  }
+}
