@@ -2,8 +2,8 @@
 
 // A scenario's world inside the engine: set up as its guest, run by its fibers, taken down.
 
+public import CFolio
 import CLab
-import CFolio
 public import FolioCore
 public import FolioWorkloads
 
@@ -11,6 +11,8 @@ public import FolioWorkloads
 public enum LabError: Error, Sendable, CustomStringConvertible {
   /// The package was built without the trait `Lab`.
   case notBuiltIn
+  /// The caller was compiled without FOLIO_LAB: what it inlined of Folio would not be explored.
+  case headers
   /// Another world is open: there is one engine per process.
   case busy
   case outOfMemory
@@ -21,6 +23,12 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .notBuiltIn: "built without the trait Lab: use `make lab`, or build with `--traits Lab`"
+    case .headers:
+      """
+      this program was compiled without FOLIO_LAB, so what it inlines of Folio is not what the lab \
+      explores. Add to its target in Package.swift:
+        swiftSettings: [.unsafeFlags(["-Xcc", "-DFOLIO_LAB", "-enforce-exclusivity=unchecked"])]
+      """
     case .busy: "another exploration runs in this process"
     case .outOfMemory: "no memory for the lab"
     case .settings(let text), .world(let text): text
@@ -48,12 +56,22 @@ public final class LabWorld {
   /// - Parameters:
   ///   - rules: nil: the first that the scenario names.
   ///   - size: nil: the scenario's usual one.
-  public init(
+  @_alwaysEmitIntoClient
+  public convenience init(
     _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil
+  ) throws(LabError) {
+    // Compiled by the caller, so the header's value is the caller's.
+    try self.init(scenario, rules: rules, size: size, callerSeesLab: cfolio_headers_are_lab())
+  }
+
+  /// For those who pass on what their own caller sees.
+  public init(
+    _ scenario: Scenario, rules: PageMap.Rules?, size: Int?, callerSeesLab: Bool
   ) throws(LabError) {
     let rules = rules ?? scenario.rules[0]
     let size = size ?? scenario.size
     guard lab_is_built_in() else { throw .notBuiltIn }
+    guard callerSeesLab == cfolio_headers_are_lab() else { throw .headers }
     guard unsafe !Self.isOpen else { throw .busy }
     guard scenario.rules.contains(rules) else {
       throw .settings("\(scenario.name) does not run under \(rules) rules")

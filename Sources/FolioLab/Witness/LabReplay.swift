@@ -3,6 +3,7 @@
 // A token run from its text alone, for programs that replay a witness: in Swift, and for C as
 // folio_lab_replay().
 
+public import CFolio
 import CLab
 import FolioCore
 public import FolioWorkloads
@@ -21,7 +22,16 @@ public struct LabReplay: Sendable {
   /// - Parameters:
   ///   - token: text that begins with "folio:v1:".
   ///   - scenario: where the scenario is not one of the library: that one.
-  public init(token text: String, scenario own: Scenario? = nil) throws(LabError) {
+  @_alwaysEmitIntoClient
+  public init(token: String, scenario: Scenario? = nil) throws(LabError) {
+    // Compiled by the caller, so the header's value is the caller's.
+    try self.init(token: token, scenario: scenario, callerSeesLab: cfolio_headers_are_lab())
+  }
+
+  /// For those who pass on what their own caller sees.
+  public init(
+    token text: String, scenario own: Scenario?, callerSeesLab: Bool
+  ) throws(LabError) {
     guard let token = ReplayToken(text) else {
       throw .settings("this is no token; one begins with folio:v1:")
     }
@@ -38,7 +48,8 @@ public struct LabReplay: Sendable {
     }
     guard Mutant.switch(mutant) else { throw .notBuiltIn }
     defer { _ = Mutant.switch(nil) }
-    let world = try LabWorld(scenario, rules: rules, size: token.size)
+    let world = try LabWorld(
+      scenario, rules: rules, size: token.size, callerSeesLab: callerSeesLab)
     let run = world.replay(token)
     finding = run.finding
     divergence = run.divergence

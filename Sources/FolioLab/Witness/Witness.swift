@@ -23,6 +23,8 @@ public struct Witness: Sendable, Hashable, Codable {
   public var token: String
   /// The bug that was switched on.
   public var mutant: Story?
+  /// What replays the token, where it is not `folio-lab`: the command of a package of one's own.
+  public var tool: String?
 
   /// What a mutant is about, for readers of the witness.
   public struct Story: Sendable, Hashable, Codable {
@@ -71,7 +73,7 @@ public struct Witness: Sendable, Hashable, Codable {
   }
 
   /// The command that runs it again.
-  public var replayCommand: String { "folio-lab replay \(token)" }
+  public var replayCommand: String { "\(tool ?? "folio-lab") replay \(token)" }
 
   var steps: [TraceStep] { finding.trace.steps }
 

@@ -96,6 +96,11 @@ extension ScenarioWorld {
   public func prepare() {}
   public func conclude() {}
   public func check() {}
+
+  /// Reports a broken promise, under a short name of it, unless the condition holds. Any thread.
+  public func expect(_ condition: Bool, _ invariant: StaticString, _ text: StaticString) {
+    require(condition, invariant, text)
+  }
 }
 
 /// No memory for a scenario's state.

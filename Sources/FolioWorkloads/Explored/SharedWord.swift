@@ -76,6 +76,12 @@ public struct SharedWord: @unchecked Sendable {
     return unsafe atomic_add_return(value, word)
   }
 
+  /// `atomic_try_cmpxchg`: FULL where it succeeds, else RLX and `expected` becomes what was there.
+  public func compareExchange(_ expected: inout Int32, _ desired: Int32) -> Bool {
+    unsafe cfolio_at(site)
+    return unsafe atomic_try_cmpxchg(word, &expected, desired)
+  }
+
   /// The word itself, for C functions: their accesses have sites of their own.
   @unsafe var address: UnsafeMutablePointer<atomic_t> { unsafe word }
 

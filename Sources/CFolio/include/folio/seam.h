@@ -83,6 +83,19 @@ FOLIO_ASSUME_NONNULL_END
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
+/**
+ * Whether whoever includes this header was built with FOLIO_LAB. A package that depends on Folio
+ * compiles inline functions itself, so its answer can differ from the library's.
+ */
+static inline bool cfolio_headers_are_lab(void)
+{
+#if defined(FOLIO_LAB)
+	return true;
+#else
+	return false;
+#endif
+}
+
 /** The calling thread's next access is at this site: for code that C's macros do not see. */
 static inline void cfolio_at(const struct seam_site *site)
 {
