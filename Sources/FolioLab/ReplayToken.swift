@@ -2,7 +2,8 @@
 
 // A schedule that survives edits: not "thread 1 at step 12" but "thread 1 until it is about to do that
 // operation for the second time". Text: folio:v1:NAME.SIZE.RULES.MODEL[.MUTANT]:BASE64URL, two bytes
-// per switch.
+// per switch: thread and occurrence, four bits each, and site. A pair with occurrence 0 and a site
+// that is not 0 is no switch: it makes the next one's occurrence greater, by 15 times that site.
 
 import FolioCore
 public import FolioWorkloads
@@ -23,7 +24,7 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
     /// 0...14.
     public var thread: Int
     /// How many times the operation stands before the thread in this turn, the last one included,
-    /// 1...15; 0: until the thread ends or cannot go on.
+    /// from 1; 0: until the thread ends or cannot go on.
     public var occurrence: Int
     /// Which operation: eight bits of a hash of function and text.
     public var site: UInt8
@@ -49,7 +50,7 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
 
   public var description: String {
     let parts = [scenario, String(size), rules, model.rawValue] + (mutant.map { [$0] } ?? [])
-    let bytes = turns.flatMap { [UInt8($0.thread << 4 | $0.occurrence), $0.site] }
+    let bytes = turns.flatMap(\.bytes)
     let read = values.isEmpty ? "" : ":" + Base64URL.text(values)
     return "folio:v1:\(parts.joined(separator: ".")):\(Base64URL.text(bytes))\(read)"
   }
@@ -66,11 +67,7 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
     else { return nil }
     self.init(
       scenario: names[0], size: size, rules: names[2], model: model,
-      mutant: names.count == 5 ? names[4] : nil,
-      turns: stride(from: 0, to: bytes.count, by: 2).map {
-        Turn(
-          thread: Int(bytes[$0] >> 4), occurrence: Int(bytes[$0] & 15), site: bytes[$0 + 1])
-      })
+      mutant: names.count == 5 ? names[4] : nil, turns: Turn.list(bytes))
     if parts.count == 5 {
       guard let read = Base64URL.bytes(parts[4]) else { return nil }
       values = read
@@ -97,9 +94,8 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
         continue
       }
       let site = hash(next)
-      var occurrence = 1 + steps[start..<end].dropFirst().count { hash($0) == site }
       // The first step of a turn was stood before already when the turn began.
-      if occurrence > 15 { occurrence = 15 }
+      let occurrence = 1 + steps[start..<end].dropFirst().count { hash($0) == site }
       turns.append(Turn(thread: thread, occurrence: occurrence, site: site))
       start = end
     }
@@ -115,6 +111,35 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
     }
     hash ^= hash >> 32
     return UInt8(truncatingIfNeeded: hash ^ hash >> 16 ^ hash >> 8)
+  }
+}
+
+extension ReplayToken.Turn {
+  /// As in a token's text.
+  fileprivate var bytes: [UInt8] {
+    guard occurrence > 0 else { return [UInt8(thread << 4), 0] }
+    var more = (occurrence - 1) / 15
+    var bytes: [UInt8] = []
+    while more > 0 {
+      bytes += [UInt8(thread << 4), UInt8(min(more, 255))]
+      more -= min(more, 255)
+    }
+    return bytes + [UInt8(thread << 4 | (occurrence - 1) % 15 + 1), site]
+  }
+
+  fileprivate static func list(_ bytes: [UInt8]) -> [Self] {
+    var turns: [Self] = []
+    var more = 0
+    for index in stride(from: 0, to: bytes.count, by: 2) {
+      let (thread, occurrence) = (Int(bytes[index] >> 4), Int(bytes[index] & 15))
+      if occurrence == 0 && bytes[index + 1] != 0 {
+        more += 15 * Int(bytes[index + 1])
+      } else {
+        turns.append(Self(thread: thread, occurrence: more + occurrence, site: bytes[index + 1]))
+        more = 0
+      }
+    }
+    return turns
   }
 }
 

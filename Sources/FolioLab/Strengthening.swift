@@ -73,6 +73,16 @@ public struct Strengthened: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+extension TraceStep.Kind {
+  /// Takes place with an order that can be stronger.
+  fileprivate var isOrdered: Bool {
+    switch self {
+    case .flush, .unlock, .bitLock: true
+    default: isAccess
+    }
+  }
+}
+
 /// What is behind an alarm that sequential consistency does not have.
 public struct Remedy: Sendable, Hashable {
   /// The two operations whose order was not kept: the later one took place as if before the earlier.
@@ -114,7 +124,7 @@ extension LabWorld {
     var remedy = Remedy(
       reordered: finding.trace.reordered, strengthening: [], isProved: false)
     var places: [Strengthened] = []
-    for step in finding.trace.steps where step.kind.isAccess || step.kind == .flush {
+    for step in finding.trace.steps where step.kind.isOrdered {
       let place = Strengthened(function: step.function, text: step.text, isFull: false)
       if !step.text.isEmpty, !places.contains(place) { places.append(place) }
     }

@@ -78,6 +78,44 @@ import Testing
             },
           ], registers: 2),
         sc: ["01", "10", "11"]),
+      // What C11 has for it is no full fence: on arm64 a load may pass the exchange before it.
+      ModelCase(
+        shape: RawShape(
+          name: "SB with sequentially consistent exchanges",
+          threads: [
+            {
+              _ = $0.exchangeSequential(0, 1); $0.set(0, $0.loadBare(1))
+            },
+            {
+              _ = $0.exchangeSequential(1, 1); $0.set(1, $0.loadBare(0))
+            },
+          ], registers: 2),
+        sc: ["01", "10", "11"], c11: ["00"]),
+      // Nor does it release for a store behind it.
+      ModelCase(
+        shape: RawShape(
+          name: "MP behind sequentially consistent exchanges",
+          threads: [
+            {
+              _ = $0.exchangeSequential(0, 1); $0.storeBare(1, 1)
+            },
+            {
+              $0.set(0, $0.exchangeSequential(1, 2)); $0.set(1, $0.loadBare(0))
+            },
+          ], registers: 2),
+        sc: ["00", "01", "11"], c11: ["10"]),
+      ModelCase(
+        shape: RawShape(
+          name: "MP behind full exchanges",
+          threads: [
+            {
+              _ = $0.x.exchange(1); $0.y.store(1)
+            },
+            {
+              $0.set(0, $0.y.exchange(2)); $0.set(1, $0.x.load())
+            },
+          ], registers: 2),
+        sc: ["00", "01", "11"]),
       // The fence behind an exchange of a third word orders as any other.
       ModelCase(
         shape: RawShape(

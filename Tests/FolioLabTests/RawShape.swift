@@ -30,9 +30,19 @@ import FolioWorkloads
 
     func storeSequential(_ word: Int, _ value: Int32) { _ = access(SEAM_OP_STORE, word, value) }
 
+    /// A C11 exchange, sequentially consistent: not what the library calls FULL.
+    func exchangeSequential(_ word: Int, _ value: Int32) -> Int32 {
+      Int32(truncatingIfNeeded: access(SEAM_OP_XCHG, word, value))
+    }
+
     /// A relaxed store to the same word.
     func storeBare(_ word: Int, _ value: Int32) {
       _ = access(SEAM_OP_STORE, word, value, order: 0)
+    }
+
+    /// A relaxed load of it.
+    func loadBare(_ word: Int) -> Int32 {
+      Int32(truncatingIfNeeded: access(SEAM_OP_LOAD, word, 0, order: 0))
     }
 
     private func access(

@@ -15,7 +15,8 @@ import Testing
       @Test("a token's text gives the token back", arguments: [nil, "C01"])
       func text(_ mutant: String?) throws {
         let turns = (0..<40).map {
-          ReplayToken.Turn(thread: $0 % 15, occurrence: $0 % 16, site: UInt8($0 * 6))
+          ReplayToken.Turn(
+            thread: $0 % 15, occurrence: $0 % 16, site: $0 % 16 == 0 ? 0 : UInt8($0 * 6))
         }
         for count in 0...turns.count {
           let token = ReplayToken(
@@ -23,6 +24,27 @@ import Testing
             turns: Array(turns.prefix(count)))
           #expect(ReplayToken(token.description) == token)
         }
+      }
+
+      @Test(
+        "an operation may stand before a thread as often as it likes",
+        arguments: [1, 15, 16, 30, 31, 3840, 3841, 16_384])
+      func occurrences(_ count: Int) {
+        let token = ReplayToken(
+          scenario: "gup-pin", size: 3, rules: "strict",
+          turns: [
+            .init(thread: 1, occurrence: count, site: 9), .init(thread: 15),
+            .init(thread: 15, occurrence: 2, site: 0),
+          ])
+        #expect(ReplayToken(token.description) == token)
+      }
+
+      @Test("tokens of up to 15 occurrences have the text that they always had")
+      func oldText() {
+        let token = ReplayToken(
+          scenario: "a", size: 1, rules: "strict",
+          turns: [.init(thread: 1, occurrence: 15, site: 7), .init(thread: 0)])
+        #expect(token.description == "folio:v1:a.1.strict.sc:HwcAAA")
       }
 
       @Test(

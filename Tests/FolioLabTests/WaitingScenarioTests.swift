@@ -72,6 +72,8 @@ import Testing
         Count(name: "rmap-unslotted", classes: 162),
         Count(name: "rmap-entire", classes: 6),
         Count(name: "rmap-scan", classes: 16),
+        Count(name: "rmap-scan-unslotted", classes: 16),
+        Count(name: "rmap-scan-rise", classes: 127),
         Count(name: "trace-rings", classes: 3),
         Count(name: "ledger-stop", classes: 32),
       ]

@@ -99,6 +99,18 @@ static inline void lock_order_release(struct lock_class *lock_class)
 
 #endif
 
+#if !defined(FOLIO_LAB)
+/* Only a Lab build has a site to hand on. */
+#define spin_lock_sited spin_lock
+#define spin_trylock_sited spin_trylock
+#define spin_unlock_sited spin_unlock
+#define mutex_lock_sited mutex_lock
+#define mutex_trylock_sited mutex_trylock
+#define mutex_unlock_sited mutex_unlock
+#define bit_spin_lock_sited bit_spin_lock
+#define bit_spin_unlock_sited bit_spin_unlock
+#endif
+
 #define SPINS 100
 
 void spin_lock_init(spinlock_t *lock, struct lock_class *lock_class)
@@ -125,7 +137,7 @@ static void spin_lock_slow(spinlock_t *lock)
 		cfolio_futex_wait(&lock->state, 2, 0);
 }
 
-void spin_lock(spinlock_t *lock)
+void spin_lock_sited(spinlock_t *lock)
 {
 	int expected = 0;
 	lock_order_acquire(lock->lock_class, false);
@@ -135,7 +147,7 @@ void spin_lock(spinlock_t *lock)
 		spin_lock_slow(lock);
 }
 
-bool spin_trylock(spinlock_t *lock)
+bool spin_trylock_sited(spinlock_t *lock)
 {
 	int expected = 0;
 	bool taken = false;
@@ -146,7 +158,7 @@ bool spin_trylock(spinlock_t *lock)
 	return taken;
 }
 
-void spin_unlock(spinlock_t *lock)
+void spin_unlock_sited(spinlock_t *lock)
 {
 	lock_order_release(lock->lock_class);
 	if (seam_unlock(&lock->state, MUTANT(O12) ? memory_order_relaxed : memory_order_release))
@@ -165,22 +177,22 @@ void mutex_init(struct mutex *mutex, struct lock_class *lock_class)
 	spin_lock_init(&mutex->lock, lock_class);
 }
 
-void mutex_lock(struct mutex *mutex)
+void mutex_lock_sited(struct mutex *mutex)
 {
-	spin_lock(&mutex->lock);
+	spin_lock_sited(&mutex->lock);
 }
 
-bool mutex_trylock(struct mutex *mutex)
+bool mutex_trylock_sited(struct mutex *mutex)
 {
-	return spin_trylock(&mutex->lock);
+	return spin_trylock_sited(&mutex->lock);
 }
 
-void mutex_unlock(struct mutex *mutex)
+void mutex_unlock_sited(struct mutex *mutex)
 {
-	spin_unlock(&mutex->lock);
+	spin_unlock_sited(&mutex->lock);
 }
 
-void bit_spin_lock(int bit, shared_t *word)
+void bit_spin_lock_sited(int bit, shared_t *word)
 {
 	if (seam_bit_lock(bit, word, MUTANT(O11) ? memory_order_relaxed : memory_order_acquire))
 		return;
@@ -193,14 +205,61 @@ void bit_spin_lock(int bit, shared_t *word)
 	}
 }
 
-void bit_spin_unlock(int bit, shared_t *word)
+void bit_spin_unlock_sited(int bit, shared_t *word)
 {
+	/* In brackets, so that it has the site of the unlock. */
 	if (MUTANT(O10))
-		return clear_bits(word, BIT(bit));
-	clear_bits_unlock(word, BIT(bit));
+		return (clear_bits)(word, BIT(bit));
+	(clear_bits_unlock)(word, BIT(bit));
 }
 
 bool bit_spin_is_locked(int bit, const shared_t *word)
 {
 	return (READ_ONCE(*word) & BIT(bit)) != 0;
 }
+
+#if defined(FOLIO_LAB)
+
+/* For callers without a site, Swift above all. The name in brackets is no macro. */
+
+void(spin_lock)(spinlock_t *lock)
+{
+	spin_lock(lock);
+}
+
+bool(spin_trylock)(spinlock_t *lock)
+{
+	return spin_trylock(lock);
+}
+
+void(spin_unlock)(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+
+void(mutex_lock)(struct mutex *mutex)
+{
+	mutex_lock(mutex);
+}
+
+bool(mutex_trylock)(struct mutex *mutex)
+{
+	return mutex_trylock(mutex);
+}
+
+void(mutex_unlock)(struct mutex *mutex)
+{
+	mutex_unlock(mutex);
+}
+
+void(bit_spin_lock)(int bit, shared_t *word)
+{
+	bit_spin_lock(bit, word);
+}
+
+void(bit_spin_unlock)(int bit, shared_t *word)
+{
+	bit_spin_unlock(bit, word);
+}
+
+#endif

@@ -68,7 +68,7 @@ static void step_to(const volatile void *word, unsigned int bytes, unsigned long
 {
 	bool recorded = step();
 	/* Freed while the thread was parked in front of it; so below. */
-	refuse_dead(word);
+	refuse_dead(self()->pending.site, word);
 	unsigned int index = recorded ? begin_step() : 0;
 	unsigned long before = word_now(word, bytes);
 	if (bits)
@@ -81,10 +81,16 @@ static void step_to(const volatile void *word, unsigned int bytes, unsigned long
 		end_step(index, before, word_now(word, bytes));
 }
 
+/* As the search says of the site; true: with a full fence on both sides, of which one is noted. */
+static bool strengthen_lock(const struct seam_site *site, unsigned int change, unsigned int *order)
+{
+	return lab.model == LAB_C11 && strengthen(site, change, order) == LAB_FULL_BARRIERS;
+}
+
 void hook_lock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
-	refuse_dead(word);
+	refuse_dead(site, word);
 	if (lab.mode == MODE_OFF) {
 		if (word_now(word, 4) != 0)
 			fail_at("LAB", UINT64_MAX, "a lock is held between executions");
@@ -102,14 +108,14 @@ void hook_lock(const struct seam_site *site, const volatile void *word)
 bool hook_trylock(const struct seam_site *site, const volatile void *word)
 {
 	uint32_t index = 0;
-	refuse_dead(word);
+	refuse_dead(site, word);
 	if (lab.mode == MODE_DRAIN)
 		count_drained();
 	if (lab.mode == MODE_RUN || lab.mode == MODE_START) {
 		if (!is_private(word, &index, word_now(word, 4) == 0)) {
 			describe(LAB_TRYLOCK, site, word, 4, index)->order = __ATOMIC_ACQUIRE;
 			bool recorded = step();
-			refuse_dead(word);
+			refuse_dead(site, word);
 			if (recorded) {
 				unsigned int number = begin_step();
 				unsigned long before = word_now(word, 4);
@@ -131,20 +137,24 @@ bool hook_trylock(const struct seam_site *site, const volatile void *word)
 void hook_unlock(const struct seam_site *site, const volatile void *word, int order)
 {
 	uint32_t index = 0;
-	refuse_dead(word);
+	refuse_dead(site, word);
 	if (lab.mode == MODE_OFF || lab.mode == MODE_DRAIN || is_private(word, &index, true)) {
 		write_word(word, 4, 0);
 		return;
 	}
-	describe(LAB_UNLOCK, site, word, 4, index)->order = (unsigned char)order;
+	unsigned int now = (unsigned int)order;
+	bool full = strengthen_lock(site, SEAM_OP_STORE, &now);
+	describe(LAB_UNLOCK, site, word, 4, index)->order = (unsigned char)now;
 	step_to(word, 4, 0, 0);
+	if (full)
+		hook_fence(site, __ATOMIC_SEQ_CST);
 }
 
 void hook_bit_lock(const struct seam_site *site, const volatile void *word, unsigned long bits,
 		   int order)
 {
 	uint32_t index = 0;
-	refuse_dead(word);
+	refuse_dead(site, word);
 	bool at_once = lab.mode == MODE_OFF;
 	if (!at_once && lab.mode != MODE_DRAIN)
 		at_once = is_private(word, &index, true) && (word_now(word, 8) & bits) == 0;
@@ -152,10 +162,14 @@ void hook_bit_lock(const struct seam_site *site, const volatile void *word, unsi
 		write_word(word, 8, word_now(word, 8) | bits);
 		return;
 	}
+	unsigned int now = (unsigned int)order;
+	bool full = strengthen_lock(site, SEAM_OP_OR, &now);
 	struct operation *pending = describe(LAB_BIT_LOCK, site, word, 8, index);
 	pending->operand = bits;
-	pending->order = (unsigned char)order;
+	pending->order = (unsigned char)now;
 	step_to(word, 8, 0, bits);
+	if (full)
+		hook_fence(site, __ATOMIC_SEQ_CST);
 }
 
 /* ---- futexes --------------------------------------------------------------------------------- */
@@ -186,7 +200,7 @@ void hook_futex_wait(const volatile void *word, int value, int64_t deadline)
 	uint32_t index, queue = queue_of(word);
 	unsigned int number = 0;
 	struct object *object = object_at((uintptr_t)word & ~(uintptr_t)7, &index);
-	refuse_dead(word);
+	refuse_dead(NULL, word);
 	if (lab.mode == MODE_OFF) {
 		fail_at("LAB", UINT64_MAX, "a sleep between executions");
 		return;
@@ -200,7 +214,7 @@ void hook_futex_wait(const volatile void *word, int value, int64_t deadline)
 	pending->object_of_queue = queue;
 	pending->expected = (unsigned long)(long)value;
 	bool recorded = step();
-	refuse_dead(word);
+	refuse_dead(NULL, word);
 	if (recorded)
 		number = begin_step();
 	unsigned long seen = word_now(word, 4);

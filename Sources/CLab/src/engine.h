@@ -358,8 +358,10 @@ enum line { LINE_UNUSED, LINE_LIVE, LINE_FIRST, LINE_DEAD };
 
 bool is_decommitted(const volatile void *address);
 
-/** Who touches a word of freed memory does not go on. */
-void refuse_dead(const volatile void *address);
+/** Who touches a word of freed memory, at `site`, does not go on. */
+void refuse_dead(const struct seam_site *site, const volatile void *address);
+/** The lane that gave this memory back. */
+unsigned int freer_of(const volatile void *address);
 
 /** The words of freed memory are nobody's. */
 static inline bool arena_is_dead(const volatile void *address)

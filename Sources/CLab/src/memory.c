@@ -15,6 +15,7 @@ static size_t used[LAB_LANES + 1];
 static size_t kept; /* of the host's part: belongs to the snapshot */
 static char *image;
 static unsigned char *lines_image;
+static unsigned char *freers; /* by line: the lane that gave it back */
 
 #define TRACKED_MAX 64u
 struct tracked {
@@ -35,7 +36,8 @@ bool memory_open(void)
 			return false;
 		}
 		lab.lines = calloc(ARENA_SIZE / ARENA_LINE, 1);
-		if (!lab.lines)
+		freers = calloc(ARENA_SIZE / ARENA_LINE, 1);
+		if (!lab.lines || !freers)
 			return false;
 	}
 	memset(lab.lines, LINE_UNUSED, used[LAB_LANES] / ARENA_LINE);
@@ -106,6 +108,7 @@ bool arena_free(void *memory)
 	}
 	do {
 		lab.lines[line] = LINE_DEAD;
+		freers[line] = (unsigned char)lab.current;
 		memset(lab.arena + line * ARENA_LINE, 0xdb, ARENA_LINE);
 		line++;
 	} while (line < ARENA_SIZE / ARENA_LINE && lab.lines[line] == LINE_LIVE);
@@ -116,15 +119,29 @@ bool arena_free(void *memory)
 static struct {
 	char *start;
 	size_t size;
+	unsigned int by;
 } decommitted[DECOMMITTED_MAX];
 
-bool is_decommitted(const volatile void *address)
+/* LAB_NONE: it is in none. */
+static unsigned int decommitted_at(const volatile void *address)
 {
 	for (unsigned int i = 0; i < lab.decommitted; i++)
 		if ((size_t)((const volatile char *)address - decommitted[i].start) <
 		    decommitted[i].size)
-			return true;
-	return false;
+			return i;
+	return LAB_NONE;
+}
+
+bool is_decommitted(const volatile void *address)
+{
+	return decommitted_at(address) != LAB_NONE;
+}
+
+unsigned int freer_of(const volatile void *address)
+{
+	if (is_mine(address))
+		return freers[(size_t)((const volatile char *)address - lab.arena) / ARENA_LINE];
+	return decommitted[decommitted_at(address)].by;
 }
 
 /* Really unmapped, words could not be put back. */
@@ -136,6 +153,7 @@ bool arena_decommit(void *start, size_t size)
 		fail_at("LAB", UINT64_MAX, "more pages given back than the lab keeps");
 		return true;
 	}
+	decommitted[lab.decommitted].by = lab.current;
 	decommitted[lab.decommitted].start = start;
 	decommitted[lab.decommitted++].size = size;
 	return true;

@@ -156,10 +156,8 @@ unsigned long plain_in_model(const struct seam_site *site, unsigned int operatio
 			     const volatile void *word, unsigned long value)
 {
 	bool runs = lab.mode == MODE_RUN || lab.mode == MODE_START;
-	if (unlikely(arena_is_dead(word)) && runs) {
-		fail_at("USE-AFTER-FREE", UINT64_MAX, "a plain word of freed memory is touched");
-		stop_execution();
-	}
+	if (runs)
+		refuse_dead(site, word);
 	if (!runs || lab.model != LAB_C11)
 		return lab_access(site, SEAM_ACCESS(operation, 4u, (unsigned)__ATOMIC_RELAXED),
 				  word, value, 0);

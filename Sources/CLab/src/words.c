@@ -2,6 +2,7 @@
 /* Accesses to words: what is shared, what an operation touches, undo. See engine.h. */
 #include "model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,11 +316,25 @@ unsigned long perform(unsigned int change, unsigned int bytes, const volatile vo
 	return old;
 }
 
-void refuse_dead(const volatile void *word)
+static __attribute__((cold)) void report_dead(const struct seam_site *site,
+					      const volatile void *word)
+{
+	char message[sizeof(lab.finding.message)], by[32];
+	unsigned int freer = freer_of(word);
+	if (freer < lab.program->threads)
+		snprintf(by, sizeof(by), "thread %u", freer);
+	else
+		snprintf(by, sizeof(by), freer == HOST ? "the scenario" : "a deferred call");
+	snprintf(message, sizeof(message), "%s%s%s touches memory that %s gave back",
+		 site ? site->function : "an access", site ? ": " : "", site ? site->text : "", by);
+	fail_at("USE-AFTER-FREE", UINT64_MAX, message);
+}
+
+void refuse_dead(const struct seam_site *site, const volatile void *word)
 {
 	if (likely(!arena_is_dead(word)) || lab.mode == MODE_OFF)
 		return;
-	fail_at("USE-AFTER-FREE", UINT64_MAX, "a word of freed memory is touched");
+	report_dead(site, word);
 	stop_execution();
 }
 
@@ -328,7 +343,7 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 {
 	unsigned int change = SEAM_ACCESS_OPERATION(access);
 	unsigned int bytes = SEAM_ACCESS_BYTES(access);
-	refuse_dead(word);
+	refuse_dead(site, word);
 	if (lab.mode == MODE_DRAIN)
 		count_drained();
 	if (lab.mode == MODE_OFF || lab.mode == MODE_DRAIN)
@@ -367,7 +382,7 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 	if (!(lab.model == LAB_TSO ? step() : take_turn()))
 		return perform(change, bytes, word, operand, expected);
 	/* Freed while the thread was parked in front of it. */
-	refuse_dead(word);
+	refuse_dead(site, word);
 	unsigned int number = begin_step();
 	if (lab.model != LAB_SC)
 		return access_in_model(number, pending, strength);

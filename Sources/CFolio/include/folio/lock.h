@@ -58,6 +58,37 @@ void bit_spin_lock(int bit, shared_t *word);
 void bit_spin_unlock(int bit, shared_t *word);
 bool bit_spin_is_locked(int bit, const shared_t *word);
 
+#if defined(FOLIO_LAB)
+
+/*
+ * The same at the site that the caller has: each call in C is one (see folio/sites.h). Swift, which
+ * sees no macros with arguments, calls the functions above, and then those are the site.
+ */
+void spin_lock_sited(spinlock_t *lock);
+bool spin_trylock_sited(spinlock_t *lock) __must_check;
+void spin_unlock_sited(spinlock_t *lock);
+void mutex_lock_sited(struct mutex *mutex);
+bool mutex_trylock_sited(struct mutex *mutex) __must_check;
+void mutex_unlock_sited(struct mutex *mutex);
+void bit_spin_lock_sited(int bit, shared_t *word);
+void bit_spin_unlock_sited(int bit, shared_t *word);
+
+#define spin_lock(...) SEAM_HERE(spin_lock_sited(__VA_ARGS__), "spin_lock(" #__VA_ARGS__ ")")
+#define spin_trylock(...)                                                                          \
+	SEAM_HERE(spin_trylock_sited(__VA_ARGS__), "spin_trylock(" #__VA_ARGS__ ")")
+#define spin_unlock(...) SEAM_HERE(spin_unlock_sited(__VA_ARGS__), "spin_unlock(" #__VA_ARGS__ ")")
+#define mutex_lock(...) SEAM_HERE(mutex_lock_sited(__VA_ARGS__), "mutex_lock(" #__VA_ARGS__ ")")
+#define mutex_trylock(...)                                                                         \
+	SEAM_HERE(mutex_trylock_sited(__VA_ARGS__), "mutex_trylock(" #__VA_ARGS__ ")")
+#define mutex_unlock(...)                                                                          \
+	SEAM_HERE(mutex_unlock_sited(__VA_ARGS__), "mutex_unlock(" #__VA_ARGS__ ")")
+#define bit_spin_lock(...)                                                                         \
+	SEAM_HERE(bit_spin_lock_sited(__VA_ARGS__), "bit_spin_lock(" #__VA_ARGS__ ")")
+#define bit_spin_unlock(...)                                                                       \
+	SEAM_HERE(bit_spin_unlock_sited(__VA_ARGS__), "bit_spin_unlock(" #__VA_ARGS__ ")")
+
+#endif
+
 FOLIO_ASSUME_NONNULL_END
 
 #endif

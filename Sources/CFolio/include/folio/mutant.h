@@ -30,7 +30,6 @@ enum folio_mutant {
 	MUTANT_C37 = 137,
 	MUTANT_C42 = 142,
 	/* Orders: O01 is 301, and so on. */
-	MUTANT_ORDERS = 300,
 	MUTANT_O01 = 301,
 	MUTANT_O02 = 302,
 	MUTANT_O03 = 303,
@@ -54,9 +53,7 @@ enum folio_mutant {
 	MUTANT_O21 = 321,
 	MUTANT_O22 = 322,
 	MUTANT_O23 = 323,
-	/* Waiting, percpu, maps, XArray, mm ids: P40 is 440, C38 is 138. */
-	MUTANT_PLANTED = 400,
-	/* Planted ones of references and shapes. */
+	/* Planted ones of references and shapes: P01 is 401, and so on. */
 	MUTANT_P01 = 401,
 	MUTANT_P02 = 402,
 	MUTANT_P03 = 403,
@@ -93,6 +90,7 @@ enum folio_mutant {
 	MUTANT_P34 = 434,
 	MUTANT_P35 = 435,
 	MUTANT_P36 = 436,
+	/* Waiting, percpu, maps, XArray, mm ids. */
 	MUTANT_C38 = 138,
 	MUTANT_C39 = 139,
 	MUTANT_C40 = 140,
@@ -141,7 +139,6 @@ enum folio_mutant {
 	MUTANT_P87 = 487,
 	MUTANT_P88 = 488,
 	MUTANT_P89 = 489,
-	MUTANT_P90 = 490,
 	MUTANT_P91 = 491,
 	MUTANT_P93 = 493,
 	MUTANT_P94 = 494,

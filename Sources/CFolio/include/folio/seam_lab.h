@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lab's side of the seam (FOLIO_LAB): what replaces the C11 atomics of folio/seam.h, the sites
- * that each access is known by, and the one table of functions through which a schedule explorer
- * takes over. Included by folio/seam.h only. What needs the table beyond single accesses (RCU,
- * locks, futexes, memory, threads) asks seam_hooks().
- *
- * The table is per OS thread: NULL, the normal state, means plain C11 atomics on native threads.
- * The explorer sets it for the one thread that all its fibers run on.
+ * The lab's side of the seam (FOLIO_LAB): what replaces the C11 atomics of folio/seam.h, and how
+ * the other primitives (RCU, locks, futexes, memory, threads) ask the explorer. Included by
+ * folio/seam.h only. The table of the explorer's functions, and sites, are in folio/seam_hooks.h.
  */
 #ifndef FOLIO_SEAM_LAB_H
 #define FOLIO_SEAM_LAB_H
@@ -166,13 +162,15 @@ static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_N
 		call;                                                                              \
 	})
 
-/* True: the lab has done it. Native threads of a Lab build go on by themselves. */
 /** The lab decides who runs: it finds deadlocks by itself. */
 static inline bool seam_schedules(void)
 {
 	return seam_hooks() != NULL;
 }
 
+/*
+ * What follows is true when the lab has done it; native threads of a Lab build go on by themselves.
+ */
 bool seam_lock(const volatile void *word);
 bool seam_trylock(const volatile void *word, bool *taken);
 bool seam_unlock(const volatile void *word, int order);
