@@ -23,10 +23,23 @@ struct Stress: ParsableCommand {
       status: 0 no violation, 1 a violation, 64 usage, 71 threads or memory refused, 73 or 74 the \
       results cannot be written, 130 interrupted. Under kernel rules the hazards C29, C41 and C72 \
       are reported and are no failure.
+
+      A build with the trait Lab also runs what folio-lab explores, on native threads: the \
+      scenarios lab:NAME (folio-lab list names them) and lab:all, and mutants, each in its own \
+      scenarios. A mutant that is found is reported and is no failure.
+
+      EXAMPLES
+        folio-bench stress --scenario wait --threads 8 --seconds 60
+        folio-bench stress --rules legacy --seed 42 --json results.json
+        folio-bench stress --scenario lab:gup-pin
+        folio-bench stress --mutant C01
+        folio-bench stress --mutant all --seconds 2
       """)
 
-  @Option(help: "Scenario, or all.")
+  @Option(help: "Scenario, or all; with the trait Lab lab:NAME or lab:all.")
   var scenario = "all"
+  @Option(help: "Switch this bug of the museum on, or all one after the other. Needs the trait Lab.")
+  var mutant: String?
   @Option(help: "Rule set: strict, kernel or legacy.", transform: rules(named:))
   var rules = PageMap.Rules.strict
   @Option(help: "Threads, beside a scenario's helpers.")
@@ -50,9 +63,21 @@ struct Stress: ParsableCommand {
   }
 
   func validate() throws {
-    guard scenario == "all" || StressScenario.named(scenario) != nil else {
+    guard
+      scenario == "all" || StressScenario.named(scenario) != nil || exploredScenarios != nil
+    else {
       let names = StressScenario.all.map(\.name).joined(separator: ", ")
-      throw ValidationError("no scenario '\(scenario)'; there are: all, \(names)")
+      throw ValidationError(
+        "no scenario '\(scenario)'; there are: all, \(names); lab:NAME, lab:all")
+    }
+    guard mutant == nil || mutant == "all" || Mutant.named(mutant!) != nil else {
+      throw ValidationError("no mutant '\(mutant!)'; `folio-lab list` names them")
+    }
+    guard mutant == nil || scenario == "all" || exploredScenarios != nil else {
+      throw ValidationError("a mutant breaks explored scenarios: --scenario lab:NAME, or none")
+    }
+    guard !isExplored || trace == nil && faultRate == 0 else {
+      throw ValidationError("--trace and --fault-rate are not for explored scenarios")
     }
     guard (1...1024).contains(threads) else { throw ValidationError("--threads is 1 to 1024") }
     guard seconds > 0, seconds.isFinite, seconds <= 1e6 else {
@@ -66,6 +91,15 @@ struct Stress: ParsableCommand {
     }
   }
 
+  /// Scenarios of the lab that were asked for; nil: none were.
+  private var exploredScenarios: [Scenario]? {
+    guard scenario.hasPrefix("lab:") else { return nil }
+    let name = String(scenario.dropFirst(4))
+    return name == "all" ? Scenario.all : Scenario.named(name).map { [$0] }
+  }
+
+  private var isExplored: Bool { mutant != nil || exploredScenarios != nil }
+
   func run() throws {
     let seed = self.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
     Self.note("seed \(seed)")
@@ -73,6 +107,7 @@ struct Stress: ParsableCommand {
     // Writing into a pipe without a reader is then an error like any other.
     _ = signal(SIGPIPE, SIG_IGN)
 
+    if isExplored { return try runExplored(seed) }
     var options = StressOptions()
     options.rules = rules
     options.threads = threads
@@ -83,6 +118,35 @@ struct Stress: ParsableCommand {
       StressScenario.all.filter { scenario == "all" || $0.name == scenario }, options)
     session.jsonPath = json
     session.tracePath = trace
+    session.version = BenchmarkTool.version
+    session.host = Self.host
+    let status = session.run(interrupted: interrupted, say: Self.note)
+    if status != .pass { throw ExitCode(status.rawValue) }
+  }
+
+  /// Explored scenarios on native threads, with or without a mutant.
+  private func runExplored(_ seed: UInt64) throws {
+    guard NativeStress.isBuiltIn else {
+      Self.note(
+        """
+        folio-bench: \(mutant == nil ? "scenarios of the lab" : "mutants") need a build with the \
+        trait Lab:
+          swift run -c release --traits Lab --scratch-path .build-lab folio-bench stress \
+        \(mutant.map { "--mutant \($0)" } ?? "--scenario \(scenario)")
+        """)
+      throw ExitCode(ToolStatus.cannotRun.rawValue)
+    }
+    var session: NativeSession
+    if let mutant {
+      let mutants = Mutant.named(mutant).map { [$0] } ?? Mutant.all
+      session = NativeSession(
+        mutants, within: exploredScenarios.map { ($0, rules) }, seed: seed, seconds: seconds)
+    } else {
+      session = NativeSession(
+        exploredScenarios ?? [], rules: rules, seed: seed, seconds: seconds)
+    }
+    session.isBrief = mutant == "all"
+    session.jsonPath = json
     session.version = BenchmarkTool.version
     session.host = Self.host
     let status = session.run(interrupted: interrupted, say: Self.note)

@@ -11,6 +11,8 @@
 #include <folio/thread.h>
 #include <folio/sys.h>
 #include <folio/rcu.h>
+#include <folio/globals.h>
+#include <folio/seam_native.h>
 #include <folio/lock.h>
 #include <folio/wait.h>
 #include <folio/percpu_refcount.h>

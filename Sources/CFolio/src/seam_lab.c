@@ -4,6 +4,7 @@
  * is one, and otherwise does what a normal build does. Empty unless the trait Lab is on.
  */
 #include <folio/rcu.h>
+#include <folio/seam_native.h>
 
 #if defined(FOLIO_LAB)
 
@@ -134,7 +135,7 @@ bool seam_synchronize_rcu(void)
 bool seam_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
 	if (!seam_hooks())
-		return false;
+		return cfolio_native_call_rcu(head, func);
 	seam_hooks()->call_rcu(head, func);
 	return true;
 }
@@ -142,7 +143,7 @@ bool seam_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 bool seam_rcu_barrier(void)
 {
 	if (!seam_hooks())
-		return false;
+		return cfolio_native_rcu_barrier();
 	seam_hooks()->rcu_barrier();
 	return true;
 }
@@ -218,24 +219,27 @@ bool seam_clock(int64_t *now)
 bool seam_allocate(size_t size, void **memory)
 {
 	if (!seam_hooks())
-		return false;
+		return cfolio_native_allocate(size, memory);
 	*memory = seam_hooks()->allocate(size);
 	return true;
 }
 
 bool seam_free(void *memory)
 {
-	return seam_hooks() && memory && seam_hooks()->free(memory);
+	if (!seam_hooks())
+		return memory && cfolio_native_free(memory);
+	return memory && seam_hooks()->free(memory);
 }
 
 bool seam_commit(void *start, size_t size)
 {
-	return seam_hooks() && seam_hooks()->commit(start, size);
+	return seam_hooks() ? seam_hooks()->commit(start, size) : cfolio_native_commit(start, size);
 }
 
 bool seam_decommit(void *start, size_t size)
 {
-	return seam_hooks() && seam_hooks()->decommit(start, size);
+	return seam_hooks() ? seam_hooks()->decommit(start, size)
+			    : cfolio_native_decommit(start, size);
 }
 
 bool seam_this_thread(struct folio_thread **thread)
@@ -258,8 +262,10 @@ bool seam_this_cpu(unsigned int *cpu)
 
 bool seam_bug(const char *invariant, const struct page *page, const char *format, va_list arguments)
 {
-	if (!seam_hooks())
+	if (!seam_hooks()) {
+		cfolio_native_bug(invariant, format, arguments);
 		return false;
+	}
 	char message[256];
 	vsnprintf(message, sizeof(message), format, arguments);
 	seam_hooks()->bug(invariant, page, message);

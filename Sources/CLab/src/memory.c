@@ -6,6 +6,8 @@
  */
 #include "engine.h"
 
+#include <folio/globals.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -188,37 +190,15 @@ bool lab_track(void *start, size_t size)
 }
 
 /*
- * Globals of CFolio: a Lab build gathers them in two sections (folio/compiler.h). Executions that
- * run to their end leave lists and tables as they were; one that stops in the middle does not.
+ * Globals of CFolio. Executions that run to their end leave lists and tables as they were; one that
+ * stops in the middle does not.
  */
-extern char __start_folio_data[] __attribute__((weak)), __stop_folio_data[] __attribute__((weak));
-extern char __start_folio_bss[] __attribute__((weak)), __stop_folio_bss[] __attribute__((weak));
 static char *globals_image;
-
-static size_t size_between(const char *start, const char *end)
-{
-	return start ? (size_t)(end - start) : 0;
-}
-
-static void copy_globals(bool back)
-{
-	size_t data = size_between(__start_folio_data, __stop_folio_data);
-	size_t bss = size_between(__start_folio_bss, __stop_folio_bss);
-	if (back) {
-		memcpy(__start_folio_data, globals_image, data);
-		memcpy(__start_folio_bss, globals_image + data, bss);
-	} else {
-		memcpy(globals_image, __start_folio_data, data);
-		memcpy(globals_image + data, __start_folio_bss, bss);
-	}
-}
 
 bool snapshot_memory(void)
 {
-	size_t globals = size_between(__start_folio_data, __stop_folio_data) +
-			 size_between(__start_folio_bss, __stop_folio_bss);
 	if (!globals_image)
-		globals_image = malloc(globals + 1);
+		globals_image = malloc(folio_globals_size() + 1);
 	kept = used[LAB_LANES];
 	image = malloc(kept + 1);
 	lines_image = malloc(kept / ARENA_LINE + 1);
@@ -228,7 +208,7 @@ bool snapshot_memory(void)
 		memcpy(tracked[i].image, tracked[i].start, tracked[i].size);
 	memcpy(image, lab.arena, kept);
 	memcpy(lines_image, lab.lines, kept / ARENA_LINE);
-	copy_globals(false);
+	folio_globals_copy(globals_image, false);
 	return true;
 }
 
@@ -250,5 +230,5 @@ void restore_memory(bool everything)
 		used[part] = stays;
 	}
 	if (everything)
-		copy_globals(true);
+		folio_globals_copy(globals_image, true);
 }
