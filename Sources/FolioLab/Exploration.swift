@@ -169,7 +169,7 @@ extension LabWorld {
     return unsafe text(finding.pointee.invariant)
   }
 
-  private static func finding() -> Finding? {
+  static func finding() -> Finding? {
     guard let finding = unsafe lab_finding() else { return nil }
     let thread = unsafe Int(finding.pointee.thread)
     return unsafe Finding(

@@ -9,6 +9,7 @@
  *           operations that the executed one conflicts with.
  *   URW     each thread is as likely as it has steps left, as learned from earlier executions.
  *   REPLAY  the given choices.
+ *   BYTES   a byte per decision: see lab_run_bytes().
  */
 #include "model.h"
 
@@ -96,6 +97,25 @@ static unsigned int weighted(unsigned short lanes)
 	return (unsigned int)__builtin_ctz(lanes);
 }
 
+/* BYTES: the next one; 0 behind the last. */
+static unsigned int next_byte(void)
+{
+	unsigned int nth = lab.decisions++;
+	return nth < lab.search.choices_count ? lab.search.choices[nth] : 0;
+}
+
+/* Number 0 is the lane that ran last, where it can go on. */
+static unsigned int lane_of_byte(unsigned short enabled)
+{
+	unsigned int number = next_byte() % (unsigned int)__builtin_popcount(enabled);
+	unsigned short last = lab.depth ? bit(lab.events[lab.depth - 1].thread) & enabled : 0;
+	if (!last)
+		return nth(enabled, number);
+	if (number == 0)
+		return (unsigned int)__builtin_ctz(last);
+	return nth(enabled & (unsigned short)~last, number - 1);
+}
+
 /* Called where there is a choice: more than one lane is enabled. */
 unsigned int choose_walk(unsigned short enabled)
 {
@@ -111,6 +131,8 @@ unsigned int choose_walk(unsigned short enabled)
 		return highest(enabled);
 	case LAB_URW:
 		return weighted(enabled);
+	case LAB_BYTES:
+		return lane_of_byte(enabled);
 	case LAB_REPLAY: {
 		unsigned int wanted = LAB_LANES;
 		if (lab.depth < lab.search.choices_count)
@@ -136,6 +158,8 @@ unsigned int choose_value_of_walk(unsigned int index, unsigned int count)
 			wanted = lab.search.choices[index] >> 4;
 		return wanted < count ? wanted : 0;
 	}
+	if (lab.search.strategy == LAB_BYTES)
+		return next_byte() % count;
 	/* As often the last as all the others together. */
 	return below(2) ? 0 : 1 + below(count - 1);
 }

@@ -193,6 +193,7 @@ struct lab {
 	unsigned int change_points[8];
 	unsigned int changes;
 	unsigned int values_chosen; /**< LAB_REPLAY: steps with a choice of values so far */
+	unsigned int decisions;	    /**< LAB_BYTES: so far */
 	unsigned int choices;	    /**< steps with more than one enabled lane so far */
 	uint64_t lowest_priority;
 	unsigned int left[LAB_LANES]; /**< steps that the thread had at most */

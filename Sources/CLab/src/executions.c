@@ -34,6 +34,7 @@ static void arm_lanes(void)
 	lab.depth = 0;
 	lab.choices = 0;
 	lab.values_chosen = 0;
+	lab.decisions = 0;
 	lab.callbacks_queued = 0;
 	lab.callbacks_run = 0;
 	lab.sleepers = 0;
@@ -110,7 +111,7 @@ static void check_determinism(void)
 	const struct lab_search search = lab.search;
 	const struct lab_statistics statistics = lab.statistics;
 	const bool recording = lab.recording;
-	const unsigned int depth = lab.depth;
+	const unsigned int depth = lab.depth, decisions = lab.decisions;
 	const uint64_t hash = trace_hash();
 	for (unsigned int i = 0; i < depth; i++)
 		choices[i] = (unsigned char)(lab.events[i].thread | lab.events[i].choice << 4);
@@ -123,6 +124,7 @@ static void check_determinism(void)
 	lab.recording = recording;
 	lab.search = search;
 	lab.statistics = statistics;
+	lab.decisions = decisions;
 	if (!lab.failed && (lab.depth != depth || trace_hash() != hash))
 		fail_at("NONDETERMINISM", UINT64_MAX,
 			"the same schedule went another way when it was run again: the program "
@@ -205,6 +207,21 @@ enum lab_end lab_explore(uint64_t executions)
 		end = LAB_DONE;
 	(void)cfolio_seam_enter(NULL);
 	return end;
+}
+
+enum lab_end lab_run_bytes(const unsigned char *bytes, unsigned int count)
+{
+	lab.search.choices = bytes;
+	lab.search.choices_count = count;
+	enum lab_end end = lab_explore(1);
+	lab.search.choices = NULL;
+	lab.search.choices_count = 0;
+	return end;
+}
+
+unsigned int lab_decisions(void)
+{
+	return lab.decisions;
 }
 
 bool lab_is_built_in(void)

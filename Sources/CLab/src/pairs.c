@@ -20,6 +20,7 @@ struct recent {
 
 static struct recent *recent; /* by object */
 static struct lab_pair *pairs;
+static uint32_t *pair_counters; /* of each entry of `pairs` */
 static unsigned int pairs_used;
 
 void begin_pairs(void)
@@ -31,9 +32,27 @@ void begin_pairs(void)
 		recent = calloc(OBJECTS, sizeof(*recent));
 	if (!pairs)
 		pairs = calloc(PAIRS_MAX, sizeof(*pairs));
-	if (!recent || !pairs)
+	if (!pair_counters)
+		pair_counters = calloc(PAIRS_MAX, sizeof(*pair_counters));
+	if (!recent || !pairs || !pair_counters)
 		abort();
 	memset(pairs, 0, PAIRS_MAX * sizeof(*pairs));
+}
+
+/* Names are the same in every process, addresses are not. */
+static uint64_t hash_of_name(uint64_t hash, const struct seam_site *site)
+{
+	const char *const parts[] = {site ? site->function : "", site ? site->text : ""};
+	for (unsigned int i = 0; i < 2; i++)
+		for (const char *c = parts[i]; *c; c++)
+			hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	return mix(hash + 1);
+}
+
+static uint32_t counter_of(const struct seam_site *first, const struct seam_site *second)
+{
+	uint64_t hash = hash_of_name(hash_of_name(0xcbf29ce484222325u, first), second);
+	return (uint32_t)hash & (lab.search.counters_count - 1);
 }
 
 static void add_pair(unsigned int first, unsigned int second)
@@ -46,9 +65,19 @@ static void add_pair(unsigned int first, unsigned int second)
 		struct lab_pair *pair = &pairs[(hash + n) & (PAIRS_MAX - 1)];
 		if (pair->count && (pair->first != a->site || pair->second != b->site))
 			continue;
-		pair->first = a->site;
-		pair->second = b->site;
-		pairs_used += pair->count++ == 0;
+		if (pair->count++ == 0) {
+			pair->first = a->site;
+			pair->second = b->site;
+			pairs_used++;
+			if (lab.search.counters)
+				pair_counters[(hash + n) & (PAIRS_MAX - 1)] =
+					counter_of(a->site, b->site);
+		}
+		if (lab.search.counters) {
+			unsigned char *counter =
+				&lab.search.counters[pair_counters[(hash + n) & (PAIRS_MAX - 1)]];
+			*counter = (unsigned char)(*counter + (*counter != UINT8_MAX));
+		}
 		return;
 	}
 }
@@ -79,4 +108,9 @@ const struct lab_pair *lab_pairs(unsigned int *capacity)
 {
 	*capacity = pairs ? PAIRS_MAX : 0;
 	return pairs;
+}
+
+unsigned int lab_pairs_count(void)
+{
+	return pairs_used;
 }

@@ -129,6 +129,7 @@ enum lab_strategy {
 	LAB_SCHEDULES, /**< every schedule, at most `preemptions` preemptions each */
 	LAB_CLASSES,   /**< one schedule per class of equivalent ones: source-DPOR, sleep sets */
 	LAB_STATES,    /**< every state once: visited-state hashing, identical threads merged */
+	LAB_BYTES,     /**< a byte per decision: lab_run_bytes() */
 };
 
 struct lab_search {
@@ -148,8 +149,11 @@ struct lab_search {
 	 * shard_depth steps and visits every shards-th prefix; walks take every shards-th number.
 	 */
 	unsigned int shard, shards, shard_depth;
-	bool pairs;	      /**< keep racing pairs: lab_pairs() */
-	enum lab_model model; /**< weak ones: not with LAB_STATES */
+	bool pairs; /**< keep racing pairs: lab_pairs() */
+	/** With `pairs`: one counter, which stops at 255, for each pair, by a hash of its names. */
+	unsigned char *_Nullable counters;
+	unsigned int counters_count; /**< a power of two */
+	enum lab_model model;	     /**< weak ones: not with LAB_STATES */
 	struct lab_strengthened strengthened[LAB_STRENGTHENED_MAX];
 	unsigned int strengthened_count;
 };
@@ -205,6 +209,16 @@ void lab_unload(void);
 void lab_begin(const struct lab_search *search);
 enum lab_end lab_explore(uint64_t executions);
 
+/**
+ * LAB_BYTES: one execution whose decisions are these. Where n lanes could go on, byte b chooses
+ * number b mod n: the one that ran last, if it is among them, then the others in order. Where a
+ * load could return one of n values (C11), the b mod n-th newest. Behind the last byte all are 0:
+ * who runs goes on, loads return the last store. LAB_LIMIT or LAB_FINDING.
+ */
+enum lab_end lab_run_bytes(const unsigned char *bytes, unsigned int count);
+/** So many decisions the last execution of LAB_BYTES made. */
+unsigned int lab_decisions(void);
+
 const struct lab_statistics *lab_statistics(void);
 /** The last failure; NULL when the last execution did not fail. */
 const struct lab_finding *_Nullable lab_finding(void);
@@ -226,6 +240,9 @@ struct lab_pair {
 
 /** A table of the pairs of the search so far, with gaps. */
 const struct lab_pair *_Nullable lab_pairs(unsigned int *capacity);
+
+/** So many pairs there are in it. */
+unsigned int lab_pairs_count(void);
 
 /** All places in the linked sources that touch shared words, in no order. */
 const struct seam_site *_Nullable lab_sites(unsigned int *count);
