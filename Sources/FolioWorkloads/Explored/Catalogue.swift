@@ -15,5 +15,8 @@ extension Scenario {
     LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
   ] + CounterHistories.scenarios
 
-  public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+  /// Generated programs have names, too: see CounterProgram.
+  public static func named(_ name: String) -> Scenario? {
+    all.first { $0.name == name } ?? CounterProgram(scenarioName: name).map { program($0) }
+  }
 }

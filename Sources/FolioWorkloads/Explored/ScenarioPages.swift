@@ -19,6 +19,8 @@ final class RAMPages {
   /// Who ran it last: the thread record's address. No shared state, for obligations only.
   private let freer = Atomic<UInt>(0)
   private var previous: cfolio_ram_free_t?
+  /// Runs in the free path before it is counted.
+  var onFree: ((Int) -> Void)?
 
   /// The free path has no context.
   private nonisolated(unsafe) static var current: RAMPages?
@@ -51,10 +53,17 @@ final class RAMPages {
 
   func isFree(_ index: Int) -> Bool { frees[index].load() != 0 }
 
+  /// The number of the folio's first page.
+  func index(of folio: UnsafeMutablePointer<folio>) -> Int {
+    unsafe UnsafeMutableRawPointer(folio).assumingMemoryBound(to: CFolio.page.self) - first
+  }
+
+  /// Takes a free page for a new life; false: it is not free, or somebody else took it.
+  func handOut(_ index: Int) -> Bool { frees[index].exchange(0) != 0 }
+
   private func freed(_ folio: UnsafeMutablePointer<folio>) {
-    let index =
-      unsafe UnsafeMutableRawPointer(folio).assumingMemoryBound(to: CFolio.page.self)
-      - first
+    let index = unsafe index(of: folio)
+    onFree?(index)
     freer.store(unsafe UInt(bitPattern: folio_this_thread()), ordering: .relaxed)
     if frees[index].add(1) != 1 {
       unsafe cfolio_violation_text("CI22", UInt(index), "the free path ran twice")
