@@ -4,14 +4,16 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-# Further arguments of `make bench`, for example ARGS='--quick --filter folio_put'.
+# Further arguments of `make bench` and `make fuzz`: ARGS='--quick --filter folio_put'.
 ARGS ?=
 # Seconds per scenario of `make stress-ci`.
 STRESS_SECONDS ?= 2
+# Seconds of `make fuzz`.
+SECONDS ?= 60
 export PREFIX DESTDIR STRESS_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench lab lab-ci test sanitize stress-ci docs install uninstall format lint check-headers \
+.PHONY: help setup bench lab lab-ci fuzz test sanitize stress-ci docs install uninstall format lint check-headers \
 	aarch64 clean
 
 help: ## list the targets
@@ -29,6 +31,9 @@ lab: setup ## the schedule explorer against its goals: counts, speed, every bug 
 
 lab-ci: setup ## a bounded part of it
 	@Tools/lab.sh --ci
+
+fuzz: setup ## programs and schedules from bytes, by libFuzzer (SECONDS=60, ARGS=...)
+	@Tools/fuzz.sh run --seconds $(SECONDS) $(ARGS)
 
 test: setup ## unit, litmus, property, misuse, codegen and consumer tests; the Lab trait too
 	@Tools/test.sh

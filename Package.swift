@@ -77,6 +77,21 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: labSettings),
+    // Weak references to libFuzzer and AFL++, which Tools/fuzz.sh links.
+    .target(
+      name: "CFuzz", cSettings: cSettings + [.unsafeFlags(["-fno-sanitize=all"])]),
+    // Inputs of fuzzers as executions of the lab.
+    .target(
+      name: "FolioFuzz",
+      dependencies: ["CFolio", "CFuzz", "CLab", "FolioCore", "FolioLab", "FolioWorkloads"],
+      swiftSettings: labSettings),
+    .executableTarget(
+      name: "folio-fuzz",
+      dependencies: [
+        "CFuzz", "FolioBenchmark", "FolioCore", "FolioFuzz", "FolioLab", "FolioWorkloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: labSettings),
     // What the operations are measured against, in C and C++. Not part of any product.
     .target(
       name: "BenchmarkPeers", dependencies: ["CFolio", "CURCU"], path: "Benchmarks/Peers",
@@ -135,7 +150,8 @@ let package = Package(
     .testTarget(
       name: "FolioLabTests",
       dependencies: [
-        "CFolio", "CLab", "ClassOracle", "FolioCore", "FolioLab", "FolioWorkloads", "TestSupport",
+        "CFolio", "CLab", "ClassOracle", "FolioCore", "FolioFuzz", "FolioLab", "FolioWorkloads",
+        "TestSupport",
       ],
       exclude: ["Golden"], swiftSettings: labSettings),
     .testTarget(

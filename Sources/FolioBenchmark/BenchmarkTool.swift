@@ -19,6 +19,9 @@ public enum BenchmarkTool {
     harness_interrupt()
   }
 
+  /// One came.
+  public static var isInterrupted: Bool { harness_interrupted() }
+
   /// Forgets an interrupt.
   public static func clearInterrupt() {
     harness_clear_interrupt()

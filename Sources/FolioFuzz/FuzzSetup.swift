@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+
+// What the bytes of an input mean. Every sequence of bytes means something; what is not there is
+// zeros. Four bytes say which program:
+//   0, 1   0 or 1: generated programs of counters or structures; else a scenario, by the hash of its
+//          name: the one whose hash comes next, so that a corpus outlives new scenarios
+//   2      low half: number of the size (threads of a generated program); high half: of the rules
+//   3      number of the memory model
+// A generated program has `CounterProgram.slots` bytes per thread behind them. The rest are
+// decisions, one byte each: see lab_run_bytes() in lab/lab.h.
+
+public import FolioCore
+public import FolioLab
+public import FolioWorkloads
+
+/// Which program an input is for, up to its own bytes: what a world is opened for.
+public struct FuzzSetup: Hashable, Sendable {
+  public enum Program: Hashable, Sendable {
+    case generated(CounterProgram.Family)
+    /// By name.
+    case scenario(String)
+  }
+
+  public var program: Program
+  public var size: Int
+  public var rules: PageMap.Rules
+  public var model: MemoryModel
+
+  public static let headerSize = 4
+
+  /// Generated programs.
+  public init(_ family: CounterProgram.Family, threads: Int = 3, model: MemoryModel = .sc) {
+    precondition(CounterProgram.threads.contains(threads))
+    program = .generated(family)
+    size = threads
+    rules = .strict
+    self.model = model
+  }
+
+  /// A scenario.
+  ///
+  /// - Parameters:
+  ///   - size: nil: the usual one.
+  ///   - rules: nil: the first that it names.
+  public init(
+    _ scenario: Scenario, size: Int? = nil, rules: PageMap.Rules? = nil, model: MemoryModel = .sc
+  ) {
+    program = .scenario(scenario.name)
+    self.size = size ?? scenario.size
+    self.rules = rules ?? scenario.rules[0]
+    self.model = model
+  }
+
+  /// What an input is for.
+  public init(input: UnsafeBufferPointer<UInt8>) {
+    func byte(_ index: Int) -> Int { index < input.count ? Int(unsafe input[index]) : 0 }
+    let selector = byte(0) << 8 | byte(1)
+    let model = MemoryModel.allCases[byte(3) % MemoryModel.allCases.count]
+    if let family = CounterProgram.Family(rawValue: selector) {
+      let threads = CounterProgram.threads
+      self.init(
+        family, threads: threads.lowerBound + (byte(2) & 15) % threads.count, model: model)
+      return
+    }
+    let scenario = Self.scenario(selector)
+    self.init(
+      scenario, size: scenario.sizes.lowerBound + (byte(2) & 15) % scenario.sizes.count,
+      rules: scenario.rules[(byte(2) >> 4) % scenario.rules.count], model: model)
+  }
+
+  /// The header that means this.
+  public var header: [UInt8] {
+    let selector: Int
+    let low: Int
+    var high = 0
+    switch program {
+    case .generated(let family):
+      selector = family.rawValue
+      low = size - CounterProgram.threads.lowerBound
+    case .scenario(let name):
+      let scenario = Scenario.named(name)!
+      selector = Self.hash(name)
+      low = size - scenario.sizes.lowerBound
+      high = scenario.rules.firstIndex(of: rules)!
+    }
+    return [
+      UInt8(selector >> 8), UInt8(selector & 255), UInt8(high << 4 | low),
+      UInt8(MemoryModel.allCases.firstIndex(of: model)!),
+    ]
+  }
+
+  /// Where decisions begin.
+  public var decisionsOffset: Int {
+    switch program {
+    case .generated: Self.headerSize + size * CounterProgram.slots
+    case .scenario: Self.headerSize
+    }
+  }
+
+  /// The family's or the scenario's name.
+  public var programName: String {
+    switch program {
+    case .generated(let family): family.name
+    case .scenario(let name): name
+    }
+  }
+
+  /// All of it, for people and for folders.
+  public var name: String {
+    "\(programName) size \(size) \(rules.rawValue) \(model.rawValue)"
+  }
+
+  // MARK: scenarios by number
+
+  /// Sixteen bits that are no family's number.
+  private static func hash(_ name: String) -> Int {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return max(Int((hash ^ hash >> 32) & 0xffff), CounterProgram.Family.allCases.count)
+  }
+
+  private static let byHash: [(hash: Int, scenario: Scenario)] = {
+    let all = Scenario.all.map { (hash: hash($0.name), scenario: $0) }
+      .sorted { $0.hash < $1.hash }
+    precondition(
+      Set(all.map(\.hash)).count == all.count, "two scenarios have the same hash: rename one")
+    return all
+  }()
+
+  private static func scenario(_ selector: Int) -> Scenario {
+    (byHash.first { $0.hash >= selector } ?? byHash[0]).scenario
+  }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+
+// A world of the lab that inputs run in. One is open at a time; inputs for another program open
+// another, which takes a thousand times as long as an execution.
+
+import CFuzz
+public import FolioLab
+public import FolioWorkloads
+
+/// Runs inputs of one setup.
+public final class FuzzWorld {
+  public let setup: FuzzSetup
+  public let world: LabWorld
+  private let source: CounterProgramSource?
+  private let offset: Int
+
+  public init(_ setup: FuzzSetup) throws(LabError) {
+    self.setup = setup
+    offset = setup.decisionsOffset
+    switch setup.program {
+    case .generated(let family):
+      let source = CounterProgramSource(family, threads: setup.size)
+      self.source = source
+      // With one operation of each kind, threads share what programs share.
+      source.set(Self.typical(family, setup.size))
+      world = try LabWorld(.programs(source))
+    case .scenario(let name):
+      source = nil
+      guard let scenario = Scenario.named(name) else {
+        throw .settings("no scenario is called \(name)")
+      }
+      world = try LabWorld(scenario, rules: setup.rules, size: setup.size)
+    }
+    try begin()
+  }
+
+  /// What a world learns from which words its threads share.
+  private static func typical(_ family: CounterProgram.Family, _ threads: Int) -> CounterProgram {
+    let codes: [[CounterProgram.Code]] = [
+      [.lookup, .freeze, .locked, .put, .reuse, .percpuTryGet, .store, .percpuKill],
+      [.tryGet, .get, .read, .locked, .percpuTryGet, .store, .erase, .signal],
+      [.split, .lookup, .release, .freeze, .wait, .load, .percpuTryGet, .put],
+      [.tryGet, .batch, .reuse, .locked, .freeze, .erase, .load, .wait],
+    ]
+    return CounterProgram(
+      family, codes.prefix(threads).map { $0.map { CounterProgram.Operation($0, 0) } })
+  }
+
+  /// Begins to count racing pairs anew.
+  public func begin() throws(LabError) {
+    let counters = unsafe UnsafeMutableBufferPointer(
+      start: fuzz_counters_start(), count: Int(FUZZ_COUNTERS))
+    try unsafe world.beginByteRuns(model: setup.model, counters: counters)
+  }
+
+  /// Runs an input whose header means this setup; false: it failed.
+  public func run(_ input: UnsafeBufferPointer<UInt8>) -> Bool {
+    let start = min(offset, input.count)
+    if let source {
+      let from = min(FuzzSetup.headerSize, input.count)
+      unsafe source.set(UnsafeBufferPointer(rebasing: input[from..<start]))
+    }
+    return unsafe world.run(decisions: UnsafeBufferPointer(rebasing: input[start...]))
+  }
+
+  /// The same for an array; the finding, when it failed.
+  public func finding(_ input: [UInt8]) -> FolioLab.Finding? {
+    unsafe input.withUnsafeBufferPointer { unsafe run($0) } ? nil : world.lastFinding
+  }
+
+  /// An input that leads to the finding in this world; nil: none was found.
+  private func input(of finding: FolioLab.Finding, _ program: CounterProgram?) -> [UInt8]? {
+    if let source, let program { source.set(program) }
+    return world.again(finding, seconds: 1).map {
+      setup.header + (program?.bytes ?? []) + $0.trace.decisions
+    }
+  }
+
+  /// An input that leads to the finding in a new world of the setup; nil: none was found.
+  static func input(
+    _ setup: FuzzSetup, of finding: FolioLab.Finding, _ program: CounterProgram?
+  ) throws(LabError) -> [UInt8]? {
+    guard let input = try FuzzWorld(setup).input(of: finding, program),
+      try FuzzWorld(setup).finding(input)?.invariant == finding.invariant
+    else { return nil }
+    return input
+  }
+
+  /// The program of an input, when it is a generated one.
+  public func program(of input: some Collection<UInt8>) -> CounterProgram? {
+    guard case .generated(let family) = setup.program else { return nil }
+    return CounterProgram(
+      family, threads: setup.size, bytes: input.dropFirst(FuzzSetup.headerSize))
+  }
+}

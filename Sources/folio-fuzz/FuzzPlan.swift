@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+
+// All programs in turn, a process each: libFuzzer ends its process, and a world that crashes takes
+// nothing with it.
+
+import ArgumentParser
+import FolioBenchmark
+import FolioCore
+import FolioFuzz
+import FolioLab
+import FolioWorkloads
+import Foundation
+
+/// Who gets which share of the time.
+struct FuzzPlan {
+  private let command: RunCommand
+  private let seed: UInt32
+  private var parts: [(setup: FuzzSetup, share: Double)] = []
+
+  /// Three fifths for generated programs, two for scenarios.
+  init(_ command: RunCommand, seed: UInt32) {
+    self.command = command
+    self.seed = seed
+    for family in CounterProgram.Family.allCases {
+      for (threads, model, share) in [
+        (3, MemoryModel.sc, 0.08), (2, .c11, 0.08), (3, .c11, 0.06), (3, .tso, 0.04),
+        (4, .sc, 0.04),
+      ] {
+        parts.append((FuzzSetup(family, threads: threads, model: model), share))
+      }
+    }
+    for scenario in Scenario.all {
+      parts.append((FuzzSetup(scenario), 0.4 / Double(Scenario.all.count)))
+    }
+  }
+
+  func run() throws {
+    try Output.makeFolder(command.work)
+    Output.message("seed \(seed), \(parts.count) programs, \(command.seconds.digits(0)) s")
+    var results: [FuzzResult] = []
+    var status = ToolStatus.pass
+    let clock = ContinuousClock()
+    let begin = clock.now
+    var planned = 0.0
+    for (index, part) in parts.enumerated() {
+      planned += part.share * command.seconds
+      let left = planned - (clock.now - begin) / .seconds(1)
+      // Whose predecessors took longer than planned has a moment at least.
+      let child = try Self.run(
+        command, part.setup, seconds: max(left, 0.2), seed: seed &+ UInt32(index))
+      results += child.results
+      if BenchmarkTool.isInterrupted {
+        status = .interrupted
+        break
+      }
+      switch child.status {
+      case ToolStatus.pass.rawValue: break
+      case ToolStatus.cannotRun.rawValue, ToolStatus.cannotCreate.rawValue:
+        throw ExitCode(child.status)
+      default:
+        if child.results.isEmpty {
+          Output.message("folio-fuzz: \(part.setup.name) ended with status \(child.status)")
+        }
+        status = .failed
+      }
+      let executions = results.reduce(0) { $0 + $1.executions }
+      Output.progress(
+        "\(index + 1)/\(parts.count) programs, \(executions.grouped) executions, "
+          + "\(results.count { $0.violation != nil }) violations, "
+          + "\(((clock.now - begin) / .seconds(1)).digits(0)) s; last: "
+          + (child.results.first?.line ?? part.setup.name))
+    }
+    Output.endProgress()
+    try FuzzReport(results).write(to: command.json)
+    summarize(results, (clock.now - begin) / .seconds(1))
+    if status != .pass { throw ExitCode(status.rawValue) }
+  }
+
+  private func summarize(_ results: [FuzzResult], _ seconds: Double) {
+    let executions = results.reduce(0) { $0 + $1.executions }
+    let violations = results.filter { $0.violation != nil }
+    Output.message(
+      "\(results.count) of \(parts.count) programs, \(executions.grouped) executions, "
+        + "\(results.reduce(0) { $0 + $1.inputs }) inputs kept, \(seconds.digits(0)) s: "
+        + (violations.isEmpty ? "no violation" : "\(violations.count) VIOLATIONS"))
+    for result in violations {
+      let found = result.violation!
+      Output.message(
+        "  \(result.program): \(found.invariant): \(found.message)\n    folio-lab replay "
+          + (found.token ?? "(no token)"))
+    }
+  }
+
+  /// Runs one part in a process of its own.
+  private static func run(
+    _ command: RunCommand, _ setup: FuzzSetup, seconds: Double, seed: UInt32
+  ) throws -> (status: Int32, results: [FuzzResult]) {
+    let json = "\(command.work)/result-\(ProcessInfo.processInfo.processIdentifier).json"
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments =
+      [
+        "run", "--program", setup.programName, "--size", "\(setup.size)", "--rules",
+        setup.rules.rawValue, "--memory", setup.model.rawValue, "--seconds", "\(seconds)",
+        "--seed", "\(seed)", "--work", command.work, "--alarms", command.alarms, "--json", json,
+      ] + (command.options.mutant.map { ["--mutant", $0] } ?? [])
+      + (command.runs.map { ["--runs", "\($0)"] } ?? []) + command.corpus
+    // What libFuzzer says goes to a file: of use when the part crashed, and only then.
+    let log = "\(command.work)/last.log"
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
+    guard let output = FileHandle(forWritingAtPath: log) else {
+      throw Output.stop(.cannotCreate, "\(log): cannot be written")
+    }
+    process.standardOutput = output
+    process.standardError = output
+    do {
+      try process.run()
+    } catch {
+      throw Output.stop(.cannotRun, "\(error.localizedDescription)")
+    }
+    process.waitUntilExit()
+    let results = FuzzReport<FuzzResult>.read(json) ?? []
+    if process.terminationStatus != 0, let text = FileManager.default.contents(atPath: log) {
+      Output.endProgress()
+      FileHandle.standardError.write(text)
+    }
+    if !results.isEmpty { try FileManager.default.removeItem(atPath: json) }
+    return (process.terminationStatus, results)
+  }
+}

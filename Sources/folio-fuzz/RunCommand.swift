@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+
+import ArgumentParser
+import FolioBenchmark
+import FolioFuzz
+import FolioLab
+import Foundation
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Lets libFuzzer look for violations.")
+
+  @OptionGroup(title: "Programs") var options: SetupOptions
+  @Option(help: "Seconds at most.") var seconds = 60.0
+  @Option(help: "Executions at most, per program.") var runs: Int?
+  @Option(help: "Seed; else another one each time.") var seed: UInt32?
+  @Option(help: "Folder for new inputs that reach something new.")
+  var work = ".build-fuzz/corpus"
+  @Option(help: "Folder for what is known of violations.") var alarms = ".build-fuzz/alarms"
+  @Option(help: "Write results to this file; - is standard output.") var json: String?
+  @Argument(help: "Folders of inputs to begin with.") var corpus = ["Fuzz/corpus"]
+
+  func run() throws {
+    let seed = seed ?? UInt32.random(in: 1...UInt32.max)
+    BenchmarkTool.catchInterrupts()
+    guard let setup = options.setup else {
+      try FuzzPlan(self, seed: seed).run()
+      return
+    }
+    let session: FuzzSession
+    do throws(LabError) {
+      session = try FuzzSession(setup, mutant: options.switched)
+    } catch {
+      throw Output.stop(error)
+    }
+    let folder = "\(work)/\(setup.name.replacingOccurrences(of: " ", with: "-"))"
+    for path in [folder, alarms] { try Output.makeFolder(path) }
+    Output.message("seed \(seed), \(setup.name)")
+    let known = Self.files(folder)
+    func result(_ status: FuzzStatus) -> FuzzResult {
+      FuzzResult(session, status, inputs: max(0, Self.files(folder) - known))
+    }
+    let json = json
+    let limits = (seconds: seconds, runs: runs ?? .max)
+    func end(_ status: FuzzStatus, _ code: ToolStatus) -> Never {
+      Output.endProgress()
+      let result = result(status)
+      if json != "-" { print("no violation; \(result.line)") }
+      Output.exit(code, writing: [result], to: json)
+    }
+    var next = 1.0
+    session.look = { status in
+      if BenchmarkTool.isInterrupted { end(status, .interrupted) }
+      if status.seconds >= limits.seconds || status.executions >= limits.runs { end(status, .pass) }
+      if status.seconds >= next {
+        next = status.seconds + 1
+        Output.progress(result(status).line)
+      }
+    }
+    let files = AlarmFiles(folder: alarms)
+    session.alarm = { session, input, finding in
+      let result = result(session.status)
+      Output.endProgress()
+      Output.message(result.line)
+      session.close()
+      files.report(session, input, finding, result, to: json)
+    }
+    session.runLibFuzzer(
+      [
+        "folio-fuzz", "-seed=\(seed)", "-max_len=\(setup.decisionsOffset + 384)", "-verbosity=0",
+        "-timeout=120", "-rss_limit_mb=0", "-handle_int=0", "-handle_term=0", "-reload=0",
+        "-detect_leaks=0", "-error_exitcode=1", "-artifact_prefix=\(alarms)/", folder,
+      ] + corpus.filter { FileManager.default.fileExists(atPath: $0) })
+    throw Output.stop(.cannotRun, "built without libFuzzer; use `make fuzz`")
+  }
+
+  private static func files(_ folder: String) -> Int {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder).count
+    } catch {
+      return 0
+    }
+  }
+}
