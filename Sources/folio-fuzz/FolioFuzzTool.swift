@@ -27,7 +27,7 @@ struct FolioFuzzTool: ParsableCommand {
         77 cannot run here, 130 interrupted
       """,
     version: "folio-fuzz \(BenchmarkTool.version)",
-    subcommands: [RunCommand.self, ReplayCommand.self],
+    subcommands: [RunCommand.self, ReplayCommand.self, MuseumCommand.self],
     defaultSubcommand: RunCommand.self)
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// All programs in turn, a process each: libFuzzer ends its process, and a world that crashes takes
-// nothing with it.
+// All programs in turn, a process each.
 
 import ArgumentParser
 import FolioBenchmark
@@ -37,6 +36,10 @@ struct FuzzPlan {
   func run() throws {
     try Output.makeFolder(command.work)
     Output.message("seed \(seed), \(parts.count) programs, \(command.seconds.digits(0)) s")
+    let options =
+      ["--work", command.work, "--alarms", command.alarms]
+      + (command.options.mutant.map { ["--mutant", $0] } ?? [])
+      + (command.runs.map { ["--runs", "\($0)"] } ?? []) + command.corpus
     var results: [FuzzResult] = []
     var status = ToolStatus.pass
     let clock = ContinuousClock()
@@ -46,8 +49,9 @@ struct FuzzPlan {
       planned += part.share * command.seconds
       let left = planned - (clock.now - begin) / .seconds(1)
       // Whose predecessors took longer than planned has a moment at least.
-      let child = try Self.run(
-        command, part.setup, seconds: max(left, 0.2), seed: seed &+ UInt32(index))
+      let child = try ChildProcess(
+        part.setup, seconds: max(left, 0.2), seed: seed &+ UInt32(index), folder: command.work,
+        options: options)
       results += child.results
       if BenchmarkTool.isInterrupted {
         status = .interrupted
@@ -55,8 +59,6 @@ struct FuzzPlan {
       }
       switch child.status {
       case ToolStatus.pass.rawValue: break
-      case ToolStatus.cannotRun.rawValue, ToolStatus.cannotCreate.rawValue:
-        throw ExitCode(child.status)
       default:
         if child.results.isEmpty {
           Output.message("folio-fuzz: \(part.setup.name) ended with status \(child.status)")
@@ -89,42 +91,5 @@ struct FuzzPlan {
         "  \(result.program): \(found.invariant): \(found.message)\n    folio-lab replay "
           + (found.token ?? "(no token)"))
     }
-  }
-
-  /// Runs one part in a process of its own.
-  private static func run(
-    _ command: RunCommand, _ setup: FuzzSetup, seconds: Double, seed: UInt32
-  ) throws -> (status: Int32, results: [FuzzResult]) {
-    let json = "\(command.work)/result-\(ProcessInfo.processInfo.processIdentifier).json"
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments =
-      [
-        "run", "--program", setup.programName, "--size", "\(setup.size)", "--rules",
-        setup.rules.rawValue, "--memory", setup.model.rawValue, "--seconds", "\(seconds)",
-        "--seed", "\(seed)", "--work", command.work, "--alarms", command.alarms, "--json", json,
-      ] + (command.options.mutant.map { ["--mutant", $0] } ?? [])
-      + (command.runs.map { ["--runs", "\($0)"] } ?? []) + command.corpus
-    // What libFuzzer says goes to a file: of use when the part crashed, and only then.
-    let log = "\(command.work)/last.log"
-    _ = FileManager.default.createFile(atPath: log, contents: nil)
-    guard let output = FileHandle(forWritingAtPath: log) else {
-      throw Output.stop(.cannotCreate, "\(log): cannot be written")
-    }
-    process.standardOutput = output
-    process.standardError = output
-    do {
-      try process.run()
-    } catch {
-      throw Output.stop(.cannotRun, "\(error.localizedDescription)")
-    }
-    process.waitUntilExit()
-    let results = FuzzReport<FuzzResult>.read(json) ?? []
-    if process.terminationStatus != 0, let text = FileManager.default.contents(atPath: log) {
-      Output.endProgress()
-      FileHandle.standardError.write(text)
-    }
-    if !results.isEmpty { try FileManager.default.removeItem(atPath: json) }
-    return (process.terminationStatus, results)
   }
 }

@@ -18,6 +18,7 @@ struct RunCommand: ParsableCommand {
   var work = ".build-fuzz/corpus"
   @Option(help: "Folder for what is known of violations.") var alarms = ".build-fuzz/alarms"
   @Option(help: "Write results to this file; - is standard output.") var json: String?
+  @Flag(help: "Neither shrink a violation nor write what is known of it.") var quick = false
   @Argument(help: "Folders of inputs to begin with.") var corpus = ["Fuzz/corpus"]
 
   func run() throws {
@@ -58,10 +59,15 @@ struct RunCommand: ParsableCommand {
       }
     }
     let files = AlarmFiles(folder: alarms)
+    let quick = quick
     session.alarm = { session, input, finding in
-      let result = result(session.status)
+      var result = result(session.status)
       Output.endProgress()
       Output.message(result.line)
+      if quick {
+        result.violation = .init(invariant: finding.invariant, message: finding.message)
+        Output.exit(.failed, writing: [result], to: json)
+      }
       session.close()
       files.report(session, input, finding, result, to: json)
     }

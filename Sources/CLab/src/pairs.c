@@ -22,6 +22,8 @@ static struct recent *recent; /* by object */
 static struct lab_pair *pairs;
 static uint32_t *pair_counters; /* of each entry of `pairs` */
 static unsigned int pairs_used;
+#define COUNTERS_NEAR 64u
+static uint64_t claimed[PAIRS_MAX / 64]; /* counters that belong to a pair */
 
 void begin_pairs(void)
 {
@@ -37,6 +39,7 @@ void begin_pairs(void)
 	if (!recent || !pairs || !pair_counters)
 		abort();
 	memset(pairs, 0, PAIRS_MAX * sizeof(*pairs));
+	memset(claimed, 0, sizeof(claimed));
 }
 
 /* Names are the same in every process, addresses are not. */
@@ -49,9 +52,18 @@ static uint64_t hash_of_name(uint64_t hash, const struct seam_site *site)
 	return mix(hash + 1);
 }
 
+/* The next one that no other pair has, near where the hash says; far from there they share. */
 static uint32_t counter_of(const struct seam_site *first, const struct seam_site *second)
 {
 	uint64_t hash = hash_of_name(hash_of_name(0xcbf29ce484222325u, first), second);
+	for (uint32_t n = 0; n < COUNTERS_NEAR; n++) {
+		uint32_t counter = (uint32_t)(hash + n) & (lab.search.counters_count - 1);
+		uint64_t *claims = &claimed[counter % PAIRS_MAX / 64], claim = 1ull << counter % 64;
+		if (!(*claims & claim)) {
+			*claims |= claim;
+			return counter;
+		}
+	}
 	return (uint32_t)hash & (lab.search.counters_count - 1);
 }
 
