@@ -13,7 +13,8 @@ SECONDS ?= 60
 export PREFIX DESTDIR STRESS_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench lab lab-ci fuzz test sanitize stress-ci docs install uninstall format lint check-headers \
+.PHONY: help setup bench lab lab-ci fuzz test sanitize lab-sanitize stress-ci docs install uninstall \
+	format lint check-headers \
 	aarch64 clean
 
 help: ## list the targets
@@ -40,6 +41,9 @@ test: setup ## unit, litmus, property, misuse, codegen and consumer tests; the L
 
 sanitize: setup ## the tests under AddressSanitizer + UBSan and under ThreadSanitizer
 	@Tools/sanitize.sh
+
+lab-sanitize: setup ## the lab's scenarios under AddressSanitizer and ThreadSanitizer
+	@Tools/lab-sanitize.sh
 
 stress-ci: setup ## every stress scenario for a bounded time, strict and legacy rules
 	@Tools/stress-ci.sh

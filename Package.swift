@@ -92,6 +92,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: labSettings),
+    // The lab's scenarios for sanitizers; few dependencies, because it is built for each of them.
+    .executableTarget(
+      name: "folio-watch", dependencies: ["FolioCore", "FolioLab", "FolioWorkloads"],
+      swiftSettings: labSettings),
     // What the operations are measured against, in C and C++. Not part of any product.
     .target(
       name: "BenchmarkPeers", dependencies: ["CFolio", "CURCU"], path: "Benchmarks/Peers",

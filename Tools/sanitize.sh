@@ -41,3 +41,4 @@ stress address .build-asan/debug/folio-bench
 # LitmusTests and in the stress scenarios.
 step 'thread' swift test --disable-xctest "${thread[@]}"
 stress thread .build-tsan/debug/folio-bench
+step 'lab, address' Tools/lab-sanitize.sh address

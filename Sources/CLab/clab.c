@@ -18,6 +18,8 @@
 #include "src/pairs.c"
 #include "src/plain.c"
 #include "src/races.c"
+#include "src/sanitizer.c"
+#include "src/sanitizer_thread.c"
 #include "src/search.c"
 #include "src/sites.c"
 #include "src/states.c"

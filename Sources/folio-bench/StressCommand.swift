@@ -38,7 +38,8 @@ struct Stress: ParsableCommand {
 
   @Option(help: "Scenario, or all; with the trait Lab lab:NAME or lab:all.")
   var scenario = "all"
-  @Option(help: "Switch this bug of the museum on, or all one after the other. Needs the trait Lab.")
+  @Option(
+    help: "Switch this bug of the museum on, or all one after the other. Needs the trait Lab.")
   var mutant: String?
   @Option(help: "Rule set: strict, kernel or legacy.", transform: rules(named:))
   var rules = PageMap.Rules.strict

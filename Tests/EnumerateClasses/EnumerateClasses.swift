@@ -34,12 +34,15 @@ struct EnumerateClasses: ParsableCommand {
   }
 
   func run() throws {
-    let all = try names.isEmpty ? Scenario.all : names.map { name in
-      guard let scenario = Scenario.named(name) else {
-        throw ValidationError("there is no scenario \(name): `folio-lab list` names them")
+    let all =
+      try names.isEmpty
+      ? Scenario.all
+      : names.map { name in
+        guard let scenario = Scenario.named(name) else {
+          throw ValidationError("there is no scenario \(name): `folio-lab list` names them")
+        }
+        return scenario
       }
-      return scenario
-    }
     var disagreements = 0
     for scenario in all {
       for rules in rules ? scenario.rules : [scenario.rules[0]] {

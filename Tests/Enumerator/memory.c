@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #define LINE 64u
-#define PART (4u << 20)	     /* of a thread */
+#define PART (4u << 20)	      /* of a thread */
 #define HOST_PART (64u << 20) /* of whoever sets the world up */
 #define MEMORY (HOST_PART + LANES * PART)
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the enumerator's files share.
- *   enumerator.c  the unit that is compiled; schedules one after the other, the forms that were seen
- *   threads.c     threads, who can go on, the switch between them
- *   words.c       words and other objects, who shares them, the written-down form
- *   waiting.c     locks, futexes, RCU
- *   memory.c      allocations, and putting memory back between schedules
+ *   enumerator.c  the unit that is compiled; schedules one after the other, the forms that were
+ * seen threads.c     threads, who can go on, the switch between them words.c       words and other
+ * objects, who shares them, the written-down form waiting.c     locks, futexes, RCU memory.c
+ * allocations, and putting memory back between schedules
  *
  * Definitions, on which the lab's counts are tested.
  *   A step is an access to a word that threads share, a futex call, a yield, or a step of RCU: the
@@ -32,7 +31,7 @@
 #include <folio/seam_hooks.h>
 #include <folio/thread.h>
 
-#define THREADS 8	 /* the program's */
+#define THREADS 8	  /* the program's */
 #define RECLAIMER THREADS /* runs deferred calls */
 #define LANES (THREADS + 1)
 #define STEPS 8192
@@ -75,7 +74,8 @@ static bool running;
 /** Why the run went wrong: an invariant; NULL: it did not. */
 static const char *failure;
 static void fail(const char *invariant);
-/** The schedule: what was chosen at each step, out of how many; the first `given` are as they are. */
+/** The schedule: what was chosen at each step, out of how many; the first `given` are as they are.
+ */
 static unsigned short chosen[STEPS], choices[STEPS];
 static unsigned int depth, given;
 
@@ -118,8 +118,8 @@ static uint64_t scramble(uint64_t x);
 static bool learned;
 
 static unsigned long hook_access(const struct seam_site *site, unsigned int access,
-			  const volatile void *place, unsigned long operand,
-			  unsigned long expected);
+				 const volatile void *place, unsigned long operand,
+				 unsigned long expected);
 
 /* ---- waiting.c ------------------------------------------------------------------------------- */
 
@@ -129,8 +129,8 @@ static bool can_go(const struct thread *t);
 static void run_deferred_calls(void);
 
 static void hook_lock(const struct seam_site *site, const volatile void *place);
-static void hook_bit_lock(const struct seam_site *site, const volatile void *place, unsigned long bits,
-		   int order);
+static void hook_bit_lock(const struct seam_site *site, const volatile void *place,
+			  unsigned long bits, int order);
 static bool hook_trylock(const struct seam_site *site, const volatile void *place);
 static void hook_unlock(const struct seam_site *site, const volatile void *place, int order);
 static void hook_futex_wait(const volatile void *word, int value, int64_t deadline);

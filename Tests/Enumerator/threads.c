@@ -68,7 +68,8 @@ __asm__(".text\n"
 
 static void make_ready(struct thread *t)
 {
-	/* The return into thread_main() finds the stack as behind a call: 8 off a multiple of 16. */
+	/* The return into thread_main() finds the stack as behind a call: 8 off a multiple of 16.
+	 */
 	void **end = (void **)(t->stack + STACK);
 	*--end = NULL;
 	*--end = (void *)(uintptr_t)thread_main;

@@ -91,8 +91,8 @@ static void hook_lock(const struct seam_site *site, const volatile void *place)
 	take(place, 4, FOR_LOCK, 1);
 }
 
-static void hook_bit_lock(const struct seam_site *site, const volatile void *place, unsigned long bits,
-		   int order)
+static void hook_bit_lock(const struct seam_site *site, const volatile void *place,
+			  unsigned long bits, int order)
 {
 	(void)site;
 	(void)order;

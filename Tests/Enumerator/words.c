@@ -154,7 +154,8 @@ static bool writes(unsigned int operation, const volatile void *place, unsigned 
 }
 
 static unsigned long hook_access(const struct seam_site *site, unsigned int access,
-			  const volatile void *place, unsigned long operand, unsigned long expected)
+				 const volatile void *place, unsigned long operand,
+				 unsigned long expected)
 {
 	unsigned int operation = SEAM_ACCESS_OPERATION(access), bytes = SEAM_ACCESS_BYTES(access);
 	uintptr_t address = (uintptr_t)place;
@@ -177,7 +178,7 @@ static unsigned long hook_access(const struct seam_site *site, unsigned int acce
 	else if (operation == SEAM_OP_OR)
 		new = old | operand;
 	else if (operation == SEAM_OP_AND)
-		new = old & operand;
+		new = old &operand;
 	put(place, bytes, new);
 	return old;
 }

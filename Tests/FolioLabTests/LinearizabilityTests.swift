@@ -41,7 +41,8 @@ struct LinearizabilityTests {
     #expect(!Self.isExplained(1, [(1, 0, 1, refused), (0, 2, 3, put)]))
     #expect(
       !Self.isExplained(
-        1, [(0, 0, 1, Call(.add, 1)), (1, 0, 3, refused), (0, 2, 3, Call(.subReturn, 1, answer: 1))]
+        1,
+        [(0, 0, 1, Call(.add, 1)), (1, 0, 3, refused), (0, 2, 3, Call(.subReturn, 1, answer: 1))]
       ))
   }
 
@@ -86,7 +87,8 @@ struct LinearizabilityTests {
     #expect(isExplained([(0, 0, 3, erase), (1, 1, 2, missed)]))
     #expect(!isExplained([(1, 0, 1, missed), (0, 2, 3, erase)]))
     #expect(!isExplained([(1, 0, 1, Call(.load, 2, answer: 20))]))
-    #expect(!isExplained([(0, 0, 1, store), (1, 2, 3, Call(.exchange, 1, 12, expected: 10, answer: 10))]))
+    #expect(
+      !isExplained([(0, 0, 1, store), (1, 2, 3, Call(.exchange, 1, 12, expected: 10, answer: 10))]))
     #expect(isExplained([(0, 0, 1, Call(.refused, 2)), (1, 2, 3, Call(.load, 2))]))
     #expect(!isExplained([(0, 0, 1, Call(.setMark, 1)), (1, 2, 3, Call(.getMark, 1, answer: 0))]))
   }
@@ -186,7 +188,8 @@ struct LinearizabilityTests {
         #expect(result.unreached.isEmpty, "\(result.unreached)")
       }
 
-      @Test("a wrong answer is found by its history",
+      @Test(
+        "a wrong answer is found by its history",
         arguments: Mutant.all.filter { ("P64"..."P68").contains($0.id) })
       func caught(_ mutant: Mutant) throws {
         try #require(Mutant.switch(mutant))

@@ -48,7 +48,8 @@ import Testing
       }
 
       @Test(
-        "enumeration finds what goes wrong", arguments: [TestScenario.racyCounter, TestScenario.lockOrder])
+        "enumeration finds what goes wrong",
+        arguments: [TestScenario.racyCounter, TestScenario.lockOrder])
       func failures(_ scenario: Scenario) throws {
         let answer = try ClassOracle.enumerate(scenario, limit: Self.limit)
         #expect(answer == .failed(scenario.name == "lock-order" ? "DEADLOCK" : "LOST"))

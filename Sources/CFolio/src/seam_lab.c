@@ -17,6 +17,19 @@
 int cfolio_mutant;
 _Thread_local struct seam_context cfolio_seam_context;
 
+#if defined(FOLIO_TSAN)
+__attribute__((disable_sanitizer_instrumentation)) void cfolio_seam_set_site(
+	const struct seam_site *site)
+{
+	cfolio_seam_context.site = site;
+}
+
+__attribute__((disable_sanitizer_instrumentation)) const struct seam_site *cfolio_seam_site(void)
+{
+	return cfolio_seam_context.site;
+}
+#endif
+
 bool cfolio_seam_enter(const struct seam_hooks *hooks)
 {
 	cfolio_seam_context.hooks = hooks;
@@ -26,7 +39,7 @@ bool cfolio_seam_enter(const struct seam_hooks *hooks)
 
 void cfolio_seam_left(const struct seam_site *const *site)
 {
-	cfolio_seam_context.site = *site;
+	cfolio_seam_set_site(*site);
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
@@ -75,7 +88,7 @@ unsigned long cfolio_seam_access(unsigned int access, const volatile void *word,
 {
 	const struct seam_hooks *hooks = seam_hooks();
 	if (likely(hooks))
-		return hooks->access(cfolio_seam_context.site, access, word, operand, expected);
+		return hooks->access(cfolio_seam_site(), access, word, operand, expected);
 	return native_access(access, word, operand, expected);
 }
 
@@ -83,7 +96,7 @@ void cfolio_seam_fence_at(int order)
 {
 	const struct seam_hooks *hooks = seam_hooks();
 	if (hooks)
-		hooks->fence(cfolio_seam_context.site, order);
+		hooks->fence(cfolio_seam_site(), order);
 	else
 		atomic_thread_fence(order);
 }
@@ -154,7 +167,7 @@ bool seam_lock(const volatile void *word)
 {
 	if (!seam_hooks())
 		return false;
-	seam_hooks()->lock(cfolio_seam_context.site, word);
+	seam_hooks()->lock(cfolio_seam_site(), word);
 	return true;
 }
 
@@ -162,7 +175,7 @@ bool seam_trylock(const volatile void *word, bool *taken)
 {
 	if (!seam_hooks())
 		return false;
-	*taken = seam_hooks()->trylock(cfolio_seam_context.site, word);
+	*taken = seam_hooks()->trylock(cfolio_seam_site(), word);
 	return true;
 }
 
@@ -170,7 +183,7 @@ bool seam_unlock(const volatile void *word, int order)
 {
 	if (!seam_hooks())
 		return false;
-	seam_hooks()->unlock(cfolio_seam_context.site, word, order);
+	seam_hooks()->unlock(cfolio_seam_site(), word, order);
 	return true;
 }
 
@@ -178,7 +191,7 @@ bool seam_bit_lock(int bit, const volatile void *word, int order)
 {
 	if (!seam_hooks())
 		return false;
-	seam_hooks()->bit_lock(cfolio_seam_context.site, word, BIT(bit), order);
+	seam_hooks()->bit_lock(cfolio_seam_site(), word, BIT(bit), order);
 	return true;
 }
 

@@ -29,6 +29,8 @@ void xa_node_free(struct xa_node *node)
 {
 	atomic_long_add(-1, &nodes);
 	cfolio_free(node);
+	if (MUTANT(B02) && node->shift == 0)
+		atomic_long_add(0, &nodes);
 }
 
 static void free_after_grace_period(struct rcu_head *head)

@@ -73,7 +73,7 @@ static unsigned long xa_resolve(const struct xa_node *node, unsigned int *offset
 static inline unsigned long walk(const struct xarray *xa, unsigned long index,
 				 struct xa_node **node, unsigned int *offset)
 {
-	unsigned long word = rcu_dereference(xa->xa_head);
+	unsigned long word = MUTANT(B01) ? PLAIN_READ(xa->xa_head) : rcu_dereference(xa->xa_head);
 	*node = NULL;
 	if (!word)
 		return 0;

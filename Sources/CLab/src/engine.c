@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A step: who is chosen, what is recorded, how it fails. See engine.h. */
 #include "model.h"
+#include "sanitizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,20 +113,20 @@ static unsigned int choose(void)
 	return next;
 }
 
-static void go_to(unsigned int next, bool ends)
+static void go_to(unsigned int next)
 {
 	unsigned int self = lab.current;
 	if (next == self)
 		return;
 	struct lab_fiber *to = next == HOST ? &lab.host : &lane(next)->fiber;
 	lab.current = next;
-	lab_fiber_switch(&lane(self)->fiber, to, ends);
+	lab_fiber_switch(&lane(self)->fiber, to);
 }
 
 bool take_turn(void)
 {
 	struct lab_lane *self = lane(lab.current);
-	go_to(choose(), false);
+	go_to(choose());
 	cfolio_seam_resume(self->pending.site);
 	return lab.mode == MODE_RUN;
 }
@@ -145,7 +146,7 @@ bool step(void)
 void stop_execution(void)
 {
 	lab.abandoned = true;
-	go_to(HOST, true);
+	go_to(HOST);
 	__builtin_unreachable();
 }
 
@@ -163,10 +164,11 @@ void lane_main(void *argument)
 	/* Not the last one of whoever ran before: a lock that begins the thread has none. */
 	cfolio_seam_resume(NULL);
 	lab.program->body(lab.program->context, number);
+	tell_engine_begins();
 	if (self->nesting)
 		fail_at("RCU", UINT64_MAX, "the thread ended inside a read section");
 	lab.alive &= (unsigned short)~bit(number);
-	go_to(choose(), true);
+	go_to(choose());
 }
 
 /* The reclaimer is parked in front of its first callback from the beginning. */

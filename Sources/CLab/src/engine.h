@@ -5,7 +5,7 @@
  *   engine.c   a step: the choice, the record, failures
  *   words.c    accesses to words: sites, objects, undo
  *   block.c    locks and futexes; grace.c: RCU; hooks.c: the table of hooks
- *   memory.c   the arena, tracked memory
+ *   memory.c   the arena, tracked memory; sanitizer.c: what sanitizers are told
  *   choose.c   random walks
  *   search.c   schedules, classes, states; races.c: what conflicts; states.c: what was seen
  *   pairs.c    racing-pair coverage; sites.c: places that were reached

@@ -4,12 +4,16 @@
  * and what lab.h offers to run them. See engine.h.
  */
 #include "model.h"
+#include "sanitizer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static void arm_lanes(void)
 {
+	for (unsigned int i = 0; lab.abandoned && i < LAB_LANES; i++)
+		if (lane(i)->fiber.stack)
+			lab_fiber_renew(&lane(i)->fiber, &lab.host);
 	for (unsigned int i = 0; i < lane_count(); i++) {
 		struct lab_lane *l = lane(i);
 		l->last_step = -1;
@@ -59,7 +63,9 @@ static void run_execution(void)
 	lab.mode = MODE_START;
 	lab.started = 1;
 	lab.current = 0;
-	lab_fiber_switch(&lab.host, &lane(0)->fiber, false);
+	tell_execution_begins();
+	lab_fiber_switch(&lab.host, &lane(0)->fiber);
+	tell_execution_ends();
 	bool complete = lab.mode == MODE_RUN && !lab.failed;
 	lab.mode = MODE_OFF;
 	if (complete && lab.program->conclude)
@@ -165,7 +171,7 @@ enum lab_end lab_explore(uint64_t executions)
 {
 	if (!model_suits(&lab.search, lab.program))
 		return LAB_REFUSED;
-	(void)cfolio_seam_enter(hooks_for(lab.model));
+	(void)cfolio_seam_enter(told_hooks(hooks_for(lab.model)));
 	enum lab_end end = LAB_LIMIT;
 	while (executions-- > 0) {
 		if (lab.recording && lab.exhausted) {

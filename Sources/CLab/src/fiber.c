@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * See fiber.h. Sanitizers learn of each switch where their run-time is linked (weak symbols): this
+ * See fiber.h. Sanitizers learn of each switch where their run-time is linked (sanitizer.h): this
  * file itself is never instrumented.
  */
 
 #include "fiber.h"
+#include "sanitizer.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -22,17 +23,6 @@ void lab_fiber_start(void);
 #include <stdlib.h>
 #include <ucontext.h>
 #endif
-
-__attribute__((weak)) void __sanitizer_start_switch_fiber(void **save, const void *bottom,
-							  size_t size);
-__attribute__((weak)) void __sanitizer_finish_switch_fiber(void *save, const void **bottom,
-							   size_t *size);
-__attribute__((weak)) void __asan_unpoison_memory_region(const volatile void *start, size_t size);
-__attribute__((weak)) void *__tsan_create_fiber(unsigned int flags);
-__attribute__((weak)) void *__tsan_get_current_fiber(void);
-__attribute__((weak)) void __tsan_switch_to_fiber(void *fiber, unsigned int flags);
-
-#define TSAN_NO_SYNCHRONISATION 1u
 
 bool lab_fiber_create(struct lab_fiber *fiber)
 {
@@ -82,10 +72,6 @@ static void portable_start(unsigned int a, unsigned int b, unsigned int c, unsig
 void lab_fiber_arm(struct lab_fiber *fiber, void (*entry)(void *argument), void *argument)
 {
 	char *top = fiber->stack + LAB_STACK_SIZE;
-	/* Frames that an ended execution left behind are no longer anybody's. */
-	if (__asan_unpoison_memory_region)
-		__asan_unpoison_memory_region(fiber->stack, LAB_STACK_SIZE);
-	fiber->fake_stack = NULL;
 #if defined(__x86_64__)
 	/* When lab_switch() has popped six registers and returned, rsp is a multiple of 16. */
 	void **frame = (void **)(void *)top - 9;
@@ -120,17 +106,34 @@ void lab_fiber_arm(struct lab_fiber *fiber, void (*entry)(void *argument), void 
 #endif
 }
 
+void lab_fiber_renew(struct lab_fiber *fiber, struct lab_fiber *self)
+{
+	if (__asan_unpoison_memory_region)
+		__asan_unpoison_memory_region(fiber->stack, LAB_STACK_SIZE);
+	if (__sanitizer_start_switch_fiber && fiber->fake_stack) {
+		/* Only who leaves a fiber for good can give its fake stack back. */
+		__sanitizer_start_switch_fiber(&self->fake_stack, self->stack, self->size);
+		__sanitizer_finish_switch_fiber(fiber->fake_stack, NULL, NULL);
+		__sanitizer_start_switch_fiber(NULL, self->stack, self->size);
+		__sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
+		fiber->fake_stack = NULL;
+	}
+	if (__tsan_create_fiber) {
+		__tsan_destroy_fiber(fiber->tsan);
+		fiber->tsan = __tsan_create_fiber(0);
+	}
+}
+
 void lab_fiber_entered(struct lab_fiber *self)
 {
 	if (__sanitizer_finish_switch_fiber)
 		__sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
 }
 
-void lab_fiber_switch(struct lab_fiber *from, struct lab_fiber *to, bool ends)
+void lab_fiber_switch(struct lab_fiber *from, struct lab_fiber *to)
 {
 	if (__sanitizer_start_switch_fiber)
-		__sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->stack,
-					       to->size);
+		__sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->size);
 	if (__tsan_switch_to_fiber)
 		__tsan_switch_to_fiber(to->tsan, TSAN_NO_SYNCHRONISATION);
 #if LAB_ASSEMBLY

@@ -25,8 +25,13 @@ struct lab_fiber {
 bool lab_fiber_create(struct lab_fiber *fiber);
 /** The next switch to the fiber calls entry(argument), which must not return. */
 void lab_fiber_arm(struct lab_fiber *fiber, void (*entry)(void *argument), void *argument);
-/** Goes on in `to`; returns when somebody switches back. `ends`: `from` is never resumed. */
-void lab_fiber_switch(struct lab_fiber *from, struct lab_fiber *to, bool ends);
+/**
+ * Goes on in `to`; returns when somebody switches back. A fiber that is armed again instead, from
+ * in the middle of instrumented code, has to be renewed first.
+ */
+void lab_fiber_switch(struct lab_fiber *from, struct lab_fiber *to);
+/** Sanitizers forget the frames that are on the fiber. `self`: the calling one. */
+void lab_fiber_renew(struct lab_fiber *fiber, struct lab_fiber *self);
 /** First thing on a fiber that was armed. */
 void lab_fiber_entered(struct lab_fiber *self);
 /** The calling OS thread's own stack, as a fiber to come back to. */

@@ -9,6 +9,7 @@
  * beginning and comes before the end.
  */
 #include "model.h"
+#include "sanitizer.h"
 
 #include <string.h>
 
@@ -179,6 +180,7 @@ void reclaimer(void *argument)
 	struct lab_lane *l = argument;
 	lab_fiber_entered(&l->fiber);
 	cfolio_seam_resume(NULL);
+	tell_engine_begins();
 	for (;;) {
 		struct callback c = *callback(lab.callbacks_run);
 		if (lab.mode == MODE_RUN) {
@@ -188,7 +190,9 @@ void reclaimer(void *argument)
 					(unsigned int)(lab.callbacks_run % LAB_CALLBACKS_MAX));
 			end_step(number, 0, 0);
 		}
+		tell_deferred_begins();
 		c.func(c.head);
+		tell_deferred_ends();
 		if (lab.model == LAB_C11)
 			history_ran_deferred();
 		callback(lab.callbacks_run)->done_behind = l->last_step;

@@ -2,9 +2,11 @@
 /*
  * The arena that a program's memory comes from, and memory of others that executions change by
  * plain stores. Both are put back before the next execution; words of the seam are undone one by
- * one (words.c). Freed memory is poisoned and stays dead until the execution ends. See engine.h.
+ * one (words.c). Freed memory is poisoned and stays dead until the execution ends. Under
+ * AddressSanitizer so is all memory that nobody holds, and a line behind each block. See engine.h.
  */
 #include "engine.h"
+#include "sanitizer.h"
 
 #include <folio/globals.h>
 
@@ -18,6 +20,8 @@ static size_t kept; /* of the host's part: belongs to the snapshot */
 static char *image;
 static unsigned char *lines_image;
 static unsigned char *freers; /* by line: the lane that gave it back */
+/* AddressSanitizer only: bytes of each line that are its block's. */
+static unsigned char *lengths;
 
 #define TRACKED_MAX 64u
 struct tracked {
@@ -39,10 +43,13 @@ bool memory_open(void)
 		}
 		lab.lines = calloc(ARENA_SIZE / ARENA_LINE, 1);
 		freers = calloc(ARENA_SIZE / ARENA_LINE, 1);
-		if (!lab.lines || !freers)
+		lengths = watches_addresses() ? calloc(ARENA_SIZE / ARENA_LINE, 1) : NULL;
+		if (!lab.lines || !freers || (watches_addresses() && !lengths))
 			return false;
+		poison(lab.arena, ARENA_SIZE);
 	}
 	memset(lab.lines, LINE_UNUSED, used[LAB_LANES] / ARENA_LINE);
+	poison(lab.arena, used[LAB_LANES]);
 	used[LAB_LANES] = 0;
 	kept = 0;
 	return true;
@@ -70,19 +77,32 @@ static size_t part_start(unsigned int part)
 	return part < LAB_LANES ? ARENA_SIZE / 2 + (size_t)part * ARENA_LANE : 0;
 }
 
+/* The line is somebody's again: as many bytes of it as its block had. */
+static void open_line(size_t line)
+{
+	if (lengths)
+		unpoison(lab.arena + line * ARENA_LINE, lengths[line]);
+}
+
 void *arena_allocate(size_t size)
 {
 	size_t rounded = (size + ARENA_LINE - 1) & ~(size_t)(ARENA_LINE - 1);
 	unsigned int part = lab.current;
 	size_t capacity = part < LAB_LANES ? ARENA_LANE : ARENA_SIZE / 2;
-	if (!lab.arena || rounded > capacity - used[part] || rounded == 0)
+	size_t taken = watches_addresses() ? rounded + ARENA_LINE : rounded;
+	if (!lab.arena || taken > capacity - used[part] || rounded == 0)
 		return NULL;
 	size_t offset = part_start(part) + used[part];
 	char *memory = lab.arena + offset;
-	memset(memory, 0, rounded);
+	fill_bytes(memory, 0, rounded);
+	for (size_t at = 0; lengths && at < rounded; at += ARENA_LINE) {
+		size_t left = size - at;
+		lengths[(offset + at) / ARENA_LINE] = left < ARENA_LINE ? left : ARENA_LINE;
+		open_line((offset + at) / ARENA_LINE);
+	}
 	memset(lab.lines + offset / ARENA_LINE, LINE_LIVE, rounded / ARENA_LINE);
 	lab.lines[offset / ARENA_LINE] = LINE_FIRST;
-	used[part] += rounded;
+	used[part] += taken;
 	return memory;
 }
 
@@ -111,7 +131,8 @@ bool arena_free(void *memory)
 	do {
 		lab.lines[line] = LINE_DEAD;
 		freers[line] = (unsigned char)lab.current;
-		memset(lab.arena + line * ARENA_LINE, 0xdb, ARENA_LINE);
+		fill_bytes(lab.arena + line * ARENA_LINE, 0xdb, ARENA_LINE);
+		poison(lab.arena + line * ARENA_LINE, ARENA_LINE);
 		line++;
 	} while (line < ARENA_SIZE / ARENA_LINE && lab.lines[line] == LINE_LIVE);
 	return true;
@@ -158,6 +179,7 @@ bool arena_decommit(void *start, size_t size)
 	decommitted[lab.decommitted].by = lab.current;
 	decommitted[lab.decommitted].start = start;
 	decommitted[lab.decommitted++].size = size;
+	poison(start, size);
 	return true;
 }
 
@@ -169,6 +191,7 @@ bool arena_commit(void *start, size_t size)
 	for (unsigned int i = 0; i < lab.decommitted; i++) {
 		if (decommitted[i].start != start || decommitted[i].size != size)
 			continue;
+		unpoison(start, size);
 		for (size_t at = 0; at < size; at += 8)
 			if (word_now((char *)start + at, 8))
 				write_word((char *)start + at, 8, 0);
@@ -205,8 +228,8 @@ bool snapshot_memory(void)
 	if (!image || !lines_image || !globals_image)
 		return false;
 	for (unsigned int i = 0; i < tracked_count; i++)
-		memcpy(tracked[i].image, tracked[i].start, tracked[i].size);
-	memcpy(image, lab.arena, kept);
+		copy_bytes(tracked[i].image, tracked[i].start, tracked[i].size);
+	copy_bytes(image, lab.arena, kept);
 	memcpy(lines_image, lab.lines, kept / ARENA_LINE);
 	folio_globals_copy(globals_image, false);
 	return true;
@@ -215,11 +238,17 @@ bool snapshot_memory(void)
 void restore_memory(bool everything)
 {
 	undo_words();
-	lab.decommitted = 0;
+	while (lab.decommitted > 0) {
+		lab.decommitted--;
+		unpoison(decommitted[lab.decommitted].start, decommitted[lab.decommitted].size);
+	}
 	for (unsigned int i = 0; i < tracked_count; i++)
-		memcpy(tracked[i].start, tracked[i].image, tracked[i].size);
+		copy_bytes(tracked[i].start, tracked[i].image, tracked[i].size);
 	if (kept) {
-		memcpy(lab.arena, image, kept);
+		copy_bytes(lab.arena, image, kept);
+		for (size_t line = 0; lengths && line < kept / ARENA_LINE; line++)
+			if (lab.lines[line] == LINE_DEAD && lines_image[line] != LINE_DEAD)
+				open_line(line);
 		memcpy(lab.lines, lines_image, kept / ARENA_LINE);
 	}
 	for (unsigned int part = 0; part <= LAB_LANES; part++) {
@@ -227,6 +256,7 @@ void restore_memory(bool everything)
 		if (gone)
 			memset(lab.lines + (part_start(part) + stays) / ARENA_LINE, LINE_UNUSED,
 			       gone / ARENA_LINE);
+		poison(lab.arena + part_start(part) + stays, gone);
 		used[part] = stays;
 	}
 	if (everything)

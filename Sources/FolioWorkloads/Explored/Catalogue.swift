@@ -6,14 +6,15 @@ extension Scenario {
   public static let all: [Scenario] = references + waiting + litmus
 
   /// References, shapes, batches.
-  static let references: [Scenario] = [
-    GupPin.scenario, PinBias.scenario, TwoPuts.scenario, Reuse.scenario, HandOut.scenario,
-    OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario, FormTryGet.scenario,
-    OwnerSplit.scenario,
-    SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
-    RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
-    LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
-  ] + CounterHistories.scenarios
+  static let references: [Scenario] =
+    [
+      GupPin.scenario, PinBias.scenario, TwoPuts.scenario, Reuse.scenario, HandOut.scenario,
+      OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario, FormTryGet.scenario,
+      OwnerSplit.scenario,
+      SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
+      RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
+      LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
+    ] + CounterHistories.scenarios
 
   /// Generated programs have names, too: see CounterProgram.
   public static func named(_ name: String) -> Scenario? {

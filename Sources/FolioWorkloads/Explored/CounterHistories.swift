@@ -110,7 +110,8 @@ enum CounterHistories {
   /// Gets and puts of somebody who keeps a reference: a page that is never free is never refused.
   private static let tries = Scenario(
     "counter-try-get", "try_get against gets and puts of a page in use: it may not be refused",
-    rules: [.strict], obligations: ["one reference", "more than one", "an add is refused at its limit"]
+    rules: [.strict],
+    obligations: ["one reference", "more than one", "an add is refused at its limit"]
   ) { settings in
     let counter = try Counter(1)
     let obligations = settings.obligations

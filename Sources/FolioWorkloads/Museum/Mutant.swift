@@ -50,7 +50,8 @@ public struct Mutant: Sendable, Hashable {
 
   public static let all: [Mutant] = references + answers + waiting + orders
 
-  public static func named(_ id: String) -> Mutant? { all.first { $0.id == id } }
+  /// Those of the museum, and those that only who watches plain accesses can see.
+  public static func named(_ id: String) -> Mutant? { (all + plain).first { $0.id == id } }
 
   /// Switches the mutant on, or all off (nil). Context: no other thread is in the library.
   /// False: this is no Lab build, there is nothing to switch.

@@ -155,7 +155,8 @@ extension NativeSession.Entry {
     guard let round = outcome.firstRound, let seconds = outcome.firstSeconds else {
       return "\(head) nothing in \(rounds), seed \(run.seed)"
     }
-    return "\(head) \(outcome.failed) of \(rounds); \(outcome.perMillion.text) per million, first in "
+    return
+      "\(head) \(outcome.failed) of \(rounds); \(outcome.perMillion.text) per million, first in "
       + "round \(round) after \(seconds.text) s: \(outcome.invariant): \(outcome.message), seed "
       + "\(run.seed)"
   }

@@ -3,7 +3,7 @@
  * Mutants: historical and planted bugs, one line at the site each. In a normal build MUTANT() is
  * false and nothing of them is left; in a Lab build one of them can be switched on at run time.
  * Their stories are in FolioWorkloads/Museum. Ids with C are those of core.md section 18; O stands
- * for a weakened order, P for a planted bug.
+ * for a weakened order, P for a planted bug, B for one that only plain accesses show.
  *
  * Who writes the switch: the lab or stress, before threads begin.
  */
@@ -142,6 +142,9 @@ enum folio_mutant {
 	MUTANT_P91 = 491,
 	MUTANT_P93 = 493,
 	MUTANT_P94 = 494,
+	/* For those who watch plain accesses; the engine alone sees nothing of them. */
+	MUTANT_B01 = 501,
+	MUTANT_B02 = 502,
 };
 
 #if defined(FOLIO_LAB)

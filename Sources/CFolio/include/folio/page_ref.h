@@ -44,7 +44,8 @@ static inline int folio_ref_count(const struct folio *folio)
 }
 
 /**
- * R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init. REL-ST.
+ * R := value. Context: exclusive owner, no speculative getter may succeed (R == 0), or init.
+ * REL-ST.
  */
 static inline void set_page_count(struct page *page, int value)
 {

@@ -129,10 +129,26 @@ static inline void cfolio_seam_live(unsigned long scope, unsigned long value)
 #define SEAM_SCOPE(scope) const unsigned long scope = cfolio_seam_scope()
 #define SEAM_LIVE(scope, value) cfolio_seam_live(scope, (unsigned long)(value))
 
+/* Fibers share the context: ThreadSanitizer must not look at what code that it sees does there. */
+#if defined(FOLIO_TSAN)
+void cfolio_seam_set_site(const struct seam_site *_Nullable site);
+const struct seam_site *_Nullable cfolio_seam_site(void);
+#else
+static inline const struct seam_site *_Nullable cfolio_seam_site(void)
+{
+	return cfolio_seam_context.site;
+}
+
+static inline void cfolio_seam_set_site(const struct seam_site *_Nullable site)
+{
+	cfolio_seam_context.site = site;
+}
+#endif
+
 /** The site of the operation that the calling fiber is in, after others ran. */
 static inline void cfolio_seam_resume(const struct seam_site *_Nullable site)
 {
-	cfolio_seam_context.site = site;
+	cfolio_seam_set_site(site);
 }
 
 /* Puts the site of the operation outside back. Swift's importer emits no inline function for it. */
@@ -143,7 +159,7 @@ void cfolio_seam_left(const struct seam_site *_Nullable const *_Nonnull site);
 #define SEAM_LEAVE cfolio_seam_leave
 static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_Nonnull site)
 {
-	cfolio_seam_context.site = *site;
+	cfolio_seam_set_site(*site);
 }
 #endif
 
@@ -157,8 +173,8 @@ static inline void cfolio_seam_leave(const struct seam_site *_Nullable const *_N
 			__attribute__((section("folio_sites"), used, aligned(8))) = {              \
 				__func__, text_, __FILE__, __LINE__, 0};                           \
 		const struct seam_site *cfolio_outer __attribute__((cleanup(SEAM_LEAVE))) =        \
-			cfolio_seam_context.site;                                                  \
-		cfolio_seam_context.site = &cfolio_here;                                           \
+			cfolio_seam_site();                                                        \
+		cfolio_seam_set_site(&cfolio_here);                                                \
 		call;                                                                              \
 	})
 

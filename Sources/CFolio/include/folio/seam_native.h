@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scenarios on native threads, round after round, in a Lab build: words are C11 atomics, RCU is
- * liburcu's, threads sleep in the kernel. What the lab's engine does between executions is done here
- * between rounds: memory of the seam comes from an arena, and that, the struct pages and CFolio's
- * globals are put back. Empty unless the trait Lab is on.
+ * liburcu's, threads sleep in the kernel. What the lab's engine does between executions is done
+ * here between rounds: memory of the seam comes from an arena, and that, the struct pages and
+ * CFolio's globals are put back. Empty unless the trait Lab is on.
  *
  * For a process of its own: once begun there is no way back.
  */
@@ -21,13 +21,13 @@ struct rcu_head;
 
 /** What rounds found, in memory that the process shares with whoever looks after it. */
 struct native_report {
-	atomic_t open;		 /**< the world is made, rounds begin */
-	atomic_long_t rounds;	 /**< that came to their end */
-	atomic_long_t failed;	 /**< of these, with a violation */
-	atomic_long_t first;	 /**< rounds up to the first that failed; 0: none did */
-	atomic_long_t first_ns;	 /**< from begin to its end */
-	atomic_t stopped;	 /**< a BUG ended the process */
-	char invariant[24];	 /**< of the first failure; written before `first` */
+	atomic_t open;		/**< the world is made, rounds begin */
+	atomic_long_t rounds;	/**< that came to their end */
+	atomic_long_t failed;	/**< of these, with a violation */
+	atomic_long_t first;	/**< rounds up to the first that failed; 0: none did */
+	atomic_long_t first_ns; /**< from begin to its end */
+	atomic_t stopped;	/**< a BUG ended the process */
+	char invariant[24];	/**< of the first failure; written before `first` */
 	char message[256];
 };
 

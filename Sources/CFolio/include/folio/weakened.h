@@ -32,6 +32,9 @@ static inline bool weakened_add_unless(atomic_t *v, int i, int u, int order)
 	return false;
 }
 
+/** Past the seam; instead of READ_ONCE() and rcu_dereference() of a shared_t. */
+#define PLAIN_READ(x) (*(const unsigned long *)(const void *)&(x).word)
+
 FOLIO_ASSUME_NONNULL_END
 
 #endif
