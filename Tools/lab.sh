@@ -10,6 +10,7 @@ tool=.build-lab/release/folio-lab
 if [ "${1:-}" = --ci ]; then
   step 'build' "${build[@]}"
   step 'counts' "$tool" goals --quick
+  step 'certificates' "$tool" certify
   step 'museum' "$tool" museum --seconds 10
 else
   "${build[@]}"

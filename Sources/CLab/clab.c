@@ -12,6 +12,7 @@
 #include "src/grace.c"
 #include "src/history.c"
 #include "src/hooks.c"
+#include "src/identity.c"
 #include "src/memory.c"
 #include "src/model.c"
 #include "src/orders.c"

@@ -43,7 +43,14 @@ public struct Certificate: Sendable, Hashable, Codable {
   public var search: String
   /// "EXHAUSTIVE", "BOUNDED(k)", "SAMPLED(p <= x)", "FAILED"; "PART i/n" for a shard.
   public var verdict: String
+  /// Preemptions that a BOUNDED claim allows.
+  public var bound: Int?
+  /// What a SAMPLED claim stands on.
+  public var sample: Sample?
   public var executions: Int
+  /// Executions that came to their end, whatever the search.
+  public var complete: Int
+  /// Classes of equivalent executions; of a search of classes only.
   public var classes: Int
   public var states: Int
   public var blocked: Int
@@ -53,18 +60,41 @@ public struct Certificate: Sendable, Hashable, Codable {
   public var scenarioHash: String
   /// Identity of the code: every place that touches a shared word.
   public var codeHash: String
+  /// Identity of the build: all machine code. Recorded certificates outlive it; parts must share it.
+  public var buildHash: String?
   public var shard: Shard?
   public var unreached: [String]
   public var invariant: String?
   public var message: String?
   public var token: String?
 
+  /// Independent draws of which none failed.
+  public struct Sample: Sendable, Hashable, Codable {
+    public var draws: Int
+    /// A drawn execution fails with a probability between 0 and this.
+    public var upperBound: Double
+    /// With this confidence: the rule of three.
+    public var confidence: Double
+
+    enum CodingKeys: String, CodingKey {
+      case draws, confidence
+      case upperBound = "upper_bound"
+    }
+
+    public init(draws: Int) {
+      self.draws = draws
+      upperBound = Verdict.upperBound(draws: draws)
+      confidence = 0.95
+    }
+  }
+
   enum CodingKeys: String, CodingKey {
-    case scenario, size, rules, search, verdict, executions, classes, states, blocked, seconds, seed
-    case shard, unreached, invariant, message, token
+    case scenario, size, rules, search, verdict, bound, sample, executions, complete, classes
+    case states, blocked, seconds, seed, shard, unreached, invariant, message, token
     case memoryModel = "memory_model"
     case scenarioHash = "scenario_hash"
     case codeHash = "code_hash"
+    case buildHash = "build_hash"
   }
 
   /// A hash that is the same on every machine and in every run.
@@ -73,9 +103,16 @@ public struct Certificate: Sendable, Hashable, Codable {
     for byte in texts.joined(separator: "\u{0}").utf8 {
       hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
     }
+    return text(hash)
+  }
+
+  private static func text(_ hash: UInt64) -> String {
     let digits = String(hash, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
+
+  /// Of the machine code that runs: taken once.
+  static let buildHash = text(lab_code_hash())
 
   /// Of the code that is linked in.
   public static func codeHash() -> String {
@@ -98,19 +135,22 @@ extension LabWorld {
         + scenario.obligations)
   }
 
+  /// - Parameter search: nil: the result's; a name of several that were run in turn.
   public func certificate(
-    of result: ExplorationResult, mutant: String? = nil
+    of result: ExplorationResult, search: String? = nil, mutant: String? = nil
   ) -> Certificate {
     let part = result.shard.map { "PART \($0.index + 1)/\($0.count)" }
     let verdict =
       result.verdict == .exhaustive ? part ?? result.verdict.description : "\(result.verdict)"
     return Certificate(
       scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue,
-      memoryModel: result.model.rawValue, search: result.search.name, verdict: verdict,
-      executions: result.statistics.executions, classes: result.statistics.complete,
+      memoryModel: result.model.rawValue, search: search ?? result.search.name, verdict: verdict,
+      bound: result.verdict.bound, sample: result.verdict.isSampled ? .init(draws: result.draws) : nil,
+      executions: result.statistics.executions, complete: result.statistics.complete,
+      classes: result.search == .classes ? result.statistics.complete : 0,
       states: result.statistics.states, blocked: result.statistics.blocked,
       seconds: result.statistics.seconds, seed: result.seed, scenarioHash: scenarioHash,
-      codeHash: Certificate.codeHash(), shard: result.shard, unreached: result.unreached,
+      codeHash: Certificate.codeHash(), buildHash: Certificate.buildHash, shard: result.shard, unreached: result.unreached,
       invariant: result.finding?.invariant, message: result.finding?.message,
       token: result.finding.map {
         token(of: $0.trace, mutant: mutant).description
@@ -130,14 +170,10 @@ extension Certificate {
       throw MergeError(description: "no parts of a sharded search")
     }
     for part in parts {
-      let same =
-        part.scenarioHash == whole.scenarioHash && part.codeHash == whole.codeHash
-        && part.size == whole.size && part.rules == whole.rules
-        && part.memoryModel == whole.memoryModel && part.search == whole.search
-        && part.seed == whole.seed && part.shard?.count == count
-      guard same else {
+      if let difference = part.difference(from: whole) {
         throw MergeError(
-          description: "\(part.scenario) \(part.verdict): of another scenario, code or search")
+          description: "\(part.subject) \(part.verdict): of \(difference) than "
+            + "\(whole.subject) \(whole.verdict)")
       }
     }
     let indices = parts.compactMap(\.shard?.index)
@@ -149,6 +185,7 @@ extension Certificate {
     }
     whole.shard = nil
     whole.executions = parts.reduce(0) { $0 + $1.executions }
+    whole.complete = parts.reduce(0) { $0 + $1.complete }
     whole.classes = parts.reduce(0) { $0 + $1.classes }
     whole.blocked = parts.reduce(0) { $0 + $1.blocked }
     whole.seconds = parts.reduce(0) { $0 + $1.seconds }
@@ -157,6 +194,7 @@ extension Certificate {
     }
     if let failed = parts.first(where: { $0.invariant != nil }) {
       whole.verdict = Verdict.failed.description
+      whole.sample = nil
       (whole.invariant, whole.message, whole.token) = (
         failed.invariant, failed.message, failed.token
       )
@@ -164,10 +202,26 @@ extension Certificate {
       whole.verdict = Verdict.exhaustive.description
     } else {
       // Walks: the draws of all parts are different ones.
-      let drawn = Search(name: whole.search)?.isSystematic == false ? whole.classes : 0
-      whole.verdict =
-        Verdict.sampled(probability: drawn > 3 ? 3 / Double(drawn) : 1).description
+      let sample = Sample(draws: parts.reduce(0) { $0 + ($1.sample?.draws ?? 0) })
+      whole.sample = sample
+      whole.verdict = Verdict.sampled(probability: sample.upperBound).description
     }
     return whole
+  }
+
+  /// What it is a claim about: one line of words.
+  public var subject: String { "\(scenario) size \(size) \(rules) \(memoryModel)" }
+
+  /// Why it is no part of the whole that the other is a part of; nil: it may be.
+  private func difference(from other: Certificate) -> String? {
+    if scenario != other.scenario || scenarioHash != other.scenarioHash { return "another scenario" }
+    if codeHash != other.codeHash || buildHash != other.buildHash { return "other code" }
+    if size != other.size { return "another size" }
+    if rules != other.rules { return "other rules" }
+    if memoryModel != other.memoryModel { return "another memory model" }
+    if search != other.search { return "another search" }
+    if seed != other.seed { return "another seed" }
+    if shard?.count != other.shard?.count { return "another number of parts" }
+    return nil
   }
 }

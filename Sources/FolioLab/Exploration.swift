@@ -54,6 +54,9 @@ public struct ExplorationResult: Sendable {
   }
   /// The search came to its end; false: a limit stopped it.
   public var isComplete: Bool
+  /// Independent draws: executions of walks. A search that was stopped half way draws nothing at
+  /// random, and may claim nothing.
+  public var draws: Int
 }
 
 extension LabWorld {
@@ -122,7 +125,8 @@ extension LabWorld {
       return ExplorationResult(
         scenario: scenario.name, search: search, model: model, seed: seed, statistics: statistics,
         verdict: Self.verdict(search, statistics, isComplete: end == LAB_DONE, finding != nil),
-        finding: finding, shard: shard, unreached: unreached, isComplete: end == LAB_DONE)
+        finding: finding, shard: shard, unreached: unreached, isComplete: end == LAB_DONE,
+        draws: Self.draws(search, statistics))
     }
   }
 
@@ -186,10 +190,11 @@ extension LabWorld {
     case .classes where isAll, .states where isAll: return .exhaustive
     case .schedules(let bound) where isAll: return bound.map { .bounded($0) } ?? .exhaustive
     default:
-      // The rule of three: none in n draws, so p <= 3 / n with 95 % confidence. A search that was
-      // stopped half way draws nothing at random, and may claim nothing.
-      let drawn = search.isSystematic ? 0 : statistics.complete
-      return .sampled(probability: drawn > 3 ? 3 / Double(drawn) : 1)
+      return .sampled(probability: Verdict.upperBound(draws: draws(search, statistics)))
     }
+  }
+
+  private static func draws(_ search: Search, _ statistics: ExplorationStatistics) -> Int {
+    search.isSystematic ? 0 : statistics.complete
   }
 }

@@ -73,7 +73,8 @@ extension LabWorld {
           var last = result
           last.search = .random
           last.statistics = total
-          last.verdict = .sampled(probability: walks > 3 ? 3 / Double(walks) : 1)
+          last.draws = walks
+          last.verdict = .sampled(probability: Verdict.upperBound(draws: walks))
           return end(last)
         }
       }

@@ -100,6 +100,19 @@ public enum Verdict: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// Preemptions that a bounded claim allows.
+  var bound: Int? {
+    if case .bounded(let bound) = self { bound } else { nil }
+  }
+
+  var isSampled: Bool {
+    if case .sampled = self { true } else { false }
+  }
+
+  /// The rule of three: none of so many independent draws failed, so with 95 % confidence a draw fails
+  /// with at most this probability, on average over the walks that drew.
+  static func upperBound(draws: Int) -> Double { draws > 3 ? 3 / Double(draws) : 1 }
+
   /// Two digits, without Foundation: 3.0e-6.
   static func short(_ value: Double) -> String {
     guard value > 0, value < 1 else { return value >= 1 ? "1" : "0" }

@@ -25,6 +25,7 @@ struct FolioLabTool: ParsableCommand {
         folio-lab museum                              finds every bug of the museum again
         folio-lab museum --mutant C01
         folio-lab replay folio:v1:...
+        folio-lab certify                             all scenarios against their certificates
         folio-lab goals                               the lab against its promises
         folio-lab sites                               places that no scenario comes to
 
@@ -35,7 +36,7 @@ struct FolioLabTool: ParsableCommand {
     version: "folio-lab \(BenchmarkTool.version)",
     subcommands: [
       ListCommand.self, ExploreCommand.self, MuseumCommand.self, ReplayCommand.self,
-      MergeCommand.self, GoalsCommand.self, SitesCommand.self,
+      MergeCommand.self, CertifyCommand.self, GoalsCommand.self, SitesCommand.self,
     ],
     defaultSubcommand: ListCommand.self)
 }

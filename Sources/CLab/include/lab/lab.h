@@ -262,6 +262,9 @@ bool lab_note_sites(bool on);
 /** Of the place with this index in lab_sites(). */
 enum lab_reach lab_site_reach(unsigned int index);
 
+/** Of the machine code that this function is linked with. */
+uint64_t lab_code_hash(void);
+
 /** Number of the calling fiber. Context: body. */
 unsigned int lab_thread(void);
 /** True while executions run. */

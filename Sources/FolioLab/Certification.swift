@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+
+// The certificates of all scenarios: how each is earned, and how those of today are held against
+// recorded ones. Budgets are executions, not seconds, so that a slow machine earns the same grades.
+
+public import FolioCore
+public import FolioWorkloads
+
+/// A scenario under rules and a memory model.
+public struct CertificationSubject: Sendable {
+  public let scenario: Scenario
+  public let rules: PageMap.Rules
+  public let model: MemoryModel
+
+  /// Every scenario under each of its rules and sequential consistency, and under store buffers; the
+  /// litmus shapes, which say what order they stand on, under C11 too.
+  public static let all: [CertificationSubject] = Scenario.all.flatMap { scenario in
+    scenario.rules.map { CertificationSubject(scenario: scenario, rules: $0, model: .sc) }
+      + [CertificationSubject(scenario: scenario, rules: scenario.rules[0], model: .tso)]
+      + (scenario.name.hasPrefix("litmus-")
+        ? [CertificationSubject(scenario: scenario, rules: scenario.rules[0], model: .c11)] : [])
+  }
+}
+
+extension Certificate {
+  /// Executions that a proof may take, and each bound of one that is too long.
+  public static let budget = 400_000
+
+  /// Searches for the strongest claim: all classes, else the largest bound on preemptions.
+  public static func earn(
+    _ subject: CertificationSubject, executions: Int = budget,
+    progress: (ExplorationStatistics) -> Bool = { _ in true }
+  ) throws(LabError) -> Certificate {
+    let world = try LabWorld(subject.scenario, rules: subject.rules)
+    if let refusal = world.refusal(.classes, model: subject.model) { throw refusal }
+    func explored(_ search: Search) -> ExplorationResult {
+      world.explore(search, model: subject.model, executions: executions, progress: progress)
+    }
+    var best = explored(.classes)
+    guard best.verdict != .exhaustive, best.finding == nil else {
+      return world.certificate(of: best)
+    }
+    for bound in 0... {
+      let result = explored(.schedules(preemptions: bound))
+      if result.finding != nil { return world.certificate(of: result) }
+      guard result.verdict == .bounded(bound) else { break }
+      best = result
+    }
+    if best.verdict.isSampled { best = explored(.pos) }
+    return world.certificate(of: best)
+  }
+
+  /// What the verdict is worth beside others.
+  public enum Grade: Comparable, Sendable {
+    case failed, sampled
+    case bounded(Int)
+    case exhaustive
+  }
+
+  public var grade: Grade {
+    if invariant != nil || shard != nil { return .failed }
+    if verdict == Verdict.exhaustive.description { return .exhaustive }
+    if let bound, verdict == Verdict.bounded(bound).description { return .bounded(bound) }
+    return sample == nil ? .failed : .sampled
+  }
+}
+
+/// Today's certificates beside the recorded ones.
+public struct CertificateComparison: Sendable {
+  /// What must not be: grades lost, counts that differ, scenarios that are on one side only.
+  public var losses: [String] = []
+  /// What may be recorded: grades won.
+  public var gains: [String] = []
+
+  public init(recorded: [Certificate], today: [Certificate]) {
+    var left = Dictionary(grouping: recorded, by: \.subject)
+    for now in today {
+      guard let before = left.removeValue(forKey: now.subject)?.first else {
+        losses.append("\(now.subject): not recorded")
+        continue
+      }
+      compare(before, now)
+    }
+    for subject in left.keys.sorted() {
+      losses.append("\(subject): recorded, and not here any more")
+    }
+  }
+
+  private mutating func compare(_ before: Certificate, _ now: Certificate) {
+    let name = now.subject
+    let failure = now.invariant.map { " (\($0): \(now.message ?? ""))" } ?? ""
+    if now.grade < before.grade {
+      losses.append("\(name): \(before.verdict) recorded, now \(now.verdict)\(failure)")
+    } else if now.grade > before.grade {
+      gains.append("\(name): \(before.verdict) recorded, now \(now.verdict)")
+    } else if now.grade == .exhaustive && now.classes != before.classes {
+      losses.append("\(name): \(before.classes) classes recorded, now \(now.classes)")
+    }
+    for obligation in now.unreached where !before.unreached.contains(obligation) {
+      losses.append("\(name): not reached any more: \(obligation)")
+    }
+  }
+}
