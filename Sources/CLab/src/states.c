@@ -49,9 +49,10 @@ static uint64_t local_hash(unsigned int number)
 {
 	const struct lab_lane *l = lane(number);
 	const struct operation *o = &l->pending;
-	uint64_t hash = l->history;
+	/* What a thread has read that has ended is used by nobody. */
+	uint64_t hash = 0;
 	if (lab.alive >> number & 1) {
-		hash = mix(hash ^ (uintptr_t)o->site);
+		hash = mix(l->history ^ (uintptr_t)o->site);
 		hash = mix(hash ^ (uintptr_t)o->address ^ (uint64_t)o->kind << 56);
 		hash = mix(hash ^ o->operand);
 		hash = mix(hash ^ o->expected);
