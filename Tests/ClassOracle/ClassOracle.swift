@@ -10,7 +10,7 @@ public import FolioWorkloads
 /// What enumeration says of a scenario.
 public struct ClassOracle: Sendable {
   public enum Answer: Sendable, Equatable {
-    /// All schedules were run: so many, in so many classes.
+    /// So many classes; so many schedules were run.
     case counted(classes: Int, schedules: Int)
     /// There are more schedules than were allowed.
     case tooMany
@@ -39,14 +39,22 @@ public struct ClassOracle: Sendable {
     unsafe Unmanaged<Box>.fromOpaque(context!)._withUnsafeGuaranteedRef { body($0.world) }
   }
 
-  /// Runs every schedule, at most `limit` of them. One at a time per process; nothing else of the
+  /// Which schedules are run.
+  public enum Kind: Sendable {
+    case all
+    /// Once behind beginnings that differ in the order of independent steps only.
+    case merged
+  }
+
+  /// Runs every schedule, or, for `merged`, those that are needed; at most `limit` of them. One at a time per process; nothing else of the
   /// library runs on the calling OS thread meanwhile.
   ///
   /// - Parameters:
   ///   - rules: nil: the first that the scenario names.
   ///   - size: nil: the scenario's usual one.
   public static func enumerate(
-    _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil, limit: Int
+    _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil, kind: Kind = .all,
+    limit: Int
   ) throws -> Answer {
     let settings = Scenario.Settings(
       rules: rules ?? scenario.rules[0], size: size ?? scenario.size, obligations: Obligations())
@@ -66,7 +74,8 @@ public struct ClassOracle: Sendable {
     unsafe program.prepare = { unsafe ClassOracle.with($0) { $0.prepare() } }
     unsafe program.conclude = { unsafe ClassOracle.with($0) { $0.conclude() } }
     unsafe program.context = Unmanaged.passUnretained(box).toOpaque()
-    let result = unsafe Enumerator.enumerate(&program, UInt64(limit))
+    let result = unsafe Enumerator.enumerate(
+      &program, kind == .all ? ENUMERATE_SCHEDULES : ENUMERATE_BEGINNINGS, UInt64(limit))
     // To the last reference: its memory is the enumerator's.
     asGuest {
       box.world.tearDown()

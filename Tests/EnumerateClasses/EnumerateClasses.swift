@@ -27,6 +27,9 @@ struct EnumerateClasses: ParsableCommand {
   @Flag(help: "Every size of a scenario, up to the first that has too many schedules.")
   var sizes = false
   @Flag(help: "All rules of a scenario, not only the first.") var rules = false
+  @Flag(
+    help: "Go on once behind beginnings that are equivalent: for millions of schedules and more.")
+  var merged = false
   @Flag(help: "Print lines of the recorded table on standard output.") var table = false
 
   private func say(_ text: String) {
@@ -60,7 +63,8 @@ struct EnumerateClasses: ParsableCommand {
     _ scenario: Scenario, _ rules: PageMap.Rules, _ size: Int, _ disagreements: inout Int
   ) throws -> Bool {
     let begin = ContinuousClock.now
-    let answer = try ClassOracle.enumerate(scenario, rules: rules, size: size, limit: limit)
+    let answer = try ClassOracle.enumerate(
+      scenario, rules: rules, size: size, kind: merged ? .merged : .all, limit: limit)
     let what = "\(scenario.name) \(size) \(rules.rawValue)"
     let time = (ContinuousClock.now - begin) / .seconds(1)
     let seconds = String(format: "%.2f s", time)
@@ -76,10 +80,11 @@ struct EnumerateClasses: ParsableCommand {
       let agrees = result.verdict == .exhaustive && result.statistics.complete == classes
       if !agrees { disagreements += 1 }
       let lab = agrees ? "" : "  DIFFERS: lab \(result.statistics.complete) \(result.verdict)"
-      say("\(what)  \(classes) classes, \(schedules) schedules  \(seconds)\(lab)")
+      say("\(what)  \(classes) classes, \(schedules) schedules run  \(seconds)\(lab)")
       let count = ClassCount(
         scenario: scenario.name, size: size, rules: rules, classes: classes,
-        schedules: schedules, source: "enumerator")
+        schedules: merged ? nil : schedules,
+        source: merged ? "enumerator, beginnings merged" : "enumerator")
       let recorded = ClassCount.recorded.first {
         ($0.scenario, $0.size, $0.rules, $0.source)
           == (count.scenario, count.size, count.rules, count.source)

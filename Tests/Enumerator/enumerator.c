@@ -90,38 +90,53 @@ static const struct seam_hooks hooks = {
 
 /* ---- forms ----------------------------------------------------------------------------------- */
 
-static uint64_t *forms;
-static size_t forms_used, forms_capacity;
+/* Open addressing, at most half full. */
+struct set {
+	uint64_t *values;
+	size_t used, capacity;
+};
 
-static void forget_forms(void)
+static struct set forms, beginnings;
+
+static void empty(struct set *set)
 {
-	free(forms);
-	forms = NULL;
-	forms_used = 0;
-	forms_capacity = 0;
+	free(set->values);
+	*set = (struct set){NULL, 0, 0};
 }
 
-/* Open addressing, at most half full. */
-static void keep_form(uint64_t value)
+/* True: it was not there. */
+static bool add(struct set *set, uint64_t value)
 {
-	if (2 * forms_used >= forms_capacity) {
-		size_t old_capacity = forms_capacity;
-		uint64_t *old = forms;
-		forms_capacity = old_capacity ? 4 * old_capacity : 1 << 12;
-		forms_used = 0;
-		forms = calloc(forms_capacity, sizeof(*forms));
-		if (!forms)
+	if (2 * set->used >= set->capacity) {
+		struct set old = *set;
+		set->capacity = old.capacity ? 4 * old.capacity : 1 << 12;
+		set->used = 0;
+		set->values = calloc(set->capacity, sizeof(*set->values));
+		if (!set->values)
 			abort();
-		for (size_t i = 0; i < old_capacity; i++)
-			if (old[i])
-				keep_form(old[i]);
-		free(old);
+		for (size_t i = 0; i < old.capacity; i++)
+			if (old.values[i])
+				(void)add(set, old.values[i]);
+		free(old.values);
 	}
-	size_t slot = scramble(value) & (forms_capacity - 1);
-	while (forms[slot] && forms[slot] != value)
-		slot = (slot + 1) & (forms_capacity - 1);
-	forms_used += !forms[slot];
-	forms[slot] = value;
+	size_t slot = scramble(value) & (set->capacity - 1);
+	while (set->values[slot] && set->values[slot] != value)
+		slot = (slot + 1) & (set->capacity - 1);
+	if (set->values[slot])
+		return false;
+	set->values[slot] = value;
+	set->used++;
+	return true;
+}
+
+/* How far each thread is tells what it did to no object: it left a section, it was woken. */
+static bool is_new_beginning(void)
+{
+	uint64_t value = form();
+	for (unsigned int i = 0; i < LANES; i++)
+		if (threads[i].alive)
+			value = scramble(value + (uint64_t)threads[i].steps * LANES + i);
+	return add(&beginnings, value ? value : 1);
 }
 
 /* ---- schedules ------------------------------------------------------------------------------- */
@@ -133,7 +148,7 @@ static void run_schedule(void)
 	if (program->prepare)
 		program->prepare(program->context);
 	run_threads();
-	if (!failure && program->conclude)
+	if (!failure && !cut && program->conclude)
 		program->conclude(program->context);
 	restore_memory();
 }
@@ -150,13 +165,15 @@ static bool next_schedule(void)
 	return true;
 }
 
-struct enumeration enumerate(const struct enumeration_program *what, uint64_t limit)
+struct enumeration enumerate(const struct enumeration_program *what, enum enumeration_kind kind,
+			     uint64_t limit)
 {
 	struct enumeration result = {0};
 	bool more;
 	if (what->threads > THREADS)
 		abort();
 	program = what;
+	merges = kind == ENUMERATE_BEGINNINGS;
 	keep_memory();
 	forget_words();
 	failure = NULL;
@@ -167,18 +184,20 @@ struct enumeration enumerate(const struct enumeration_program *what, uint64_t li
 		result.schedules = 0;
 		given = 0;
 		more = true;
-		forget_forms();
+		empty(&forms);
+		empty(&beginnings);
 		while (more && result.schedules < limit) {
 			run_schedule();
 			if (learned || failure)
 				break;
 			result.schedules++;
-			keep_form(form());
+			if (!cut)
+				(void)add(&forms, form());
 			more = next_schedule();
 		}
 	} while (learned && !failure);
 	(void)cfolio_seam_enter(NULL);
-	result.classes = forms_used;
+	result.classes = forms.used;
 	result.complete = !more && !failure;
 	result.failed = failure;
 	return result;

@@ -78,6 +78,10 @@ static void fail(const char *invariant);
  */
 static unsigned short chosen[STEPS], choices[STEPS];
 static unsigned int depth, given;
+/** ENUMERATE_BEGINNINGS. */
+static bool merges;
+/** What follows in this run is known: threads go to their end, nothing is chosen. */
+static bool cut;
 
 static inline struct thread *self(void)
 {
@@ -91,6 +95,9 @@ static void start_reclaimer(void);
 static void wait_for_turn(enum waiting waiting);
 /** Ends this run, which failed. */
 static __noreturn void stop_run(const char *invariant);
+
+/** enumerator.c: no schedule had a beginning of this form. */
+static bool is_new_beginning(void);
 
 /* ---- words.c --------------------------------------------------------------------------------- */
 

@@ -35,7 +35,7 @@ static unsigned short chosen[STEPS], choices[STEPS];
 static unsigned int depth, given;
 
 static void *host;
-static unsigned int started;
+static unsigned int started, behind_cut;
 
 static void thread_main(void);
 
@@ -150,6 +150,14 @@ static void go_on(void)
 		leave();
 		return;
 	}
+	if (merges && !cut && depth >= given)
+		cut = !is_new_beginning();
+	if (cut) {
+		if (++behind_cut > STEPS)
+			fail("LIVELOCK");
+		go_to(list[0]);
+		return;
+	}
 	choices[depth] = (unsigned short)able;
 	if (depth >= given)
 		chosen[depth] = 0;
@@ -227,6 +235,8 @@ static void run_threads(void)
 			make(i);
 	}
 	depth = 0;
+	cut = false;
+	behind_cut = 0;
 	started = 1;
 	current = 0;
 	running = true;

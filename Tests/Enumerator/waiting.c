@@ -230,9 +230,11 @@ static void hook_rcu_barrier(void)
 	wait_for_turn(FOR_CALLS);
 }
 
-/* The thread that makes the deferred calls, in their order. It is there from the first one on. */
+/* The thread that makes the deferred calls, in their order; a step each. It begins with the first.
+ */
 static void run_deferred_calls(void)
 {
+	self()->steps++;
 	for (;;) {
 		const struct call call = calls[calls_ended % CALLS];
 		call.func(call.head);
