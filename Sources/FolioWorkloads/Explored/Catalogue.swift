@@ -8,10 +8,9 @@ extension Scenario {
   /// References, shapes, batches.
   static let references: [Scenario] =
     [
-      GupPin.scenario, PinBias.scenario, TwoPuts.scenario, Reuse.scenario, HandOut.scenario,
-      OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario, FormTryGet.scenario,
-      OwnerSplit.scenario,
-      SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
+      GupPin.scenario, GupPin.keyed, PinBias.scenario, TwoPuts.scenario, Reuse.scenario,
+      HandOut.scenario, OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario, FormTryGet.scenario,
+      OwnerSplit.scenario, SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
       RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
       LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
     ] + CounterHistories.scenarios

@@ -13,12 +13,20 @@ import Synchronization
 final class GupPin: ScenarioWorld {
   static let scenario = Scenario(
     "gup-pin", "fast pin against unmap: whoever pinned a page holds it until it puts it",
-    rules: [.strict], size: 2, sizes: 1...5,
-    obligations: [
-      "a get after the unmap, given back", "a get of a page that is going", "a pin that was kept",
-      "the last put by a pinner", "the last put by the unmapper",
-    ]
-  ) { try GupPin($0) }
+    rules: [.strict], size: 2, sizes: 1...5, obligations: obligationNames
+  ) { try GupPin($0, isKeyed: false) }
+
+  /// The same with the static key of the vmemmap optimisation on: folio_try_get() looks, inside a
+  /// read section, whether the struct page may be written before it tries (C04).
+  static let keyed = Scenario(
+    "gup-pin-key", "gup-pin with the vmemmap key on: the getter looks before it writes",
+    rules: [.strict], size: 2, sizes: 1...4, obligations: obligationNames
+  ) { try GupPin($0, isKeyed: true) }
+
+  private static let obligationNames = [
+    "a get after the unmap, given back", "a get of a page that is going", "a pin that was kept",
+    "the last put by a pinner", "the last put by the unmapper",
+  ]
 
   private enum Obligation: Int { case givenBack, refused, kept, lastOfPinner, lastOfUnmapper }
 
@@ -28,6 +36,7 @@ final class GupPin: ScenarioWorld {
   let threads: [ScenarioThread]
   let hasOnlyWords = true
   private let pinners: Int
+  private let isKeyed: Bool
   private let page: UnsafeMutablePointer<page>
   private let entry: SharedWord
   private let freed: SharedWord
@@ -36,8 +45,9 @@ final class GupPin: ScenarioWorld {
   /// Which thread unmaps, for the free path.
   private let unmapper = Atomic<UInt>(0)
 
-  init(_ settings: Scenario.Settings) throws {
+  private init(_ settings: Scenario.Settings, isKeyed: Bool) throws {
     pinners = settings.size
+    self.isKeyed = isKeyed
     obligations = settings.obligations
     threads =
       (1...settings.size).map { ScenarioThread("pinner \($0)", group: 1) }
@@ -53,6 +63,7 @@ final class GupPin: ScenarioWorld {
     unsafe ramFree = nil
     unsafe Self.current = self
     unsafe ramFree = cfolio_ram_set_free { _ in unsafe GupPin.current?.free() }
+    if isKeyed { cfolio_events_enable(Int32(FOLIO_EVENT_VMEMMAP.rawValue)) }
   }
 
   /// The free path, on the thread of the last put.
@@ -108,6 +119,7 @@ final class GupPin: ScenarioWorld {
   }
 
   func tearDown() {
+    if isKeyed { cfolio_events_disable(Int32(FOLIO_EVENT_VMEMMAP.rawValue)) }
     _ = unsafe cfolio_ram_set_free(ramFree)
     unsafe Self.current = nil
     entry.free()
