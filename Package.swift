@@ -157,7 +157,7 @@ let package = Package(
         "CFolio", "CLab", "ClassOracle", "FolioCore", "FolioFuzz", "FolioLab", "FolioWorkloads",
         "TestSupport",
       ],
-      exclude: ["Golden"], swiftSettings: labSettings),
+      exclude: ["Counts", "Golden"], swiftSettings: labSettings),
     .testTarget(
       name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),
   ],
