@@ -15,9 +15,9 @@ public import FolioWorkloads
 public enum LabTool {
   /// Does what the command line asks for and ends the process: 0 no scenario failed, 1 one did, 64
   /// the command line is wrong, 73 a file cannot be written, 77 the lab cannot run in this build.
-  @_alwaysEmitIntoClient
+  @_alwaysEmitIntoClient @_transparent
   public static func main(_ scenarios: [Scenario]) -> Never {
-    // Compiled by the caller, so the header's value is the caller's.
+    // Part of the caller in every build, so the header's value is the caller's.
     main(scenarios, callerSeesLab: cfolio_headers_are_lab())
   }
 

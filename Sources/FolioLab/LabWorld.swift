@@ -36,10 +36,32 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
   }
 }
 
+/// What is opened by a caller that has to see the same headers as the library.
+public protocol LabOpening: AnyObject {
+  init(
+    _ scenario: Scenario, rules: PageMap.Rules?, size: Int?, callerSeesLab: Bool
+  ) throws(LabError)
+}
+
+extension LabOpening {
+  /// - Parameters:
+  ///   - rules: nil: the first that the scenario names.
+  ///   - size: nil: the scenario's usual one.
+  ///
+  /// Part of its caller in every build, debug too, so the header's value is the caller's. (A copy in
+  /// each module would not do: the linker keeps one of them.)
+  @_alwaysEmitIntoClient @_transparent
+  public init(
+    _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil
+  ) throws(LabError) {
+    try self.init(scenario, rules: rules, size: size, callerSeesLab: cfolio_headers_are_lab())
+  }
+}
+
 /// A world that the engine has taken over. One at a time per process; everything happens on the OS
 /// thread that made it.
 @safe
-public final class LabWorld {
+public final class LabWorld: LabOpening {
   public let scenario: Scenario
   public let settings: Scenario.Settings
   public let threads: [ScenarioThread]
@@ -53,18 +75,7 @@ public final class LabWorld {
     init(_ world: any ScenarioWorld) { self.world = world }
   }
 
-  /// - Parameters:
-  ///   - rules: nil: the first that the scenario names.
-  ///   - size: nil: the scenario's usual one.
-  @_alwaysEmitIntoClient
-  public convenience init(
-    _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil
-  ) throws(LabError) {
-    // Compiled by the caller, so the header's value is the caller's.
-    try self.init(scenario, rules: rules, size: size, callerSeesLab: cfolio_headers_are_lab())
-  }
-
-  /// For those who pass on what their own caller sees.
+  /// For those who pass on what their own caller sees; others leave `callerSeesLab` out.
   public init(
     _ scenario: Scenario, rules: PageMap.Rules?, size: Int?, callerSeesLab: Bool
   ) throws(LabError) {

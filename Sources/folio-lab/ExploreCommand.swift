@@ -8,7 +8,36 @@ import FolioWorkloads
 
 struct ExploreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "explore", abstract: "Explores one scenario, or all of them.")
+    commandName: "explore", abstract: "Explores one scenario, or all of them.",
+    discussion: """
+      Each access to a shared word is a step, and the search chooses who takes
+      the next one.
+
+      SEARCHES
+        portfolio      all of these but states, in turn, until one of them
+                       fails or proves that none can (default)
+        classes        one execution per class of equivalent ones: a proof
+        states         each state once: a proof with more threads, sc only
+        schedules[:k]  every schedule, or those with at most k preemptions
+        random, pct[:depth], pos, urw
+                       walks: soon somewhere else, never a proof
+
+      VERDICTS
+        EXHAUSTIVE     every interleaving is covered, none fails
+        BOUNDED(k)     every one with at most k preemptions is
+        SAMPLED(p)     none failed; with 95 % confidence a drawn execution
+                       fails with at most this probability
+        FAILED         with the smallest failing execution and its token
+
+      EXAMPLES
+        folio-lab explore gup-pin --size 3 --search classes
+        folio-lab explore litmus-unfreeze --memory c11 --mutant O04
+        folio-lab explore two-puts --mutant P01 --html witness.html
+
+      EXIT CODES
+        0 nothing failed, 1 something did, or an EXHAUSTIVE scenario never
+        reached a state that it must reach
+      """)
 
   @Argument(help: "A scenario's name, or all.") var scenario: String
   @Option(help: "How many of the threads that come in numbers.") var size: Int?

@@ -20,9 +20,10 @@ struct FolioLabTool: ParsableCommand {
         folio-lab explore gup-pin --size 3 --search classes
         folio-lab explore gup-pin --size 5 --search states
         folio-lab explore all --seconds 5 --json -
-        folio-lab explore gup-pin --size 3 --search classes --shard 1/4 --json part1.json
+        folio-lab explore gup-pin --size 3 --search classes --shard 1/4 \\
+          --json part1.json
         folio-lab merge part*.json
-        folio-lab museum                              finds every bug of the museum again
+        folio-lab museum                              finds each known bug again
         folio-lab museum --mutant C01
         folio-lab replay folio:v1:...
         folio-lab certify                             all scenarios against their certificates

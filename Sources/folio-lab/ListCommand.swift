@@ -7,7 +7,12 @@ import FolioWorkloads
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Names scenarios, and the bugs that each of them finds.")
+    commandName: "list", abstract: "Names scenarios, and the bugs that each of them finds.",
+    discussion: """
+      For each scenario: what races, the rule sets that it knows, how many of
+      the threads that come in numbers it can have, and the mutants that break
+      it. `explore NAME` runs one; `museum --mutant ID` switches a mutant on.
+      """)
 
   func run() {
     let width = Scenario.all.map(\.name.count).max() ?? 0

@@ -8,7 +8,20 @@ import Foundation
 
 struct MuseumCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "museum", abstract: "Switches each known bug on and finds it again.")
+    commandName: "museum", abstract: "Switches each known bug on and finds it again.",
+    discussion: """
+      Bugs that kernels had, nearly had or could have, and weakened memory
+      orders; each is one line at its site. One line of output for each: what
+      was violated, which search found it, how small the failing execution is.
+
+      EXAMPLES
+        folio-lab museum
+        folio-lab museum --mutant C39
+        folio-lab museum --seconds 10 --json museum.json
+
+      The same bugs under plain stress, on native threads:
+        folio-bench stress --mutant C39
+      """)
 
   @Option(help: "Only this one.") var mutant: String?
   @Option(help: "Seconds at most, per mutant.") var seconds = 60.0

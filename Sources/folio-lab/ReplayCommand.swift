@@ -8,7 +8,22 @@ import FolioWorkloads
 
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "replay", abstract: "Runs the one execution that a token names.")
+    commandName: "replay", abstract: "Runs the one execution that a token names.",
+    discussion: """
+      A token names operations, not step numbers, so it survives edits
+      elsewhere. Where it cannot be followed any more the output says so and
+      the execution goes on with the lowest thread. Tokens of a package of
+      your own are replayed by that package's command.
+
+      EXAMPLES
+        folio-lab replay TOKEN
+        folio-lab replay TOKEN --html witness.html
+        folio-lab replay TOKEN --reproducer witness.c
+
+      EXIT CODES
+        0 it does not fail any more, 1 it still does, 65 no scenario, rules or
+        mutant of that name here
+      """)
 
   @Argument(help: "The token: folio:v1:...") var token: String
   @Flag(help: "Where the token cannot be followed, search on from there at random.")

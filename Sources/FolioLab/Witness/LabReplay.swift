@@ -22,9 +22,9 @@ public struct LabReplay: Sendable {
   /// - Parameters:
   ///   - token: text that begins with "folio:v1:".
   ///   - scenario: where the scenario is not one of the library: that one.
-  @_alwaysEmitIntoClient
+  @_alwaysEmitIntoClient @_transparent
   public init(token: String, scenario: Scenario? = nil) throws(LabError) {
-    // Compiled by the caller, so the header's value is the caller's.
+    // Part of the caller in every build, so the header's value is the caller's.
     try self.init(token: token, scenario: scenario, callerSeesLab: cfolio_headers_are_lab())
   }
 
