@@ -12,6 +12,7 @@ if [ "${1:-}" = --ci ]; then
   step 'counts' "$tool" goals --quick
   step 'certificates' "$tool" certify
   step 'museum' "$tool" museum --seconds 10
+  step 'README' Tools/check-readme-lab.sh
 else
   "${build[@]}"
   exec "$tool" goals

@@ -8,6 +8,7 @@ export SWIFT_BACKTRACE=threads=crashed,images=none,registers=none,color=no
 
 require_file Tests/Codegen/run.sh
 require_file Tests/Consumer/run.sh
+require_file Tests/Consumer/lab.sh
 
 step 'debug tests' swift test --disable-xctest
 # Lab builds have their own folder: the trait changes what every header means.
@@ -18,4 +19,6 @@ step 'lab tests' "${lab[@]}" --filter FolioLabTests
 step 'codegen tests' Tests/Codegen/run.sh
 step 'instruction counts' Benchmarks/Instructions/run.sh
 step 'consumer tests' Tests/Consumer/run.sh
+# A user's package with a scenario of its own: Folio twice more, with the trait.
+step 'lab consumer tests' Tests/Consumer/lab.sh
 step 'README examples' Tools/check-readme.sh
