@@ -7,6 +7,7 @@
 #include "src/block.c"
 #include "src/choose.c"
 #include "src/engine.c"
+#include "src/estimate.c"
 #include "src/executions.c"
 #include "src/fiber.c"
 #include "src/grace.c"

@@ -21,6 +21,10 @@ public struct ExplorationStatistics: Sendable, Hashable {
   public var steps = 0
   public var longest = 0
   public var seconds = 0.0
+  /// Which share of a systematic search is done, about; 0 for walks.
+  public var share = 0.0
+  /// Racing pairs so far, of a search that keeps them.
+  public var pairs = 0
 
   /// Different hashes may stand for one state with this probability at most (64 bits).
   public var collisionProbability: Double {
@@ -54,6 +58,8 @@ public struct ExplorationResult: Sendable {
   }
   /// The search came to its end; false: a limit stopped it.
   public var isComplete: Bool
+  /// It says something of every execution, or of every one within a bound.
+  public var isProof: Bool { verdict == .exhaustive || verdict.bound != nil }
   /// Independent draws: executions of walks. A search that was stopped half way draws nothing at
   /// random, and may claim nothing.
   public var draws: Int
@@ -159,7 +165,8 @@ extension LabWorld {
     return ExplorationStatistics(
       executions: Int(now.executions), complete: Int(now.complete), blocked: Int(now.blocked),
       cut: Int(now.cut), states: Int(now.states), dropped: Int(now.dropped), steps: Int(now.steps),
-      longest: Int(now.longest), seconds: Double(cfolio_clock_ns() - begin) / 1e9)
+      longest: Int(now.longest), seconds: Double(cfolio_clock_ns() - begin) / 1e9,
+      share: lab_estimate(), pairs: Int(lab_pairs_count()))
   }
 
   private static func text<T>(_ tuple: T) -> String {

@@ -21,10 +21,12 @@ extension LabWorld {
   ///
   /// - Parameters:
   ///   - seconds: at most about so long.
-  ///   - provesClasses: false: walks only.
+  ///   - provesClasses: false: walks, and few preemptions.
+  ///   - keepsPairs: racing pairs are kept.
+  ///   - progress: what all searches did so far, and which one runs.
   public func portfolio(
     model: MemoryModel = .sc, seed: UInt64 = 1, seconds: Double = 10, provesClasses: Bool = true,
-    progress: (ExplorationStatistics) -> Bool = { _ in true }
+    keepsPairs: Bool = false, progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) -> PortfolioResult {
     let limit = Deadline(seconds)
     var total = ExplorationStatistics()
@@ -37,14 +39,19 @@ extension LabWorld {
       total.complete += result.statistics.complete
       total.steps += result.statistics.steps
       total.longest = max(total.longest, result.statistics.longest)
+      total.pairs = max(total.pairs, result.statistics.pairs)
       unreached.formIntersection(result.unreached)
     }
     func run(_ search: Search, _ executions: Int, _ seed: UInt64) -> ExplorationResult {
       let result = explore(
-        search, model: model, seed: seed, executions: executions, seconds: limit.left
+        search, model: model, seed: seed, executions: executions, seconds: limit.left,
+        keepsPairs: keepsPairs
       ) {
         var now = total
         now.executions += $0.executions
+        now.complete += $0.complete
+        now.longest = max(now.longest, $0.longest)
+        (now.share, now.pairs) = ($0.share, max(now.pairs, $0.pairs))
         now.seconds = seconds - limit.left
         goesOn = progress(now)
         return goesOn

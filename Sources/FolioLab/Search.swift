@@ -114,7 +114,7 @@ public enum Verdict: Sendable, Hashable, CustomStringConvertible {
   static func upperBound(draws: Int) -> Double { draws > 3 ? 3 / Double(draws) : 1 }
 
   /// Two digits, without Foundation: 3.0e-6.
-  static func short(_ value: Double) -> String {
+  package static func short(_ value: Double) -> String {
     guard value > 0, value < 1 else { return value >= 1 ? "1" : "0" }
     var (mantissa, exponent) = (value, 0)
     while mantissa < 1 {

@@ -26,21 +26,24 @@ struct CertifyCommand: ParsableCommand {
 
   @Option(help: "The recorded certificates.") var certificates = CertificateFile.path
   @Option(help: "Only this scenario.") var scenario: String?
-  @Option(help: "Executions at most, per proof.") var runs = Certificate.budget
+  @Option(help: "Executions at most, per proof; else 400,000 under sc, 20,000 under weak models.")
+  var runs: Int?
   @Flag(help: "Write the file instead of comparing with it.") var record = false
   @Option(help: "Write today's certificates to this file; - is standard output.") var json: String?
+  @OptionGroup var progress: ProgressOptions
 
   func validate() throws {
     guard scenario == nil || Scenario.named(scenario!) != nil else {
       throw ValidationError("no scenario is called \(scenario!); `folio-lab list` names them")
     }
-    guard runs > 0 else { throw ValidationError("--runs is at least 1") }
+    guard runs.map({ $0 > 0 }) ?? true else { throw ValidationError("--runs is at least 1") }
     guard !record || scenario == nil else {
       throw ValidationError("certificates are recorded all together: --record without --scenario")
     }
   }
 
   func run() throws {
+    progress.begin()
     let today = try Self.earn(scenario: scenario, runs: runs)
     try Output.write(today, to: json)
     if record {
@@ -64,7 +67,7 @@ struct CertifyCommand: ParsableCommand {
   }
 
   /// Earns the certificates of all scenarios, or of one.
-  static func earn(scenario: String? = nil, runs: Int = Certificate.budget) throws -> [Certificate] {
+  static func earn(scenario: String? = nil, runs: Int? = nil) throws -> [Certificate] {
     let subjects = CertificationSubject.all.filter {
       scenario == nil || $0.scenario.name == scenario
     }
@@ -73,17 +76,18 @@ struct CertifyCommand: ParsableCommand {
       let name = "\(subject.scenario.name) \(subject.rules.rawValue) \(subject.model.rawValue)"
       do throws(LabError) {
         let certificate = try Certificate.earn(subject, executions: runs) {
-          Output.progress(
+          Progress.show(
             "certificate \(index + 1)/\(subjects.count) \(name): "
               + "\($0.executions.grouped) executions, \($0.complete.grouped) complete")
-          return true
+          return !interrupted.isSet
         }
         certificates.append(certificate)
       } catch {
         throw Output.stop(error)
       }
+      if interrupted.isSet { throw Output.stop(.interrupted, "nothing was compared") }
     }
-    Output.endProgress()
+    Progress.end()
     return certificates
   }
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 
+// Scenarios explored as the command line says. Which ones, and how time is shared out, is in
+// ExplorePlan.swift.
+
 import ArgumentParser
 import FolioBenchmark
 import FolioCore
@@ -29,10 +32,17 @@ struct ExploreCommand: ParsableCommand {
                        fails with at most this probability
         FAILED         with the smallest failing execution and its token
 
+      With all, the seconds are shared out: who is proved early leaves its
+      time to the others, and to larger sizes.
+
       EXAMPLES
+        folio-lab explore gup-pin                     every search in turn, 10 s
         folio-lab explore gup-pin --size 3 --search classes
-        folio-lab explore litmus-unfreeze --memory c11 --mutant O04
-        folio-lab explore two-puts --mutant P01 --html witness.html
+        folio-lab explore gup-pin --size 4 --search states
+        folio-lab explore litmus-lookup --memory c11 --mutant O07
+        folio-lab explore all --rules strict,legacy --seconds 600 --progress
+        folio-lab explore all --rules all --seconds 600 --no-proofs
+        folio-lab explore gup-pin --size 3 --search classes --shard 1/4 --json part1.json
 
       EXIT CODES
         0 nothing failed, 1 something did, or an EXHAUSTIVE scenario never
@@ -41,20 +51,25 @@ struct ExploreCommand: ParsableCommand {
 
   @Argument(help: "A scenario's name, or all.") var scenario: String
   @Option(help: "How many of the threads that come in numbers.") var size: Int?
-  @Option(help: "strict, kernel or legacy; else the first that the scenario names.")
+  @Option(
+    help: "strict, kernel, legacy, several with commas, or all; else the scenario's first.")
   var rules: String?
   @Option(
     help: "random, pct[:depth], pos, urw, schedules[:preemptions], classes, states, portfolio.")
   var search = "portfolio"
   @Option(help: "Memory model: sc, tso, c11.") var memory = "sc"
   @Option(help: "Executions at most, per scenario.") var runs: Int?
-  @Option(help: "Seconds at most, per scenario; 10 for a portfolio.") var seconds: Double?
+  @Option(help: "Seconds at most, all scenarios together; portfolio: 10, or 300 for all.")
+  var seconds: Double?
   @Option(help: "Seed of random searches.") var seed: UInt64 = 1
   @Option(help: "Switch this bug of the museum on.") var mutant: String?
   @Option(help: "One part of a search that several processes share: 2/4 is the second of four.")
   var shard: String?
+  @Flag(help: "Portfolio: walks and few preemptions until time is over, no proof that ends it.")
+  var noProofs = false
   @Option(help: "Write certificates to this file; - is standard output.") var json: String?
   @OptionGroup(title: "Of a failing execution") var files: WitnessOptions
+  @OptionGroup var progress: ProgressOptions
 
   func validate() throws {
     guard search == "portfolio" || Search(name: search) != nil else {
@@ -72,8 +87,8 @@ struct ExploreCommand: ParsableCommand {
     guard mutant == nil || Mutant.named(mutant!) != nil else {
       throw ValidationError("no mutant is called \(mutant!)")
     }
-    guard rules == nil || PageMap.Rules(rawValue: rules!) != nil else {
-      throw ValidationError("rules are strict, kernel or legacy")
+    guard rules == nil || ExplorePlan.rules(rules!) != nil else {
+      throw ValidationError("rules are strict, kernel, legacy, several with commas, or all")
     }
     guard shard == nil || Shard(shard!) != nil else {
       throw ValidationError("a shard is a number of a count: 2/4")
@@ -81,25 +96,42 @@ struct ExploreCommand: ParsableCommand {
     if shard != nil, ["portfolio", "states"].contains(search) || search.hasPrefix("schedules") {
       throw ValidationError("\(search) cannot be shared between processes")
     }
+    guard seconds.map({ $0 > 0 && $0.isFinite }) ?? true, runs.map({ $0 > 0 }) ?? true else {
+      throw ValidationError("--seconds and --runs are above 0")
+    }
+    guard size == nil || scenario != "all" else {
+      throw ValidationError("--size is of one scenario")
+    }
+    guard !noProofs || search == "portfolio" else {
+      throw ValidationError("--no-proofs is of the portfolio")
+    }
   }
 
   func run() throws {
+    progress.begin()
     if let mutant, !Mutant.switch(Mutant.named(mutant)) { throw Output.stop(.notBuiltIn) }
-    let scenarios = Scenario.named(scenario).map { [$0] } ?? Scenario.all
+    var plan = ExplorePlan(
+      scenario: Scenario.named(scenario), size: size, rules: rules.flatMap(ExplorePlan.rules),
+      seconds: limit, growsSizes: search == "portfolio" && !noProofs)
+    for line in plan.leftOut { Output.message(line) }
     var certificates: [Certificate] = []
-    for scenario in scenarios {
-      // Of all scenarios, those that know the rules.
-      if scenarios.count > 1, let rules = chosenRules, !scenario.rules.contains(rules) { continue }
-      certificates.append(try explore(scenario))
+    while !interrupted.isSet, let task = plan.next() {
+      let certificate = try explore(task)
+      certificates.append(certificate)
+      plan.finished(task, certificate)
     }
     try Output.write(certificates, to: json)
-    let failed = certificates.filter { $0.invariant != nil || isVacuous($0) }.count
+    let failed = certificates.count { $0.invariant != nil || isVacuous($0) }
+    if plan.isMany { summarize(certificates, failed, plan) }
+    if interrupted.isSet { throw ExitCode(ToolStatus.interrupted.rawValue) }
     if failed > 0 { throw ExitCode(ToolStatus.failed.rawValue) }
   }
 
   private var model: MemoryModel { MemoryModel(rawValue: memory)! }
 
-  private var chosenRules: PageMap.Rules? { rules.flatMap { PageMap.Rules(rawValue: $0) } }
+  private var limit: Double? {
+    seconds ?? (search == "portfolio" ? (scenario == "all" ? 300 : 10) : nil)
+  }
 
   /// A search of everything that did not reach what it should.
   private func isVacuous(_ certificate: Certificate) -> Bool {
@@ -107,15 +139,23 @@ struct ExploreCommand: ParsableCommand {
       && certificate.verdict == Verdict.exhaustive.description
   }
 
-  private func explore(_ scenario: Scenario) throws -> Certificate {
+  private func summarize(_ certificates: [Certificate], _ failed: Int, _ plan: ExplorePlan) {
+    let proved = certificates.count { $0.grade == .exhaustive }
+    let executions = certificates.reduce(0) { $0 + $1.executions }
+    Output.message(
+      "\(certificates.count) explorations, \(proved) EXHAUSTIVE, \(failed) failed; "
+        + "\(executions.grouped) executions in \(Progress.clock(plan.elapsed))")
+  }
+
+  private func explore(_ task: ExplorePlan.Task) throws -> Certificate {
     let certificate: Certificate
     let witness: Witness?
     do throws(LabError) {
-      let world = try LabWorld(scenario, rules: chosenRules, size: size)
+      let world = try LabWorld(task.scenario, rules: task.rules, size: task.size)
       if let refusal = world.refusal(.classes, model: model) { throw refusal }
-      let result = explored(world)
-      Output.endProgress()
-      certificate = world.certificate(of: result, mutant: mutant)
+      let (result, by) = explored(world, task)
+      Progress.end()
+      certificate = world.certificate(of: result, search: by, mutant: mutant)
       if json != "-" { show(certificate, result) }
       if json != "-", let finding = result.finding, let remedy = world.remedy(for: finding) {
         show(remedy)
@@ -140,23 +180,50 @@ struct ExploreCommand: ParsableCommand {
       mutant: mutant.flatMap(Mutant.named))
   }
 
-  private func explored(_ world: LabWorld) -> ExplorationResult {
-    let name = world.scenario.name
+  /// The result, and the name of the search where that is several in turn.
+  private func explored(
+    _ world: LabWorld, _ task: ExplorePlan.Task
+  ) -> (ExplorationResult, String?) {
     func progress(_ now: ExplorationStatistics) -> Bool {
-      Output.progress(
-        "\(name): \(now.executions.grouped) executions, \(now.complete.grouped) complete, "
-          + "longest \(now.longest), \((Double(now.executions) / max(now.seconds, 1e-9) / 1e6).digits(2)) M/s"
-      )
-      return true
+      Progress.show(line(now, world, task))
+      return !interrupted.isSet
     }
     if let search = Search(name: search) {
-      return world.explore(
-        search, model: model, seed: seed, executions: runs, seconds: seconds,
-        shard: shard.flatMap { Shard($0) }, progress: progress)
+      let result = world.explore(
+        search, model: model, seed: seed, executions: runs, seconds: task.seconds,
+        shard: shard.flatMap { Shard($0) }, keepsPairs: !search.isSystematic, progress: progress)
+      return (result, nil)
     }
-    return world.portfolio(
-      model: model, seed: seed, seconds: seconds ?? 10, progress: progress
-    ).result
+    let found = world.portfolio(
+      model: model, seed: seed, seconds: task.seconds ?? 10, provesClasses: !noProofs,
+      keepsPairs: true, progress: progress)
+    let isSample = found.result.finding == nil && !found.result.isProof
+    return (found.result, isSample ? "portfolio" : nil)
+  }
+
+  /// How far an exploration is: what was done, what was come to, how fast, how long it may take.
+  private func line(
+    _ now: ExplorationStatistics, _ world: LabWorld, _ task: ExplorePlan.Task
+  ) -> String {
+    let obligations = world.scenario.obligations.indices
+    let reached = obligations.count(where: world.settings.obligations.isReached)
+    var parts = [
+      "\(task.number)\(world.scenario.name) \(task.rules.rawValue) size \(task.size)",
+      "\(now.executions.grouped) executions", "\(now.complete.grouped) complete",
+      "depth \(now.longest)", "reached \(reached)/\(obligations.count)",
+    ]
+    if now.pairs > 0 { parts.append("\(now.pairs) pairs") }
+    if now.states > 0 { parts.append("\(now.states.grouped) states") }
+    parts.append("\((Double(now.executions) / max(now.seconds, 1e-9) / 1e6).digits(2)) M/s")
+    var left = task.seconds.map { $0 - now.seconds }
+    if now.share > 0 {
+      parts.append("about \((now.share * 100).digits(now.share < 0.1 ? 1 : 0)) %")
+      let estimate = now.seconds * (1 - now.share) / now.share
+      left = min(left ?? estimate, estimate)
+    }
+    if let left { parts.append("\(Progress.clock(left)) left") }
+    if let all = task.secondsOfAll { parts.append("\(Progress.clock(all - now.seconds)) of all") }
+    return parts.joined(separator: ", ")
   }
 
   private func show(_ remedy: Remedy) {
@@ -181,6 +248,7 @@ struct ExploreCommand: ParsableCommand {
     if s.states > 0 {
       line += ", \(s.states.grouped) states, collisions below \(s.collisionProbability)"
     }
+    if result.draws > 0 { line += ", \(result.draws.grouped) draws" }
     if s.blocked > 0 { line += ", \(s.blocked.grouped) blocked" }
     line += " in \(s.seconds.digits(3)) s"
     print(line)

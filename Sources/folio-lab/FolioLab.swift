@@ -45,7 +45,7 @@ struct FolioLabTool: ParsableCommand {
 /// Output and exit codes.
 enum Output {
   static func message(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+    error(text + "\n")
   }
 
   /// Ends with exit code and message.
@@ -97,13 +97,8 @@ enum Output {
     }
   }
 
-  /// A line on a terminal that is written over.
-  static func progress(_ text: String) {
-    guard isatty(STDERR_FILENO) == 1 else { return }
-    FileHandle.standardError.write(Data("\r\u{1b}[2K\(text)".utf8))
-  }
-
-  static func endProgress() { progress("") }
+  /// As it is, to standard error.
+  static func error(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }
 
 extension Double {

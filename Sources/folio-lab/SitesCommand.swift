@@ -32,11 +32,11 @@ struct SitesCommand: ParsableCommand {
   func run() throws {
     let census: SiteCensus
     do throws(LabError) {
-      census = try SiteCensus.take(walks: walks) { Output.progress("sites: \($0)") }
+      census = try SiteCensus.take(walks: walks) { Progress.show("sites: \($0)") }
     } catch {
       throw Output.stop(error)
     }
-    Output.endProgress()
+    Progress.end()
     let entries = census.reach.sorted { $0.key < $1.key }.map { site, reach in
       Entry(
         file: site.file, function: site.function, text: site.text, reach: "\(reach)",

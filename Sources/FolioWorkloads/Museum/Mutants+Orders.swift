@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Weakened memory orders: each is one order less at its site. Which model shows which, and why, is the
-// table of Tests/FolioLabTests/OrderTable.swift.
+// table of OrderTable.swift.
 
 extension Mutant {
   static let orders: [Mutant] = [

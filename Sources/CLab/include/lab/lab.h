@@ -220,6 +220,8 @@ enum lab_end lab_run_bytes(const unsigned char *bytes, unsigned int count);
 unsigned int lab_decisions(void);
 
 const struct lab_statistics *lab_statistics(void);
+/** Which share of a systematic search is done, 0...1, about; 0 for walks. Between lab_explore()s. */
+double lab_estimate(void);
 /** The last failure; NULL when the last execution did not fail. */
 const struct lab_finding *_Nullable lab_finding(void);
 /** The memory model of the search. */

@@ -4,15 +4,14 @@
 // the engine ran any of them; a row that turns out wrong is a bug of the engine, of the mutant, or of
 // the argument, and is to be settled before it is changed.
 
-import FolioWorkloads
-
-struct OrderRow: Sendable {
-  let mutant: String
+/// A weakened order and what it must come to.
+public struct OrderRow: Sendable {
+  public let mutant: String
   /// Where one of its scenarios fails.
-  let caught: Set<Mutant.MemoryModel>
-  let argument: String
+  public let caught: Set<Mutant.MemoryModel>
+  public let argument: String
 
-  static let all: [OrderRow] = [
+  public static let all: [OrderRow] = [
     OrderRow(
       mutant: "O01", caught: [.c11],
       argument: "a locked subtraction is a full fence on x86-64 whatever its order; on arm64 "

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+
+// Why a scenario does not run under some rule sets: it would be the same program, or none.
+
+public import FolioCore
+
+extension Scenario {
+  /// Why it has no meaning under these rules; nil: it has one.
+  public func reason(against rules: PageMap.Rules) -> String? {
+    self.rules.contains(rules) ? nil : Self.reasons[name]?(rules).rawValue
+  }
+
+  private enum Reason: String {
+    case same = "no page of a device map is in it: the same program under every rule set"
+    case asStrict = "these rules change the words in it by the same code as strict ones do"
+    case queue = "the race is in the queue, not in the condition, which idle-begin has"
+    case shapes = "legacy pages idle at 1: none is raised from 0, formed or split"
+    case unmapped = "legacy mappings own no references and are not counted"
+    case unpinned = "waits look at R alone there; that a mapping ends none is hazard C41"
+    case headWord = "the kernel's order shows a reader neither head nor map: hazard C29"
+    case busyUnmap = "only strict rules refuse to unmap a page in use"
+    case hook = "only legacy rules have a hook from 2 to 1"
+  }
+
+  private static let reasons: [String: @Sendable (PageMap.Rules) -> Reason] = {
+    var reasons: [String: @Sendable (PageMap.Rules) -> Reason] = [:]
+    for name in [
+      "gup-pin", "pin-bias", "two-puts", "freeze-get", "cache-split", "batch-put", "split-page",
+      "wait-variable", "wait-exclusive", "wait-bit", "completion", "wait-count", "wait-callback",
+      "wait-cancel", "wait-cancel-wake", "wait-killable", "wait-timeout", "locks", "wait-spinlock",
+      "wait-mutex", "percpu-atomic", "percpu-round-trip", "percpu-kill", "percpu-last-put",
+      "percpu-resurrect", "percpu-life", "rcu-synchronize", "rcu-call", "rcu-barrier",
+      "xarray-erase", "xarray-shrink", "xarray-grow", "xarray-siblings", "xarray-iterate",
+      "xarray-insert",
+    ] {
+      reasons[name] = { _ in .same }
+    }
+    for name in [
+      "map-teardown", "map-window", "map-overlap", "trace-rings", "ledger-stop",
+    ] {
+      reasons[name] = { _ in .asStrict }
+    }
+    for name in [
+      "reuse", "split-try-get", "form-try-get", "owner-split", "split-reuse", "retire", "form-late",
+    ] {
+      reasons[name] = { _ in .shapes }
+    }
+    for name in ["rmap-owners", "rmap-unslotted", "rmap-entire", "rmap-scan"] {
+      reasons[name] = { $0 == .legacy ? .unmapped : .asStrict }
+    }
+    reasons["vmemmap-remap"] = { $0 == .legacy ? .shapes : .asStrict }
+    for name in ["idle-unpin", "idle-insertion"] { reasons[name] = { _ in .unpinned } }
+    reasons["idle-callback"] = { _ in .queue }
+    reasons["head-word"] = { $0 == .legacy ? .shapes : .headWord }
+    reasons["raise-kill"] = { $0 == .legacy ? .shapes : .busyUnmap }
+    reasons["legacy-wake"] = { _ in .hook }
+    return reasons
+  }()
+
+  /// Those that name a reason; for a test that it is the right ones.
+  package static var namesWithReasons: Set<String> { Set(reasons.keys) }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+
+// The known races of the specification (core.md section 18), every one of them: which mutants express
+// it, or why none can at this stage. An entry of neither kind counts as not caught.
+
+/// An entry of the specification's list.
+public struct KnownRace: Sendable {
+  public let id: String
+  /// What was changed; of an entry without a mutant.
+  public let title: String
+  public let standing: Standing
+
+  public enum Standing: Sendable, Hashable {
+    /// These mutants are it.
+    case expressed([String])
+    /// Why there is no mutant.
+    case notExpressible(Reason)
+  }
+
+  /// What keeps an entry from being a mutant.
+  public enum Reason: String, Sendable, CaseIterable {
+    case gup = "needs the lockless page-table walk and pins, which are the memory half's"
+    case insertion = "needs page tables and their entries, which are the memory half's"
+    case removal = "needs zapping and translation flushes, which are the memory half's"
+    case fork = "needs fork and anonymous memory, which are the memory half's"
+    case dax = "needs DAX entries and their busy scan, which are the DAX layer's"
+    case driver = "needs the driver's mmap, which Folio does not have at this stage"
+    case migration = "needs migration, which Folio does not have at this stage"
+    case kernelOrder = "is the kernel's own behaviour: rule set kernel keeps it"
+  }
+
+  private init(_ id: String, _ title: String, _ standing: Standing) {
+    self.id = id
+    self.title = title
+    self.standing = standing
+  }
+
+  private static func by(_ id: String, _ mutants: String...) -> KnownRace {
+    KnownRace(id, "", .expressed(mutants.isEmpty ? [id] : mutants))
+  }
+
+  private static func no(_ id: String, _ reason: Reason, _ title: String) -> KnownRace {
+    KnownRace(id, title, .notExpressible(reason))
+  }
+
+  /// In the specification's order.
+  public static let all: [KnownRace] = [
+    by("C01"), by("C02"), by("C03"), by("C04", "O05", "P09"), by("C06"),
+    by("C07", "O01", "O02", "O03"), by("C08", "O04"), by("C09"), by("C10"),
+    no("C12", .gup, "the entry is not read again behind the grab"),
+    no("C13", .gup, "the entry is read again before the grab"),
+    no("C14", .gup, "no full fence between the grab and the second read of the entry"),
+    no("C15", .gup, "the table above is not read again"),
+    no("C16", .gup, "the walk is in no read section"),
+    no("C17", .fork, "a pin does not look whether a fork ran meanwhile"),
+    no("C18", .fork, "a pin begins inside a fork's copy"),
+    no("C20", .gup, "a small pin counts the references that it took twice"),
+    no("C21", .gup, "the pins of a large folio go after its references"),
+    no("C22", .gup, "how pins are counted is decided by an old order"),
+    no("C23", .gup, "peer-to-peer pages are pinned for everybody"),
+    no("C24", .gup, "a long-term pin does not ask whether the page allows it"),
+    no("C25", .gup, "pins of the zero page are counted"),
+    no("C27", .insertion, "an entry is set before its reference is taken"),
+    no("C28", .insertion, "a repeated insertion counts again"),
+    by("C29"), by("C30"), by("C32"), by("C33"), by("C34"), by("C35"), by("C37"), by("C38"),
+    by("C39", "C39", "O15", "O17", "O18"), by("C40", "C40", "O16"), by("C41"), by("C42"),
+    no("C44", .gup, "a legacy walk takes no reference on the map"),
+    no("C46", .dax, "a busy scan leaves the page open to faults"),
+    by("C47", "C41"),
+    no("C48", .removal, "a zap puts before it flushes translations"),
+    no("C50", .removal, "a split of a huge entry counts for the mm after its put"),
+    no("C51", .removal, "a huge zap drops the table's lock before the mapping count"),
+    no("C52", .removal, "a huge zap puts one reference per page"),
+    by("C53"), by("C54"), by("C55"),
+    no("C56", .insertion, "entries of counted pages are marked special"),
+    no("C57", .fork, "fork copies a huge entry without counting it"),
+    no("C59", .fork, "no fence before the question for pins when a page becomes shared"),
+    no("C62", .insertion, "an upgrade to writable does not compare the block"),
+    by("C63"), by("C64"), by("C65"), by("C67"),
+    no("C69", .driver, "a failed mmap of a peer-to-peer page keeps its references"),
+    no("C70", .driver, "a peer-to-peer mmap warns of idle pages"),
+    no("C71", .dax, "a DAX entry's folio is computed before the test for emptiness"),
+    no("C72", .kernelOrder, "a device-dax page's lost base reference is set again in silence"),
+    no("C73", .migration, "a migration check allows a reference too many"),
+    no("C77", .insertion, "a leaf is inserted for a folio of another order"),
+    no("C79", .dax, "the huge zero page is taken from its file"),
+  ]
+
+  /// Those whose mutants are not (all) in the registry.
+  public static var leftOut: [KnownRace] {
+    all.filter { race in
+      guard case .expressed(let mutants) = race.standing else { return false }
+      return !mutants.allSatisfy { Mutant.named($0) != nil }
+    }
+  }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+
+// Goals that are equalities: classes that are known from elsewhere, shards, coverage, certificates.
+
+import FolioCore
+import FolioLab
+import FolioWorkloads
+import Foundation
+
+extension GoalsCommand {
+  func world(_ name: String, size: Int? = nil, rules: PageMap.Rules? = nil) throws(LabError)
+    -> LabWorld
+  {
+    guard let scenario = Scenario.named(name) else {
+      throw .settings("there is no scenario \(name)")
+    }
+    return try LabWorld(scenario, rules: rules, size: size)
+  }
+
+  /// L2 and L18: the protocol that all checkers count.
+  func pinClasses() throws(LabError) -> [Goal] {
+    var goals: [Goal] = []
+    for (size, classes) in [(1, 7), (2, 249), (3, 54_459)] {
+      let result = try world("gup-pin", size: size).explore(.classes)
+      goals.append(
+        .equal("L2", "classes of gup-pin, \(size) pinners", classes, result.statistics.complete))
+      if size == 3 {
+        let (blocked, all) = (result.statistics.blocked, result.statistics.executions)
+        goals.append(
+          .check(
+            "L2", "executions that sleep sets cut <= 1 %", "\(blocked.grouped) of \(all.grouped)",
+            blocked * 100 <= all))
+      }
+    }
+    for count in [1, 2, 4] {
+      let world = try world("gup-pin", size: 3)
+      let parts = (0..<count).map { index in
+        world.certificate(
+          of: world.explore(.classes, shard: Shard(index: index, count: count)))
+      }
+      do throws(MergeError) {
+        let whole = try Certificate.merge(parts)
+        goals.append(.equal("L18", "classes in \(count) shards", 54_459, whole.classes))
+      } catch {
+        goals.append(.check("L18", "\(count) shards merge", error.description, false))
+      }
+    }
+    return goals
+  }
+
+  /// L3: the counts of an enumerator without reduction and of other checkers.
+  func recordedCounts() throws(LabError) -> [Goal] {
+    let rows = ClassCount.recorded
+    var (scenarios, wrong) = (Set<String>(), [String]())
+    for (index, row) in rows.enumerated() {
+      Progress.show("L3 \(index + 1)/\(rows.count) \(row.scenario)")
+      let world = try world(row.scenario, size: row.size, rules: row.rules)
+      let result = world.explore(.classes)
+      if 2...3 ~= world.threads.count { scenarios.insert(row.scenario) }
+      if result.verdict != .exhaustive || result.statistics.complete != row.classes {
+        wrong.append("\(row.line): \(result.statistics.complete.grouped) here")
+      }
+    }
+    var goal = Goal.check(
+      "L3", "classes of >= 25 scenarios of 2 and 3 threads as others count them",
+      "\(scenarios.count) scenarios, \(rows.count) counts, \(wrong.count) disagree",
+      wrong.isEmpty && scenarios.count >= 25)
+    goal.profile = wrong
+    return [goal]
+  }
+
+  /// L13: walks come to every conflict that the classes have.
+  func coverage() throws(LabError) -> Goal {
+    var (pairs, missing, names, unknown) = (0, 0, [String](), [String]())
+    for (index, scenario) in Scenario.all.enumerated() {
+      Progress.show("L13 \(index + 1)/\(Scenario.all.count) \(scenario.name)")
+      guard let coverage = try LabWorld(scenario).pairCoverage(seconds: 120) else {
+        unknown.append(scenario.name)
+        continue
+      }
+      pairs += coverage.all.count
+      missing += coverage.missing.count
+      if !coverage.missing.isEmpty { names.append(scenario.name) }
+    }
+    var goal = Goal.check(
+      "L13", "racing pairs of \(Scenario.all.count) scenarios that walks come to = 100 %",
+      "\((pairs - missing).grouped) of \(pairs.grouped)", missing == 0 && unknown.isEmpty)
+    goal.profile = names.map { "not all in \($0)" } + unknown.map { "classes not all known: \($0)" }
+    return goal
+  }
+
+  /// L14, L15, L19: all scenarios proved again.
+  func proofs() throws -> [Goal] {
+    let today = try CertifyCommand.earn()
+    var vacuous: [String] = []
+    for certificate in today where !certificate.unreached.isEmpty {
+      // A bounded search need not come everywhere; walks may.
+      let left = try unreached(certificate)
+      if !left.isEmpty {
+        vacuous.append("\(certificate.subject): \(left.joined(separator: "; "))")
+      }
+    }
+    let single = today.filter { $0.complete < 2 }
+    let recorded = try CertificateFile.read(certificates)
+    let comparison = CertificateComparison(recorded: recorded, today: today)
+    let proved = today.count { $0.grade == .exhaustive }
+    var goals = [
+      Goal.check(
+        "L14", "every obligation of \(Scenario.all.count) scenarios is reached",
+        vacuous.isEmpty ? "all" : "\(vacuous.count) are not", vacuous.isEmpty),
+      Goal.check(
+        "L15", "every scenario has two schedules or more",
+        single.isEmpty ? "all" : "not \(single.map(\.subject).joined(separator: ", "))",
+        single.isEmpty),
+      Goal.check(
+        "L19", "\(recorded.count) recorded certificates hold",
+        "\(today.count) earned, \(proved) EXHAUSTIVE, \(comparison.losses.count) lost",
+        comparison.losses.isEmpty),
+    ]
+    goals[0].profile = vacuous
+    goals[2].profile = comparison.losses
+    for gain in comparison.gains { Output.message("won   \(gain); `folio-lab certify --record`") }
+    return goals
+  }
+
+  private func unreached(_ certificate: Certificate) throws -> [String] {
+    guard certificate.grade != .exhaustive, let rules = PageMap.Rules(rawValue: certificate.rules),
+      let model = MemoryModel(rawValue: certificate.memoryModel)
+    else { return certificate.unreached }
+    do throws(LabError) {
+      let world = try world(certificate.scenario, rules: rules)
+      var left = Set(certificate.unreached)
+      for search in [Search.random, .pos, .urw, .pct(depth: nil)] {
+        left.formIntersection(world.explore(search, model: model, executions: 50_000).unreached)
+      }
+      return left.sorted()
+    } catch {
+      throw Output.stop(error)
+    }
+  }
+}

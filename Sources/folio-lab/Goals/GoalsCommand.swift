@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+
+// What the lab promises, measured: goal by goal what was asked and what was reached. Equalities fail the
+// command; a time or rate that is missed is said to be, with what explains it. How each is measured
+// is in the files beside this one.
+
+import ArgumentParser
+import FolioBenchmark
+import FolioLab
+import FolioWorkloads
+import Foundation
+
+struct GoalsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "goals", abstract: "Measures the lab against its goals.",
+    discussion: """
+      Run it in the project's root: recorded certificates are read from there. Equalities that do not hold fail the command; of times and rates two may be missed,
+      none by more than a factor of 2.
+
+      EXAMPLES
+        folio-lab goals                               all of them, some minutes
+        folio-lab goals --only L1,L2                  these
+        folio-lab goals --quick                       equalities without the museum
+        folio-lab goals --also FILE                   with goals that scripts have measured
+      """)
+
+  @Option(help: "Only these: L1,L2.") var only: String?
+  @Option(help: "Runs of each timing; the median counts.") var rounds = 5
+  @Option(help: "Seconds at most per mutant.") var mutantSeconds = 60.0
+  @Option(help: "Executions of each walk at most, for the rates of a mutant.") var oddsRuns = 5_000
+  @Option(help: "Seconds of each walk at most, for the rates of a mutant.") var oddsSeconds = 0.05
+  @Option(help: "The recorded certificates.") var certificates = CertificateFile.path
+  @Option(
+    help: "Goals measured elsewhere: lines of reached|MISSED|FAILED, id, asked, reached, with tabs.")
+  var also: String?
+  @Flag(help: "Equalities only: no timing, no museum.") var quick = false
+  @Flag(help: "The states of five pinners too; minutes.") var long = false
+  @Option(help: "Write the outcome to this file; - is standard output.") var json: String?
+  @OptionGroup var progress: ProgressOptions
+
+  /// A group of goals that are measured together.
+  private struct Part {
+    var ids: Set<String>
+    var isQuick = true
+    var measure: () throws -> [Goal]
+  }
+
+  private var parts: [Part] {
+    func lab(_ body: @escaping () throws(LabError) -> [Goal]) -> () throws -> [Goal] {
+      {
+        do throws(LabError) { return try body() } catch { throw Output.stop(error) }
+      }
+    }
+    return [
+      Part(ids: ["L2", "L18"], measure: lab(pinClasses)),
+      Part(ids: ["L3"], measure: lab(recordedCounts)),
+      Part(ids: ["L14", "L15", "L19"], measure: proofs),
+      Part(ids: ["L13"], measure: lab { () throws(LabError) in [try coverage()] }),
+      Part(ids: ["L5"], measure: lab(orders)),
+      Part(ids: ["L1"], isQuick: false, measure: lab(walkRates)),
+      Part(ids: ["L2"], isQuick: false, measure: lab { () throws(LabError) in [try proofTime()] }),
+      Part(ids: ["L4"], isQuick: false, measure: lab(stateTimes)),
+      Part(ids: ["L6", "L7", "L8", "L10"], isQuick: false, measure: lab(museum)),
+    ]
+  }
+
+  private var chosen: Set<String>? {
+    only.map { Set($0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }) }
+  }
+
+  func validate() throws {
+    let known = parts.reduce(into: Set<String>()) { $0.formUnion($1.ids) }
+    if let chosen, !chosen.isSubset(of: known) {
+      throw ValidationError("goals are \(known.sorted().joined(separator: ", "))")
+    }
+    guard rounds > 0, mutantSeconds > 0, oddsRuns > 0, oddsSeconds > 0 else {
+      throw ValidationError("rounds, runs and seconds are above 0")
+    }
+  }
+
+  func run() throws {
+    progress.begin()
+    var goals: [Goal] = []
+    func add(_ more: [Goal]) {
+      Progress.end()
+      goals += more
+      if json != "-" { more.flatMap(\.lines).forEach { print($0) } }
+    }
+    for part in parts where !interrupted.isSet {
+      if quick && !part.isQuick { continue }
+      if let chosen, chosen.isDisjoint(with: part.ids) { continue }
+      add(try part.measure().filter { chosen?.contains($0.id) ?? true })
+    }
+    if let also { add(try Self.read(also)) }
+    try Output.write(goals, to: json)
+    let failed = goals.count { $0.verdict == .failed }
+    let missed = goals.filter { $0.verdict == .missed }
+    let far = missed.filter { $0.factor ?? 1 > 2 }.map(\.id)
+    Output.message(
+      "\(goals.count) figures, \(missed.count) MISSED, \(failed) FAILED"
+        + (far.isEmpty ? "" : "; by more than a factor of 2: \(far.joined(separator: " "))"))
+    if interrupted.isSet { throw ExitCode(ToolStatus.interrupted.rawValue) }
+    if failed > 0 || missed.count > 2 || !far.isEmpty {
+      throw ExitCode(ToolStatus.failed.rawValue)
+    }
+  }
+
+  /// Lines that scripts wrote.
+  private static func read(_ path: String) throws -> [Goal] {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw Output.stop(.noInput, "\(path): cannot be read")
+    }
+    return try String(decoding: data, as: UTF8.self).split(separator: "\n").map { line in
+      let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+      guard fields.count == 4, let verdict = Goal.Verdict(rawValue: fields[0]) else {
+        throw Output.stop(.dataError, "\(path): no verdict, id, asked, reached: \(line)")
+      }
+      return Goal(id: fields[1], asked: fields[2], reached: fields[3], verdict: verdict)
+    }
+  }
+}
