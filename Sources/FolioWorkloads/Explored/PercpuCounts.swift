@@ -31,8 +31,8 @@ struct CountedObject {
     return unsafe start + word.rawValue
   }
 
-  /// Runs of the release callback.
-  var releases: Int32 { unsafe atomic_read(word(.releases)) }
+  /// Runs of the release callback. What came before them is over: the object may be freed.
+  var releases: Int32 { unsafe atomic_read_acquire(word(.releases)) }
   /// A grace period has passed since the kill.
   var isConfirmed: Bool { unsafe atomic_read_acquire(word(.confirmed)) != 0 }
   /// 1 while somebody may use the object.
