@@ -18,6 +18,7 @@
 
 LAB_WEAK void __tsan_acquire(void *address);
 LAB_WEAK void __tsan_release(void *address);
+LAB_WEAK void __tsan_flush_memory(void);
 LAB_WEAK void __tsan_ignore_thread_begin(void);
 LAB_WEAK void __tsan_ignore_thread_end(void);
 LAB_WEAK void __tsan_read4(const volatile void *address);
@@ -175,8 +176,11 @@ void tell_execution_ends(void)
 			__tsan_ignore_thread_end();
 		__tsan_switch_to_fiber(host, 0);
 	}
-	if (reported)
-		fail_at("THREAD", UINT64_MAX, "ThreadSanitizer reports a race");
+	if (!reported)
+		return;
+	fail_at("THREAD", UINT64_MAX, "ThreadSanitizer reports a race");
+	/* It looks no more at an address with a race, and the same race has to come when replayed. */
+	__tsan_flush_memory();
 }
 
 /*
