@@ -25,8 +25,7 @@ final class Retire: ScenarioWorld {
   ]
   private let pages: DevicePages
   private let page: UnsafeMutablePointer<page>
-  /// 1 once the owner has raised the page for the last time: for the end of the map, behind which
-  /// nobody raises any more.
+  /// 1 once the owner has raised the page for the last time.
   private let raised: SharedWord
   private let gone: SharedWord
   private let obligations: Obligations
@@ -61,6 +60,7 @@ final class Retire: ScenarioWorld {
 
   /// As `FrameSpace.sweep` decides.
   private func tearDownPage() {
+    // Who sweeps is ordered behind who raises by the lock of the claims.
     guard raised.loadAcquire() != 0 else { return }
     let frame = unsafe page_to_pfn(page)
     guard cfolio_first_busy_frame(0, frame, frame &+ 1) == UInt.max else { return }
