@@ -83,6 +83,14 @@ struct Totals {
   var others = 0
 }
 
+func show(_ finding: FolioLab.Finding, _ world: LabWorld, _ options: Options) {
+  let token = world.token(of: finding.trace, mutant: options.mutant?.id).description
+  let witness = Witness(
+    scenario: world.scenario, settings: world.settings, threads: world.threads,
+    model: options.memory, finding: finding, token: token, mutant: options.mutant)
+  print(witness.text(), terminator: "")
+}
+
 /// Walks that end at a finding of another kind go on with the next seed.
 func watch(_ world: LabWorld, _ options: Options, _ totals: inout Totals) {
   totals.worlds += 1
@@ -102,14 +110,7 @@ func watch(_ world: LabWorld, _ options: Options, _ totals: inout Totals) {
       continue
     }
     totals.findings += 1
-    let token = world.token(of: finding.trace, mutant: options.mutant?.id)
-    print(
-      """
-      FAILED \(world.scenario.name) \(world.settings.rules) \(options.memory) by \(search.name): \
-      \(finding.invariant)
-        \(finding.message)
-        token \(token)
-      """)
+    show(world.shrink(finding), world, options)
     return
   }
 }

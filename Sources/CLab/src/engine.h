@@ -10,7 +10,7 @@
  *   search.c   schedules, classes, states; races.c: what conflicts; states.c: what was seen
  *   pairs.c    racing-pair coverage; sites.c: places that were reached
  *   model.c    what differs between memory models; store_buffer.c: TSO; history.c, orders.c,
- *              plain.c: C11
+ *              plain.c: C11; blind.c: plain accesses of instrumented code
  *
  * How a step goes. A fiber that is about to touch a shared word describes the operation in
  * `pending` and calls step(): some thread is chosen, perhaps another; when it is this fiber's turn
@@ -379,6 +379,8 @@ bool arena_decommit(void *start, size_t size);
 void restore_memory(bool everything);
 bool memory_open(void);
 bool snapshot_memory(void);
+/** A global of CFolio, or memory of lab_track(). */
+bool is_tracked(uintptr_t address);
 void forget_snapshot(void);
 
 /* choose.c */

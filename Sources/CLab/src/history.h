@@ -49,8 +49,12 @@ extern struct location locations[LOCATIONS];
 extern unsigned int locations_used;
 extern struct observer observers[LAB_LANES + 1];
 
+/** Grows when a view may have been made of a lane's; for the clocks of plain accesses. */
+extern uint32_t views_made;
+
 static inline void view_join(struct view *into, const struct view *from)
 {
+	views_made++;
 	if (into->used < from->used) {
 		memset(into->at + into->used, 0, (from->used - into->used) * sizeof(*into->at));
 		into->used = from->used;
@@ -61,6 +65,7 @@ static inline void view_join(struct view *into, const struct view *from)
 
 static inline void view_copy(struct view *into, const struct view *from)
 {
+	views_made++;
 	into->used = from->used;
 	memcpy(into->at, from->at, from->used * sizeof(*into->at));
 }

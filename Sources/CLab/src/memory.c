@@ -218,6 +218,19 @@ bool lab_track(void *start, size_t size)
  */
 static char *globals_image;
 
+bool is_tracked(uintptr_t address)
+{
+	if (address - (uintptr_t)__start_folio_data <
+		    globals_between(__start_folio_data, __stop_folio_data) ||
+	    address - (uintptr_t)__start_folio_bss <
+		    globals_between(__start_folio_bss, __stop_folio_bss))
+		return true;
+	for (unsigned int i = 0; i < tracked_count; i++)
+		if (address - (uintptr_t)tracked[i].start < tracked[i].size)
+			return true;
+	return false;
+}
+
 bool snapshot_memory(void)
 {
 	if (!globals_image)

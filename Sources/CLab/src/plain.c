@@ -1,72 +1,146 @@
 // SPDX-License-Identifier: MIT
 /*
  * Plain accesses under C11: one that is not known to the thread of another, of which one writes, is
- * a data race. Views count them per lane. See history.h.
+ * a data race. See plain.h.
+ *
+ * Each lane has a clock in the views, which goes on between two accesses that a view was made of:
+ * so a view that has the clock of an access knows it. Of a lane's accesses of one kind to the same
+ * bytes the last is kept: who knows it knows those before.
  */
-#include "history.h"
+#include "plain.h"
 
 #include <stdio.h>
 
-struct plain_word {
-	uintptr_t address;
-	uint64_t execution;
-	unsigned char writer;
-	uint16_t write; /* 0: none */
-	const struct seam_site *write_site;
-	uint16_t reads[LAB_LANES];
-	const struct seam_site *read_sites[LAB_LANES];
+struct noted {
+	struct plain_access access;
+	uint16_t clock;
+	unsigned char lane;
+	unsigned char mask; /* bytes of the granule */
 };
 
-#define PLAIN_WORDS 256u
-static struct plain_word plain_words[PLAIN_WORDS];
+#define NOTED (2u * LAB_LANES)
+struct granule {
+	uintptr_t address; /* a multiple of 8 */
+	uint64_t execution;
+	unsigned int count;
+	struct noted noted[NOTED];
+};
 
-static struct plain_word *plain_word(uintptr_t address)
+#if defined(LAB_PLAIN)
+#define GRANULES_BITS 14u
+#else
+#define GRANULES_BITS 8u
+#endif
+#define GRANULES (1u << GRANULES_BITS)
+static struct granule granules[GRANULES];
+
+uint32_t views_made;
+static uint32_t views_seen[LAB_LANES + 1];
+
+static struct granule *granule_at(uintptr_t address)
 {
-	unsigned int slot = (unsigned int)((address * 0x9e3779b97f4a7c15u) >> 56);
-	for (unsigned int tries = 0; tries < PLAIN_WORDS; tries++) {
-		struct plain_word *w = &plain_words[(slot + tries) % PLAIN_WORDS];
-		if (w->execution == lab.execution && w->address != address)
+	uint32_t slot = (uint32_t)((address * 0x9e3779b97f4a7c15u) >> (64 - GRANULES_BITS));
+	for (unsigned int tries = 0; tries < GRANULES; tries++) {
+		struct granule *g = &granules[(slot + tries) % GRANULES];
+		if (g->execution == lab.execution && g->address != address)
 			continue;
-		if (w->execution != lab.execution)
-			*w = (struct plain_word){.address = address, .execution = lab.execution};
-		return w;
+		if (g->execution != lab.execution) {
+			g->address = address;
+			g->execution = lab.execution;
+			g->count = 0;
+		}
+		return g;
 	}
 	fail_at("LAB", UINT64_MAX, "more plain words than the memory model keeps");
 	stop_execution();
 }
 
-static void report_race(const struct seam_site *mine, bool writes, const struct seam_site *other,
-			unsigned int lane_number, bool other_wrote)
+/* The clock of an access that the current lane makes now. */
+static uint16_t clock_now(void)
 {
-	char message[sizeof(lab.finding.message)];
+	struct view *view = &observing()->current;
+	unsigned int me = lab.current;
+	uint16_t now = known(view, me);
+	if (now && views_seen[me] == views_made)
+		return now;
+	if (now == UINT16_MAX) {
+		fail_at("LAB", UINT64_MAX, "more plain accesses than the memory model counts");
+		stop_execution();
+	}
+	know(view, me, (uint16_t)(now + 1));
+	views_seen[me] = views_made;
+	return (uint16_t)(now + 1);
+}
+
+void begin_hooked(void)
+{
+	(void)clock_now();
+}
+
+extern const char __executable_start[] __attribute__((weak));
+
+const char *place_of(const struct plain_access *access, char text[64])
+{
+	if (access->site)
+		return access->site->text;
+	if (!access->code)
+		return access->hooked ? "a word of the seam" : "a plain word";
+	/* The call is in front of where it returns to; as the file has it, not as it was loaded. */
+	snprintf(text, 64, "code:0x%lx",
+		 (unsigned long)((const char *)access->code - __executable_start - 1));
+	return text;
+}
+
+static void report_race(const struct plain_access *mine, const struct noted *other)
+{
+	char message[sizeof(lab.finding.message)], here[64], there[64];
+	bool blind = mine->code || other->access.code;
 	snprintf(message, sizeof(message),
 		 "thread %u %s %s and nothing orders it behind thread %u, which %s %s", lab.current,
-		 writes ? "writes" : "reads", mine ? mine->text : "a plain word", lane_number,
-		 other_wrote ? "wrote" : "read", other ? other->text : "it");
-	fail_at("DATA-RACE", UINT64_MAX, message);
+		 mine->write ? "writes" : "reads", place_of(mine, here), other->lane,
+		 other->access.write ? "wrote" : "read", place_of(&other->access, there));
+	fail_at(blind ? BLIND_SPOT : "DATA-RACE", UINT64_MAX, message);
+}
+
+void judge_plain(uintptr_t address, unsigned int bytes, const struct plain_access *access)
+{
+	struct granule *g = granule_at(address & ~(uintptr_t)7);
+	struct view *view = &observing()->current;
+	unsigned char mask = (unsigned char)(((1u << bytes) - 1) << (address & 7));
+	unsigned int me = lab.current;
+	struct noted *mine = NULL;
+	for (unsigned int i = 0; i < g->count; i++) {
+		struct noted *n = &g->noted[i];
+		if (n->lane == me) {
+			if (n->mask == mask && n->access.write == access->write &&
+			    n->access.hooked == access->hooked)
+				mine = n;
+		} else if ((n->mask & mask) && (n->access.write || access->write) &&
+			   !(n->access.hooked && access->hooked) &&
+			   known(view, n->lane) < n->clock) {
+			report_race(access, n);
+		}
+	}
+	if (!mine) {
+		if (g->count == NOTED) {
+			fail_at("LAB", UINT64_MAX, "more kinds of access to a word than are kept");
+			stop_execution();
+		}
+		mine = &g->noted[g->count++];
+	}
+	*mine = (struct noted){.access = *access,
+			       .clock = access->hooked ? known(view, me) : clock_now(),
+			       .lane = (unsigned char)me,
+			       .mask = mask};
 }
 
 unsigned long history_plain(const struct seam_site *site, bool write, const volatile void *word,
 			    unsigned long value)
 {
-	struct plain_word *w = plain_word((uintptr_t)word);
-	struct view *view = &observing()->current;
-	unsigned int me = lab.current;
-	if (w->write && w->writer != me && known(view, w->writer) < w->write)
-		report_race(site, write, w->write_site, w->writer, true);
-	for (unsigned int i = 0; write && i < LAB_LANES; i++)
-		if (w->reads[i] && i != me && known(view, i) < w->reads[i])
-			report_race(site, true, w->read_sites[i], i, false);
-	uint16_t now = (uint16_t)(known(view, me) + 1);
-	know(view, me, now);
-	if (!write) {
-		w->reads[me] = now;
-		w->read_sites[me] = site;
+	const struct plain_access access = {.write = write, .site = site};
+	judge_plain((uintptr_t)word, 4, &access);
+	if (!write)
 		return word_now(word, 4);
-	}
-	w->writer = (unsigned char)me;
-	w->write = now;
-	w->write_site = site;
 	write_word(word, 4, value);
 	return 0;
 }

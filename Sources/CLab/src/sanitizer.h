@@ -7,7 +7,8 @@
  * poisoned (memory.c), so that plain accesses to it are found as those through the seam are.
  *
  * ThreadSanitizer: each fiber is a thread to it, and nothing that the engine does orders two of
- * them. What orders them it is told behind each operation of the seam: told_hooks().
+ * them. What orders them it is told behind each operation of the seam: told_hooks(). The alarm for
+ * blind spots has functions of the same names (blind.c).
  */
 #ifndef LAB_SANITIZER_H
 #define LAB_SANITIZER_H
@@ -28,6 +29,20 @@ LAB_WEAK void *__tsan_create_fiber(unsigned int flags);
 LAB_WEAK void __tsan_destroy_fiber(void *fiber);
 LAB_WEAK void *__tsan_get_current_fiber(void);
 LAB_WEAK void __tsan_switch_to_fiber(void *fiber, unsigned int flags);
+LAB_WEAK void __tsan_acquire(void *address);
+LAB_WEAK void __tsan_release(void *address);
+LAB_WEAK void __tsan_flush_memory(void);
+LAB_WEAK void __tsan_ignore_thread_begin(void);
+LAB_WEAK void __tsan_ignore_thread_end(void);
+LAB_WEAK void __tsan_read4(const volatile void *address);
+LAB_WEAK void __tsan_write4(const volatile void *address);
+LAB_WEAK void __tsan_write_range(const volatile void *address, unsigned long size);
+LAB_WEAK int __tsan_atomic32_load(const volatile int *word, int order);
+LAB_WEAK void __tsan_atomic32_store(volatile int *word, int value, int order);
+LAB_WEAK int __tsan_atomic32_fetch_add(volatile int *word, int value, int order);
+LAB_WEAK long __tsan_atomic64_load(const volatile long *word, int order);
+LAB_WEAK void __tsan_atomic64_store(volatile long *word, long value, int order);
+LAB_WEAK long __tsan_atomic64_fetch_add(volatile long *word, long value, int order);
 
 #define TSAN_NO_SYNCHRONISATION 1u
 

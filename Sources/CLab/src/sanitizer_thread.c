@@ -16,21 +16,6 @@
 #include "model.h"
 #include "sanitizer.h"
 
-LAB_WEAK void __tsan_acquire(void *address);
-LAB_WEAK void __tsan_release(void *address);
-LAB_WEAK void __tsan_flush_memory(void);
-LAB_WEAK void __tsan_ignore_thread_begin(void);
-LAB_WEAK void __tsan_ignore_thread_end(void);
-LAB_WEAK void __tsan_read4(const volatile void *address);
-LAB_WEAK void __tsan_write4(const volatile void *address);
-LAB_WEAK void __tsan_write_range(const volatile void *address, unsigned long size);
-LAB_WEAK int __tsan_atomic32_load(const volatile int *word, int order);
-LAB_WEAK void __tsan_atomic32_store(volatile int *word, int value, int order);
-LAB_WEAK int __tsan_atomic32_fetch_add(volatile int *word, int value, int order);
-LAB_WEAK long __tsan_atomic64_load(const volatile long *word, int order);
-LAB_WEAK void __tsan_atomic64_store(volatile long *word, long value, int order);
-LAB_WEAK long __tsan_atomic64_fetch_add(volatile long *word, long value, int order);
-
 #define READS_KEPT 128u
 
 struct told {
@@ -179,7 +164,8 @@ void tell_execution_ends(void)
 	if (!reported)
 		return;
 	fail_at("THREAD", UINT64_MAX, "ThreadSanitizer reports a race");
-	/* It looks no more at an address with a race, and the same race has to come when replayed. */
+	/* It looks no more at an address with a race, and the same race has to come when replayed.
+	 */
 	__tsan_flush_memory();
 }
 
@@ -225,6 +211,7 @@ static void told_fence(const struct seam_site *site, int order)
 	tell_fence(order);
 }
 
+#if !defined(LAB_PLAIN)
 static unsigned long told_plain(const struct seam_site *site, unsigned int operation,
 				const volatile void *word, unsigned long value)
 {
@@ -241,6 +228,7 @@ static unsigned long told_plain(const struct seam_site *site, unsigned int opera
 		__tsan_write4(word);
 	return old;
 }
+#endif
 
 static void told_read_lock(void)
 {
@@ -378,11 +366,11 @@ static void *told_allocate(size_t size)
 static bool told_free(void *memory)
 {
 	size_t size = arena_size(memory);
+	if (size)
+		__tsan_write_range(memory, size);
 	begin_unseen();
 	bool done = inner->free(memory);
 	end_unseen();
-	if (size)
-		__tsan_write_range(memory, size);
 	return done;
 }
 
@@ -424,7 +412,9 @@ const struct seam_hooks *told_hooks(const struct seam_hooks *hooks)
 	outer = *hooks;
 	outer.access = told_access;
 	outer.fence = told_fence;
+#if !defined(LAB_PLAIN)
 	outer.plain = told_plain;
+#endif
 	outer.rcu_read_lock = told_read_lock;
 	outer.rcu_read_unlock = told_read_unlock;
 	outer.synchronize_rcu = told_synchronize;
