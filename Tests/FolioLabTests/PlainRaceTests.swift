@@ -2,6 +2,7 @@
 
 // Plain words under C11: what is ordered by a publication and what comes too late for it.
 
+import FolioCore
 import FolioLab
 import FolioWorkloads
 import Testing
