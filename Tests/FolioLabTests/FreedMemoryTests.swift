@@ -4,6 +4,7 @@
 // it back.
 
 import CFolio
+import FolioCore
 import FolioLab
 import FolioWorkloads
 import Testing

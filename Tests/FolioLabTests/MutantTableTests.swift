@@ -34,7 +34,7 @@ extension LabTests.MutantTableTests {
       for case let file as URL in files! where ["c", "h", "swift"].contains(file.pathExtension) {
         if file.lastPathComponent == "mutant.h" { continue }
         let text = try String(contentsOf: file, encoding: .utf8)
-        ids.formUnion(text.matches(of: /\bMUTANT\((\w+)\)/).map { String($0.1) })
+        ids.formUnion(text.matches(of: /\bMUTANT\(([A-Z]\w+)\)/).map { String($0.1) })
         ids.formUnion(text.matches(of: /\bisMutant\(MUTANT_(\w+)\)/).map { String($0.1) })
       }
     }

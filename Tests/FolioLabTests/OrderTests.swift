@@ -34,7 +34,8 @@ import Testing
           let scenario = try #require(Scenario.named(name))
           #expect(Mutant.switch(mutant))
           for search in [Search.random, .pos, .classes] {
-            let result = try LabWorld(scenario).explore(search, model: model, executions: 20_000)
+            let result = try LabWorld(scenario).explore(
+              search, model: model, executions: search == .classes ? 20_000 : 2_000)
             if let finding = result.finding { caught.insert(finding.invariant) }
           }
         }
