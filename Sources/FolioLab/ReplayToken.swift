@@ -84,7 +84,8 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
       let end = steps[start...].firstIndex { $0.thread != thread } ?? steps.count
       // What the thread stood before, if it could have gone on: its next step, or where the failure
       // left it. Who ended or has to wait comes to that point by itself.
-      let couldGoOn = end < steps.count && steps[end].enabled.contains(thread)
+      let couldGoOn =
+        end < steps.count ? steps[end].enabled.contains(thread) : trace.failsWithoutStep
       guard couldGoOn,
         let next = steps[end...].first(where: { $0.thread == thread })
           ?? trace.standing.first(where: { $0.thread == thread })
@@ -99,6 +100,7 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
       turns.append(Turn(thread: thread, occurrence: occurrence, site: site))
       start = end
     }
+    if trace.failsWithoutStep { turns.append(Turn(thread: trace.failing!)) }
     return turns
   }
 
@@ -153,6 +155,11 @@ extension TraceStep.Kind {
   }
 }
 
+extension Trace {
+  /// Another thread than that of the last step was let go on, and failed before it took one.
+  fileprivate var failsWithoutStep: Bool { failing != nil && failing != steps.last?.actor }
+}
+
 /// Where a replay left its token.
 public struct Divergence: Sendable, Hashable, CustomStringConvertible {
   /// Number of the turn, from 0.
@@ -195,6 +202,8 @@ extension LabWorld {
               + "token names, after \(run[end - 1].function): \(run[end - 1].text)")
       }
       choices += Array(repeating: thread, count: (stop ?? end) - rest.startIndex)
+      // Who fails in front of a step takes none, and has to be let go on all the same.
+      if turn.occurrence == 0 && index + 1 == token.turns.count { choices.append(thread) }
     }
     let last = replay(choices, model: token.model, values: token.values)
     return (last.trace, last.finding, divergence)

@@ -85,10 +85,17 @@ public struct Trace: Sendable, Hashable, Codable {
   /// What threads stood before that had not ended when a failure did end it.
   public var standing: [TraceStep]
 
-  public init(steps: [TraceStep], standing: [TraceStep] = [], model: MemoryModel = .sc) {
+  /// Who ran when a failure ended it: perhaps not who took the last step, but who was let go on
+  /// behind it and failed in front of its next. nil: the execution came to its end.
+  public var failing: Int?
+
+  public init(
+    steps: [TraceStep], standing: [TraceStep] = [], model: MemoryModel = .sc, failing: Int? = nil
+  ) {
     self.steps = steps
     self.standing = standing
     self.model = model
+    self.failing = failing
   }
 
   /// Lane, and value times 16, of each step: enough to run it again.
@@ -150,8 +157,10 @@ public struct Trace: Sendable, Hashable, Codable {
         text: site.map { unsafe String(cString: $0.pointee.text) } ?? "",
         object: nil, before: 0, after: 0, order: Int(event.order))
     }
+    let failing = unsafe lab_finding().map { unsafe Int($0.pointee.thread) }
     return Trace(
-      steps: steps, standing: standing, model: MemoryModel(engine: lab_model_now()))
+      steps: steps, standing: standing, model: MemoryModel(engine: lab_model_now()),
+      failing: failing.flatMap { $0 < Int(LAB_LANES) ? $0 : nil })
   }
 }
 
