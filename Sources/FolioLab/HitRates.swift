@@ -42,6 +42,19 @@ public struct DepthReport: Sendable {
   public var lanes: Int
   public var choices: Int
 
+  public init(
+    model: MemoryModel, random: HitRate, pos: HitRate, urw: HitRate, pct: [HitRate], lanes: Int,
+    choices: Int
+  ) {
+    self.model = model
+    self.random = random
+    self.pos = pos
+    self.urw = urw
+    self.pct = pct
+    self.lanes = lanes
+    self.choices = choices
+  }
+
   /// The least PCT depth that failed; nil: none did.
   public var depth: Int? { pct.firstIndex { $0.hits > 0 }.map { $0 + 1 } }
 

@@ -61,13 +61,15 @@
       await #expect(processExitsWith: .success) {
         let outcome = Probe.stress { probe, thread in
           let seen = probe.word.add(1)
-          if seen != 8 && seen != 9 { cfolio_violation_text("WORD", .max, "not put back") }
+          if seen != 8 && seen != 9 { unsafe cfolio_violation_text("WORD", .max, "not put back") }
           // Were the globals kept, a hundredth of a million warnings would be there.
-          if cfolio_warning_count() > 1 { cfolio_violation_text("GLOBAL", .max, "not put back") }
+          if cfolio_warning_count() > 1 {
+            unsafe cfolio_violation_text("GLOBAL", .max, "not put back")
+          }
           if thread == 0 { unsafe cfolio_warn_text("a warning") }
           // 64 MiB would not last for long.
           guard let memory = unsafe cfolio_zalloc(1 << 16) else {
-            cfolio_violation_text("ARENA", .max, "not put back")
+            unsafe cfolio_violation_text("ARENA", .max, "not put back")
             return
           }
           unsafe cfolio_free(memory)
@@ -81,13 +83,13 @@
       await #expect(processExitsWith: .success) {
         let outcome = Probe.stress(
           { probe, _ in
-            let size = MemoryLayout<rcu_head>.size
+            let size = unsafe MemoryLayout<rcu_head>.size
             let head = unsafe cfolio_zalloc(size)!.bindMemory(to: rcu_head.self, capacity: 1)
             unsafe call_rcu(head) { unsafe cfolio_free($0) }
             _ = probe.word.add(1)
           },
           conclude: { probe in
-            if probe.word.load() != 9 { cfolio_violation_text("ENDS", .max, "too early") }
+            if probe.word.load() != 9 { unsafe cfolio_violation_text("ENDS", .max, "too early") }
           })
         require(outcome.rounds > 20 && outcome.failed == 0, outcome)
       }
@@ -96,7 +98,7 @@
     @Test("a violation is counted once a round, and the first is kept")
     func violation() async {
       await #expect(processExitsWith: .success) {
-        let outcome = Probe.stress { _, _ in cfolio_violation_text("BAD", .max, "a text") }
+        let outcome = Probe.stress { _, _ in unsafe cfolio_violation_text("BAD", .max, "a text") }
         require(outcome.rounds > 20 && outcome.failed == outcome.rounds, outcome)
         require(outcome.firstRound == 1 && outcome.processes == 1, outcome)
         require(outcome.invariant == "BAD" && outcome.message == "a text", outcome)
