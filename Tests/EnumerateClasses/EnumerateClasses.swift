@@ -93,7 +93,7 @@ struct EnumerateClasses: ParsableCommand {
         disagreements += 1
         say("\(what)  DIFFERS from the record: \(recorded.line)")
       }
-      if table { print(count.line) }
+      if table { FileHandle.standardOutput.write(Data((count.line + "\n").utf8)) }
     }
     return true
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // The recorded class counts: scenario, size, rules, classes, schedules, source. Lines of the
-// enumerator are those that `enumerate-classes --sizes --rules --table` prints.
+// enumerator are those that `enumerate-classes --sizes --rules --table` prints; where there are too
+// many schedules, with `--merged`.
 
 extension ClassCount {
   static let table = """
@@ -12,26 +13,48 @@ extension ClassCount {
     gup-pin 2 strict 249 - Nidhugg 2026-04
     gup-pin 1 strict 7 28 enumerator
     gup-pin 2 strict 249 40572 enumerator
+    gup-pin 3 strict 54459 - enumerator, beginnings merged
+    gup-pin-key 1 strict 8 65 enumerator
+    gup-pin-key 2 strict 420 794974 enumerator
+    gup-pin-key 3 strict 172168 - enumerator, beginnings merged
     pin-bias 1 strict 52 326 enumerator
     two-puts 2 strict 2 2 enumerator
     two-puts 3 strict 6 6 enumerator
     two-puts 4 strict 24 24 enumerator
+    reuse 1 strict 43 1367602 enumerator
+    reuse 1 kernel 43 - enumerator, beginnings merged
     hand-out 1 strict 2 9 enumerator
+    hand-out 2 strict 16 145632 enumerator
+    hand-out 3 strict 144 - enumerator, beginnings merged
     hand-out 1 kernel 2 9 enumerator
+    hand-out 2 kernel 16 - enumerator, beginnings merged
+    hand-out 3 kernel 144 - enumerator, beginnings merged
     hand-out 1 legacy 2 9 enumerator
+    hand-out 2 legacy 16 - enumerator, beginnings merged
+    hand-out 3 legacy 144 - enumerator, beginnings merged
     owner-raise 2 strict 2 2 enumerator
+    owner-raise 3 strict 18 62634 enumerator
     owner-raise 2 kernel 2 2 enumerator
+    owner-raise 3 kernel 18 - enumerator, beginnings merged
     owner-raise 2 legacy 2 2 enumerator
+    owner-raise 3 legacy 18 - enumerator, beginnings merged
     raise-late 1 strict 9 2540 enumerator
     raise-late 1 kernel 9 2540 enumerator
     raise-late 1 legacy 18 1574 enumerator
     split-try-get 1 strict 27 11854 enumerator
+    split-try-get 2 strict 26288 - enumerator, beginnings merged
     split-try-get 1 kernel 34 17917 enumerator
+    split-try-get 2 kernel 28149 - enumerator, beginnings merged
     form-try-get 1 strict 11 17096 enumerator
     form-try-get 1 kernel 11 17096 enumerator
     owner-split 1 strict 12 25029 enumerator
+    owner-split 2 strict 810 - enumerator, beginnings merged
     owner-split 1 kernel 17 39844 enumerator
+    owner-split 2 kernel 1225 - enumerator, beginnings merged
+    split-reuse 1 strict 14 245547 enumerator
+    split-reuse 1 kernel 21 - enumerator, beginnings merged
     head-word 1 strict 7 3003 enumerator
+    head-word 2 strict 49 - enumerator, beginnings merged
     freeze-get 1 strict 714 2489 enumerator
     cache-split 1 strict 20 23462 enumerator
     vmemmap-remap 1 strict 11 176 enumerator
@@ -40,25 +63,73 @@ extension ClassCount {
     generic-base 1 kernel 16 270 enumerator
     generic-base 1 legacy 16 270 enumerator
     split-page 1 strict 31 411 enumerator
+    legacy-wake 1 legacy 2918 - enumerator, beginnings merged
+    retire 1 strict 170 - enumerator, beginnings merged
+    retire 1 kernel 170 - enumerator, beginnings merged
+    form-late 1 strict 28 - enumerator, beginnings merged
+    form-late 1 kernel 28 - enumerator, beginnings merged
+    raise-kill 1 strict 18 - enumerator, beginnings merged
+    counter-freeze 1 strict 196 - enumerator, beginnings merged
+    counter-try-get 1 strict 192 10177 enumerator
+    counter-puts 1 strict 277 - enumerator, beginnings merged
+    wait-variable 1 strict 30 154641 enumerator
+    wait-exclusive 1 strict 4178 - enumerator, beginnings merged
     wait-bit 1 strict 9 460 enumerator
+    completion 1 strict 2474 - enumerator, beginnings merged
     wait-count 1 strict 36 4966 enumerator
     wait-callback 1 strict 18 548 enumerator
     wait-cancel 1 strict 8 449 enumerator
+    wait-cancel-wake 1 strict 83 - enumerator, beginnings merged
     wait-killable 1 strict 22 20827 enumerator
     wait-timeout 1 strict 14 744 enumerator
     locks 1 strict 3 7 enumerator
+    locks 2 strict 20 185560 enumerator
     wait-spinlock 1 strict 4 574 enumerator
+    wait-spinlock 2 strict 50 - enumerator, beginnings merged
+    wait-mutex 1 strict 15 725159 enumerator
+    idle-last-put 1 strict 30 - enumerator, beginnings merged
+    idle-last-put 2 strict 3142 - enumerator, beginnings merged
+    idle-last-put 1 kernel 30 - enumerator, beginnings merged
+    idle-last-put 2 kernel 1118 - enumerator, beginnings merged
+    idle-last-put 1 legacy 46 - enumerator, beginnings merged
+    idle-last-put 2 legacy 2918 - enumerator, beginnings merged
+    idle-unpin 1 strict 13 79945 enumerator
+    idle-insertion 1 strict 65 1024442 enumerator
+    idle-begin 1 strict 24 703252 enumerator
+    idle-begin 1 kernel 24 - enumerator, beginnings merged
+    idle-begin 1 legacy 40 - enumerator, beginnings merged
+    idle-callback 1 strict 90 - enumerator, beginnings merged
+    percpu-atomic 1 strict 65 - enumerator, beginnings merged
+    percpu-round-trip 1 strict 320 - enumerator, beginnings merged
+    percpu-kill 1 strict 77 - enumerator, beginnings merged
+    percpu-kill 2 strict 2333 - enumerator, beginnings merged
+    percpu-last-put 1 strict 340 - enumerator, beginnings merged
+    percpu-resurrect 1 strict 592 - enumerator, beginnings merged
+    percpu-life 1 strict 50 - enumerator, beginnings merged
     rcu-synchronize 1 strict 3 22 enumerator
     rcu-synchronize 2 strict 9 2406 enumerator
+    rcu-synchronize 3 strict 27 1655478 enumerator
     rcu-call 1 strict 3 54 enumerator
     rcu-call 2 strict 9 14736 enumerator
     rcu-barrier 1 strict 4 753 enumerator
     map-overlap 1 strict 2 2 enumerator
+    map-window 1 strict 9 632796 enumerator
+    map-window 1 legacy 9 - enumerator, beginnings merged
     xarray-grow 1 strict 5 428 enumerator
+    xarray-siblings 1 strict 9 93499 enumerator
     xarray-insert 1 strict 2 2 enumerator
+    xarray-writers 1 strict 40 - enumerator, beginnings merged
+    xarray-marks 1 strict 614 - enumerator, beginnings merged
+    xarray-scan 1 strict 14 18486 enumerator
+    xarray-marked-scan 1 strict 45 - enumerator, beginnings merged
+    xarray-erase 1 strict 5 - enumerator, beginnings merged
+    xarray-erase 2 strict 25 - enumerator, beginnings merged
+    rmap-owners 1 strict 53 1773267 enumerator
     rmap-unslotted 1 strict 162 29222 enumerator
     rmap-entire 1 strict 6 362 enumerator
     rmap-scan 1 strict 16 5333 enumerator
+    rmap-scan-unslotted 1 strict 16 1792 enumerator
+    rmap-scan-rise 1 strict 127 - enumerator, beginnings merged
     trace-rings 1 strict 3 110 enumerator
     ledger-stop 1 strict 32 2792 enumerator
     litmus-last-put 1 strict 2 6 enumerator
@@ -91,6 +162,9 @@ extension ClassCount {
     litmus-percpu 1 strict 9 549 enumerator
     litmus-percpu 1 kernel 9 549 enumerator
     litmus-percpu 1 legacy 9 549 enumerator
+    litmus-lookup 1 strict 7 - enumerator, beginnings merged
+    litmus-lookup 1 kernel 7 - enumerator, beginnings merged
+    litmus-lookup 1 legacy 7 - enumerator, beginnings merged
     litmus-bit-lock 1 strict 2 2 enumerator
     litmus-bit-lock 1 kernel 2 2 enumerator
     litmus-bit-lock 1 legacy 2 2 enumerator
@@ -100,5 +174,8 @@ extension ClassCount {
     litmus-dirty 1 strict 2 3 enumerator
     litmus-dirty 1 kernel 2 3 enumerator
     litmus-dirty 1 legacy 2 3 enumerator
+    litmus-split-set 1 strict 8 118 enumerator
+    litmus-split-set 1 kernel 8 118 enumerator
+    litmus-split-set 1 legacy 8 118 enumerator
     """
 }
