@@ -22,7 +22,10 @@ import Testing
 
       @Test(
         "the classes that the lab completes are those that enumeration finds",
-        arguments: [TestScenario.counter, TestScenario.storeBuffer, TestScenario.vacuous]
+        arguments: [
+          TestScenario.counter, TestScenario.storeBuffer, TestScenario.vacuous,
+          TestScenario.barrierRace,
+        ]
           + Scenario.all)
       func classes(_ scenario: Scenario) throws {
         let recorded = ClassCount.recorded.filter {

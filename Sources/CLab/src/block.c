@@ -25,8 +25,9 @@ bool is_enabled(const struct lab_lane *l)
 		return lab.callbacks_run < lab.callbacks_queued &&
 		       is_over(&callback(lab.callbacks_run)->grace);
 	case LAB_BARRIER:
-		return lab.callbacks_run >= l->barrier &&
-		       (lab.model != LAB_TSO || buffer_is_empty(lab.program->threads));
+		return o->operand != BARRIER_ENDS ||
+		       (lab.callbacks_run >= l->barrier &&
+			(lab.model != LAB_TSO || buffer_is_empty(lab.program->threads)));
 	default:
 		return true;
 	}

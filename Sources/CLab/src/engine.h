@@ -103,6 +103,9 @@ struct operation {
 	uint32_t object_of_queue; /**< futexes: sleepers */
 };
 
+/** operation.operand of LAB_BARRIER: the step that ends it; 0: the one that begins it. */
+#define BARRIER_ENDS 1ul
+
 /* ---- grace periods --------------------------------------------------------------------------- */
 
 /** A grace period: who was inside a read section when it began. */
@@ -136,7 +139,7 @@ struct lab_lane {
 	uint32_t section;
 	int unlock_step; /**< of its last section that is over */
 	struct grace grace;
-	uint64_t barrier;	/**< LAB_BARRIER: callbacks that must have run */
+	uint64_t barrier;	/**< LAB_BARRIER, its end: callbacks that must have run */
 	uint32_t unlock_stores; /**< TSO: stores made before its last unlock */
 	/* futex */
 	uint32_t sleeping_on; /**< object of the queue; 0: awake */

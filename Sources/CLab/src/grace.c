@@ -161,13 +161,25 @@ void hook_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 		end_step(number, 0, c->grace.captured);
 }
 
+/*
+ * Two steps: which calls it waits for is decided where it begins, and another thread's call_rcu()
+ * comes before or behind that; it ends behind the last of them. Were they one step, a call between
+ * the thread's step before and this one would count or not without being ordered with either.
+ */
 void hook_rcu_barrier(void)
 {
 	unsigned int number;
 	if (lab.mode == MODE_OFF)
 		return;
-	self()->barrier = lab.callbacks_queued;
-	if (plain_step(LAB_BARRIER, NULL, 0, 0, &number)) {
+	self()->barrier = 0;
+	bool recorded = plain_step(LAB_BARRIER, NULL, 0, 0, &number);
+	uint64_t queued = lab.callbacks_queued;
+	if (recorded)
+		end_step(number, 0, 0);
+	self()->barrier = queued;
+	describe(LAB_BARRIER, NULL, NULL, 4, 0)->operand = BARRIER_ENDS;
+	if (step()) {
+		number = begin_step();
 		if (lab.model == LAB_C11)
 			history_barrier();
 		end_step(number, 0, 0);

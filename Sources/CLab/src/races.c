@@ -101,7 +101,7 @@ static void order_behind_stores(const struct step *s, lab_clock clock)
 		grace = &lane(s->thread)->grace;
 	else if (s->kind == LAB_RECLAIM)
 		grace = &lab.callbacks[lab.callbacks_run % LAB_CALLBACKS_MAX].grace;
-	else if (s->kind == LAB_BARRIER)
+	else if (s->kind == LAB_BARRIER && lane(s->thread)->pending.operand == BARRIER_ENDS)
 		join_step(clock, lane(flush_lane_of(lab.program->threads))->last_step);
 	for (unsigned int i = 0; grace && i <= lab.program->threads; i++)
 		if (grace->stores[i])

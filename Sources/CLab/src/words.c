@@ -277,7 +277,8 @@ bool touches_of(const struct operation *o, const struct lab_lane *l,
 		touches[n++] = touch_special(callbacks_address, true, false);
 		break;
 	case LAB_BARRIER:
-		touches[n++] = touch_special(callbacks_address, false, false);
+		if (o->operand != BARRIER_ENDS)
+			touches[n++] = touch_special(callbacks_address, false, false);
 		break;
 	case LAB_GRACE_END:
 		if (lab.model == LAB_C11)
