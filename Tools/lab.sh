@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # make lab: builds the lab in release and holds it against its goals. What other tools measure, each by
 # a script of its own, comes into the same table. With --ci: the equalities, a bounded visit to the
-# museum, and the grades of all scenarios against the recorded ones.
+# museum, the grades of all scenarios against the recorded ones, and places in the sources that no
+# scenario comes to.
 . "$(dirname "$0")/common.sh"
 
 build=(swift build -c release --traits Lab --scratch-path .build-lab --product folio-lab)
@@ -11,6 +12,7 @@ tool=.build-lab/release/folio-lab
 if [ "${1:-}" = --ci ]; then
   step 'build' "${build[@]}"
   step 'counts and certificates' "$tool" goals --quick
+  step 'sites' "$tool" sites
   step 'museum' "$tool" museum --seconds 10 --odds-runs 1000 --odds-seconds 0.02
   step 'README' Tools/check-readme-lab.sh
   exit
@@ -43,4 +45,5 @@ step 'build' "${build[@]}"
 measure L12 'every mutant found by fuzzing' Tools/fuzz.sh museum
 measure L15 'no shared word is touched without a hook' Tools/blind-spots.sh
 measure L20 'no instruction more on get, put and try_get' Tests/Codegen/run.sh
+step 'sites' "$tool" sites
 step 'goals' "$tool" goals --also "$goals"

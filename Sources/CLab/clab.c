@@ -17,6 +17,7 @@
 #include "src/engine.c"
 #include "src/estimate.c"
 #include "src/executions.c"
+#include "src/fair.c"
 #include "src/fiber.c"
 #include "src/grace.c"
 #include "src/history.c"

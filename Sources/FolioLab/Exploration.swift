@@ -18,6 +18,9 @@ public struct ExplorationStatistics: Sendable, Hashable {
   public var states = 0
   /// Values that a load could have returned and the engine did not keep; weak models.
   public var dropped = 0
+  /// Executions that ended only because threads took turns at last: without that they might go on
+  /// for ever, and there are more like them than any search could visit.
+  public var unfair = 0
   public var steps = 0
   public var longest = 0
   public var seconds = 0.0
@@ -50,6 +53,9 @@ public struct ExplorationResult: Sendable {
     if model == .c11 {
       lines.append(
         "stores of a word are ordered as they took place: no load buffering, no 2+2W")
+    }
+    if statistics.unfair > 0 {
+      lines.append("\(statistics.unfair) executions ended only because threads took turns at last")
     }
     if statistics.dropped > 0 {
       lines.append("\(statistics.dropped) times a value was dropped that could have been read")
@@ -164,7 +170,8 @@ extension LabWorld {
     let now = unsafe lab_statistics().pointee
     return ExplorationStatistics(
       executions: Int(now.executions), complete: Int(now.complete), blocked: Int(now.blocked),
-      cut: Int(now.cut), states: Int(now.states), dropped: Int(now.dropped), steps: Int(now.steps),
+      cut: Int(now.cut), states: Int(now.states), dropped: Int(now.dropped),
+      unfair: Int(now.unfair), steps: Int(now.steps),
       longest: Int(now.longest), seconds: Double(cfolio_clock_ns() - begin) / 1e9,
       share: lab_estimate(), pairs: Int(lab_pairs_count()))
   }
@@ -192,7 +199,7 @@ extension LabWorld {
     _ search: Search, _ statistics: ExplorationStatistics, isComplete: Bool, _ failed: Bool
   ) -> Verdict {
     if failed { return .failed }
-    let isAll = isComplete && statistics.dropped == 0
+    let isAll = isComplete && statistics.dropped == 0 && statistics.unfair == 0
     switch search {
     case .classes where isAll, .states where isAll: return .exhaustive
     case .schedules(let bound) where isAll: return bound.map { .bounded($0) } ?? .exhaustive

@@ -8,5 +8,63 @@ public struct Unreachable: Sendable {
   public var site: Site
   public var reason: String
 
-  public static let all: [Unreachable] = []
+  public static let all: [Unreachable] = locks + reclaim + diagnostics + misuse
+
+  private static func places(
+    _ file: String, _ reason: String, _ places: [(function: String, text: String)]
+  ) -> [Unreachable] {
+    places.map { Unreachable(site: Site(file, $0.function, $0.text), reason: reason) }
+  }
+
+  private static let locks = places(
+    "src/lock.c",
+    "native threads only: in the lab a lock is a predicate of the scheduler, which takes it as a step",
+    [
+      ("bit_spin_lock", "test_and_set_bits_lock(word, BIT(bit))"),
+      ("spin_lock", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
+      ("spin_lock_slow", "atomic_read(&lock->state)"),
+      ("spin_lock_slow", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
+      ("spin_lock_slow", "atomic_xchg(&lock->state, 2)"),
+      ("spin_trylock", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
+      ("spin_unlock", "atomic_xchg(&lock->state, 0)"),
+    ])
+
+  private static let reclaim =
+    places(
+      "src/rcu.c",
+      "native threads only: in the lab deferred calls run on the engine's lane, after its grace periods",
+      [
+        ("call_rcu", "READ_ONCE(queue)"),
+        ("call_rcu", "atomic_long_add(1, &pending)"),
+        ("call_rcu", "atomic_xchg(&reclaim_wake, 1)"),
+        ("call_rcu", "shared_try_cmpxchg(&queue, &top, (unsigned long)head)"),
+        ("cfolio_rcu_pending", "atomic_long_read(&pending)"),
+        ("drain", "atomic_long_add(-ran, &pending)"),
+        ("drain", "shared_xchg(&queue, 0)"),
+        ("reclaim_thread", "atomic_xchg(&reclaim_wake, 0)"),
+      ])
+    + places(
+      "src/thread.c", "native threads only: the record of a fiber is the engine's",
+      [("folio_this_thread", "atomic_add_return(1, &last_id)")])
+
+  private static let diagnostics = places(
+    "src/bug.c",
+    "findings end an execution before they are counted or printed, and warnings are quiet in the lab: "
+      + "a bug of the museum may warn in each of a million executions",
+    [
+      ("cfolio_last_warning", "READ_ONCE(last_warning)"),
+      ("cfolio_violation", "atomic_long_add(1, &violations_seen)"),
+      ("cfolio_violation_count", "atomic_long_read(&violations_seen)"),
+      ("cfolio_warn", "atomic_xchg(&site->printed, 1)"),
+      ("cfolio_warning_count", "atomic_long_read(&warnings)"),
+      ("describe_page", "READ_ONCE(page->compound_head)"),
+      ("describe_page", "READ_ONCE(page->flags)"),
+      ("describe_page", "atomic_read(&page->_mapcount)"),
+      ("describe_page", "atomic_read(&page->_refcount)"),
+    ])
+
+  private static let misuse = places(
+    "src/page_ref.c",
+    "behind a get of a folio that nobody holds, which no correct program makes (CI21)",
+    [("__page_ref_get", "atomic_read(&cfolio_events)")])
 }

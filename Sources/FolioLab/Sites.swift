@@ -6,7 +6,7 @@
 import CFolio
 import CLab
 import FolioCore
-import FolioWorkloads
+public import FolioWorkloads
 
 /// A place in the sources that touches shared words. It survives edits elsewhere in its function.
 public struct Site: Sendable, Hashable, Comparable {
@@ -85,15 +85,16 @@ public struct SiteCensus: Sendable {
     }
   }
 
-  /// Walks through all scenarios under all of their rules, then through the bugs of the museum in
-  /// their first scenario.
+  /// Walks through scenarios under all of their rules, then through bugs of the museum in their first
+  /// scenario.
   ///
   /// - Parameters:
   ///   - walks: executions of each of three kinds of walk.
   ///   - seconds: per walk at most.
   ///   - progress: told what comes next.
   public static func take(
-    walks: Int = 300, seconds: Double = 0.1, progress: (String) -> Void = { _ in }
+    scenarios: [Scenario] = Scenario.all, mutants: [Mutant] = Mutant.all, walks: Int = 300,
+    seconds: Double = 0.1, progress: (String) -> Void = { _ in }
   ) throws(LabError) -> SiteCensus {
     var census = SiteCensus()
     func run(_ scenario: Scenario, _ rules: PageMap.Rules) throws(LabError) {
@@ -105,13 +106,13 @@ public struct SiteCensus: Sendable {
     }
     guard lab_note_sites(true) else { throw .outOfMemory }
     defer { _ = lab_note_sites(false) }
-    for scenario in Scenario.all {
+    for scenario in scenarios {
       progress(scenario.name)
       for rules in scenario.rules { try run(scenario, rules) }
     }
     census.add(mutant: false)
     guard lab_note_sites(true) else { throw .outOfMemory }
-    for mutant in Mutant.all {
+    for mutant in mutants {
       guard let scenario = mutant.scenarios.first.flatMap(Scenario.named) else { continue }
       progress(mutant.id)
       guard Mutant.switch(mutant) else { throw .notBuiltIn }

@@ -79,10 +79,10 @@ static bool inject_fault(void)
 void *cfolio_zalloc(size_t size)
 {
 	void *memory;
-	if (seam_allocate(size, &memory))
-		return memory;
 	if (inject_fault())
 		return NULL;
+	if (seam_allocate(size, &memory))
+		return memory;
 	/* 64: atomic counters and radix nodes start on a cache line of their own. */
 	size_t rounded = (size + FOLIO_CACHE_LINE - 1) & ~(size_t)(FOLIO_CACHE_LINE - 1);
 	memory = aligned_alloc(FOLIO_CACHE_LINE, rounded);

@@ -77,12 +77,14 @@ static unsigned int choose_lane(void)
 	if (lab.mode == MODE_DRAIN)
 		return enabled & bit(lab.current) ? lab.current : lowest(enabled);
 	if (unlikely(lab.depth >= lab.search.steps)) {
-		fail_at("LIVELOCK", UINT64_MAX, "the execution does not end");
+		report_no_end();
 		lab.abandoned = true;
 		return HOST;
 	}
 	unsigned int next;
-	if (lab.recording)
+	if (takes_turns(lab.depth))
+		next = choose_fairly(enabled);
+	else if (lab.recording)
 		next = choose_searched(enabled);
 	else if (!(enabled & (enabled - 1)))
 		next = lowest(enabled);
@@ -199,7 +201,7 @@ unsigned int begin_step(void)
 	unsigned int index = lab.depth++;
 	struct lab_lane *self = lane(lab.current);
 	struct operation *pending = &self->pending;
-	if (lab.recording) {
+	if (lab.recording && !takes_turns(index)) {
 		struct step *s = &lab.steps[index];
 		if (index < lab.replay) {
 			check_repetition(index, pending);
@@ -252,10 +254,10 @@ void end_step(unsigned int index, unsigned long before, unsigned long after)
 	lab.events[index].read = before;
 	if (unlikely(lab.search.pairs) && lane(lab.current)->pending.object)
 		note_pairs(index, lane(lab.current)->pending.object);
-	if (lab.recording)
-		searched(index);
-	else
+	if (!lab.recording)
 		walked(index);
+	else if (!takes_turns(index))
+		searched(index);
 	if (lab.program->between && !lab.failed && memory_is_settled()) {
 		lab.mode = MODE_OFF;
 		lab.program->between(lab.program->context);

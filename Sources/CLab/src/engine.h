@@ -6,7 +6,7 @@
  *   words.c    accesses to words: sites, objects, undo
  *   block.c    locks and futexes; grace.c: RCU; hooks.c: the table of hooks
  *   memory.c   the arena, tracked memory; sanitizer.c: what sanitizers are told
- *   choose.c   random walks
+ *   choose.c   random walks; fair.c: turns, and what does not end in spite of them
  *   search.c   schedules, classes, states; races.c: what conflicts; states.c: what was seen
  *   pairs.c    racing-pair coverage; sites.c: places that were reached
  *   model.c    what differs between memory models; store_buffer.c: TSO; history.c, orders.c,
@@ -170,6 +170,8 @@ struct lab {
 	enum mode mode;
 	enum lab_model model;
 	unsigned int current; /**< lane that runs */
+	unsigned int unstepped; /**< accesses of this execution that were no steps */
+	unsigned int fair_from; /**< from this step on threads take turns */
 	unsigned short alive;
 	unsigned short blocking; /**< parked in front of something that may block */
 	unsigned int started;
@@ -237,6 +239,18 @@ static inline struct lab_lane *lane(unsigned int number)
 {
 	return &lab.lanes[number];
 }
+
+/* fair.c */
+/** The execution is so long that threads take turns now: nothing is searched any more. */
+static inline bool takes_turns(unsigned int index)
+{
+	return unlikely(index >= lab.fair_from);
+}
+
+/** Whose turn it is: the lane that has waited longest of those that can go on. */
+unsigned int choose_fairly(unsigned short enabled);
+/** The execution does not end although threads took turns. */
+void report_no_end(void);
 
 /* engine.c */
 /** A lane for each thread of the program. */

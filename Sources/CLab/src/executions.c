@@ -44,6 +44,7 @@ static void arm_lanes(void)
 	lab.sleepers = 0;
 	lab.state = 0;
 	lab.drained = 0;
+	lab.unstepped = 0;
 	lab.failed = false;
 	lab.abandoned = false;
 	lab.skipped = false;
@@ -76,7 +77,9 @@ static void run_execution(void)
 	lab.statistics.steps += lab.depth;
 	if (lab.depth > lab.statistics.longest)
 		lab.statistics.longest = lab.depth;
-	if (complete && !(lab.recording && is_others_execution()))
+	if (complete && takes_turns(lab.depth))
+		lab.statistics.unfair++;
+	else if (complete && !(lab.recording && is_others_execution()))
 		lab.statistics.complete++;
 	lab.events_count = lab.depth;
 	/* Plain lists and counters of the library may have changed beside the words. */
@@ -147,6 +150,7 @@ void lab_begin(const struct lab_search *search)
 	lab.model = search->model;
 	if (!lab.search.steps || lab.search.steps > LAB_STEPS_MAX)
 		lab.search.steps = LAB_STEPS_MAX;
+	lab.fair_from = lab.search.steps / 2;
 	lab.recording = search->strategy == LAB_SCHEDULES || search->strategy == LAB_CLASSES ||
 			search->strategy == LAB_STATES;
 	memset(&lab.statistics, 0, sizeof(lab.statistics));

@@ -202,7 +202,9 @@ static unsigned int choose_store(unsigned int index, struct location *location, 
 	event->choices = (unsigned char)count;
 	unsigned int chosen = 0;
 	if (count > 1)
-		chosen = lab.recording ? choose_value_searched(index, count)
+		/* Who takes turns sees stores in the end. */
+		chosen = takes_turns(index) ? 0
+			 : lab.recording ? choose_value_searched(index, count)
 				       : choose_value_of_walk(index, count);
 	event->choice = (unsigned char)chosen;
 	if (chosen)

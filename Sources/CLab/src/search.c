@@ -148,7 +148,7 @@ bool backtrack(void)
 {
 	bool classes = lab.search.strategy == LAB_CLASSES;
 	lab.statistics.states = states_seen();
-	for (unsigned int i = lab.depth; i-- > 0;) {
+	for (unsigned int i = takes_turns(lab.depth) ? lab.fair_from : lab.depth; i-- > 0;) {
 		struct step *s = &lab.steps[i];
 		if (classes)
 			forget_step(s);

@@ -339,6 +339,22 @@ void refuse_dead(const struct seam_site *site, const volatile void *word)
 	stop_execution();
 }
 
+/*
+ * A thread that spins on a word which nobody else has touched yet takes no step, so nobody else ever
+ * could. So many accesses without a step are no work that a scenario does: the word gets steps.
+ */
+#define UNSTEPPED_MAX (1u << 20)
+
+static bool spins_on(struct object *object)
+{
+	if (likely(++lab.unstepped < UNSTEPPED_MAX))
+		return false;
+	lab.unstepped = 0;
+	object->shared = true;
+	lab.restart = true;
+	return true;
+}
+
 unsigned long lab_access(const struct seam_site *site, unsigned int access,
 			 const volatile void *word, unsigned long operand, unsigned long expected)
 {
@@ -353,7 +369,7 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 	struct object *object = object_at((uintptr_t)word & ~(uintptr_t)7, &index);
 	if (!object->shared) {
 		bool write = writes(change, word_now(word, bytes), expected);
-		if (!note_access(object, lab.current, write))
+		if (!note_access(object, lab.current, write) && !spins_on(object))
 			return perform(change, bytes, word, operand, expected);
 	}
 	unsigned int order = SEAM_ACCESS_ORDER(access);

@@ -6,6 +6,7 @@ extension Scenario {
   static let waiting: [Scenario] =
     KeyedWaits.scenarios + InterruptedWaits.scenarios + LockWaits.scenarios + IdleWaits.scenarios
     + PercpuCounts.scenarios + GracePeriods.scenarios + MapLives.scenarios + Trees.scenarios
-    + TreeHistories.scenarios
+    + TreeHistories.scenarios + AuditedPages.scenarios + AnonMappings.scenarios + Forks.scenarios
+    + Records.scenarios
     + MappingCounts.scenarios
 }

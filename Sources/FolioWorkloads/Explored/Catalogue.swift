@@ -13,7 +13,7 @@ extension Scenario {
       OwnerSplit.scenario, SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
       RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
       LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
-    ] + CounterHistories.scenarios
+    ] + CounterHistories.scenarios + Lookups.scenarios
 
   /// Generated programs have names, too: see CounterProgram.
   public static func named(_ name: String) -> Scenario? {

@@ -24,10 +24,14 @@ final class GhostLedger: @unchecked Sendable {
   private let count: Int
   private let entries: UnsafeMutablePointer<Entry>
   private let isOn: Bool
+  /// Bit per page.
+  private let watched: UInt64
 
-  /// - Parameter pages: pages with their references before the first execution.
-  init(_ pages: [(page: UnsafeMutablePointer<page>, references: Int32)]) {
+  /// - Parameter pages: pages with their references before the first execution; nil: not looked at.
+  init(_ pages: [(page: UnsafeMutablePointer<page>, references: Int32?)]) {
     count = unsafe pages.count
+    let watched = unsafe pages.indices.filter { unsafe pages[$0].references != nil }
+    self.watched = watched.reduce(0) { $0 | 1 << UInt64($1) }
     #if LAB
       isOn = seam_schedules()
     #else
@@ -35,18 +39,18 @@ final class GhostLedger: @unchecked Sendable {
     #endif
     unsafe entries = .allocate(capacity: pages.count)
     for index in unsafe pages.indices {
-      let entry = unsafe Entry(page: pages[index].page, initial: pages[index].references)
+      let entry = unsafe Entry(page: pages[index].page, initial: pages[index].references ?? 0)
       unsafe (entries + index).initialize(to: entry)
     }
     prepare()
   }
 
   /// The first pages of an array.
-  convenience init(_ pages: RAMPages, _ references: [Int32]) {
+  convenience init(_ pages: RAMPages, _ references: [Int32?]) {
     unsafe self.init(references.enumerated().map { unsafe (pages.page($0), $1) })
   }
 
-  convenience init(_ pages: DevicePages, _ references: [Int32]) {
+  convenience init(_ pages: DevicePages, _ references: [Int32?]) {
     unsafe self.init(references.enumerated().map { unsafe (pages.page($0), $1) })
   }
 
@@ -121,7 +125,10 @@ final class GhostLedger: @unchecked Sendable {
   /// After each step, and at the end: R is what the ledger says.
   func check() {
     guard isOn else { return }
-    for index in 0..<count {
+    var rest = watched
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest - 1
       let entry = unsafe entries[index]
       let references = unsafe page_ref_count(entry.page)
       if references < entry.low || references > entry.high {

@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 enum InterruptedWaits {
-  static let scenarios = [cancel, cancelAgainstWake, killable, timeout]
+  static let scenarios = [cancel, cancelAgainstWake, killable, timeout, device]
 
   private static func token() throws -> UnsafeMutablePointer<cancellation> {
     let token = unsafe try seamMemory(cancellation.self)
@@ -109,6 +109,49 @@ enum InterruptedWaits {
       tearDown: {
         word.free()
         fatal.free()
+        unsafe cfolio_free(token)
+      })
+  }
+
+  /// A wait for a device that is cancelled, its token used again for the next one.
+  private static let device = Scenario(
+    "wait-io", "a wait for a device, cancelled and begun again: counted while it sleeps, no longer",
+    rules: [.strict], obligations: ["cancelled", "done at the first time", "seen waiting"]
+  ) { settings in
+    readyWaitTable()
+    let word = try SharedWord("done")
+    let token = unsafe try token()
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "waiter",
+          body: {
+            var options = unsafe wait_options(state: TASK_INTERRUPTIBLE, token: token)
+            unsafe options.io = true
+            let first = unsafe FlagWait(word, options)
+            obligations.reach(first.isInterrupted ? 0 : 1)
+            guard first.isInterrupted else { return }
+            unsafe cancellation_reset(token)
+            let second = unsafe FlagWait(word, options)
+            require(second.met, "CI47", "a token that was reset cancelled a wait")
+          }
+        ),
+        (
+          name: "device",
+          body: {
+            unsafe cancellation_fire(token, false)
+            if cfolio_io_waiters() == 1 { obligations.reach(2) }
+            unsafe store_release_wake_up(word.address, 1)
+          }
+        ),
+      ],
+      conclude: {
+        require(cfolio_io_waiters() == 0, "CI46", "a waiter for the device is counted at the end")
+        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
+      },
+      tearDown: {
+        word.free()
         unsafe cfolio_free(token)
       })
   }

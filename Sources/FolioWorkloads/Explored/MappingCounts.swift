@@ -227,7 +227,7 @@ enum MappingCounts {
 
   /// A native thread records an event and ends, so there is a ring that nobody writes to. Its
   /// memory is no world's: rings are for ever.
-  private static func leaveRing() {
+  static func leaveRing() {
     let before = hasLeft.load(ordering: .acquiring)
     let isRunning = unsafe cfolio_run_detached(
       { _ in

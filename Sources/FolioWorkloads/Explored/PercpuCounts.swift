@@ -64,7 +64,7 @@ struct CountedObject {
 }
 
 enum PercpuCounts {
-  static let scenarios = [toAtomic, roundTrip, kill, lastPut, resurrect, life]
+  static let scenarios = [toAtomic, roundTrip, kill, tryget, lastPut, resurrect, life]
 
   private static func tearDown(_ object: CountedObject) -> () -> Void {
     { object.free() }
@@ -135,6 +135,40 @@ enum PercpuCounts {
         require(unsafe percpu_ref_value(object.ref) == 1, "CI28", "the count is off")
         require(unsafe percpu_ref_is_percpu(object.ref), "CI28", "not in per-CPU mode at the end")
       }, tearDown: tearDown(object))
+  }
+
+  /// tryget, which a dying object does not refuse: only one without references does.
+  private static let tryget = Scenario(
+    "percpu-tryget", "tryget against kill and the last put: it succeeds before the release only",
+    rules: [.strict], obligations: ["a reference from a live object", "from a dying one", "refused"]
+  ) { settings in
+    let object = try CountedObject()
+    unsafe percpu_ref_get(object.ref)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "holder",
+          body: {
+            unsafe percpu_ref_kill(object.ref)
+            unsafe percpu_ref_put(object.ref)
+          }
+        ),
+        (
+          name: "user",
+          body: {
+            guard unsafe percpu_ref_tryget_many(object.ref, 2) else {
+              obligations.reach(2)
+              return
+            }
+            require(object.releases == 0, "CI30", "a reference to a released object")
+            obligations.reach(unsafe percpu_ref_is_dying(object.ref) ? 1 : 0)
+            unsafe percpu_ref_put_many(object.ref, 2)
+          }
+        ),
+      ],
+      conclude: { require(object.releases == 1, "CI30", "not released once") },
+      tearDown: tearDown(object))
   }
 
   /// tryget_live against kill: a reference that it gave keeps the object.

@@ -36,7 +36,7 @@ final class SplitTryGet: ScenarioWorld {
     pages = try DevicePages(.fsdax, settings.rules)
     unsafe prep_compound_page(pages.page(0), 2)
     unsafe set_page_count(pages.page(0), 1)
-    ledger = GhostLedger(pages, [1, 0, 0, 0])
+    ledger = GhostLedger(pages, [1, nil, nil, 0])
   }
 
   func prepare() { ledger.prepare() }
@@ -104,7 +104,7 @@ final class FormTryGet: ScenarioWorld {
     obligations = settings.obligations
     pages = try DevicePages(.fsdax, settings.rules)
     unsafe set_page_count(pages.page(3), 1)
-    ledger = GhostLedger(pages, [0, 0, 0, 1])
+    ledger = GhostLedger(pages, [0, nil, nil, 1])
   }
 
   func prepare() { ledger.prepare() }
@@ -202,7 +202,7 @@ final class OwnerSplit: ScenarioWorld {
     unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0), order: 2))
     unsafe try owner.pointee.form()
     _ = unsafe try owner.pointee.raise().leak()
-    ledger = GhostLedger(pages, [1, 0, 0, 0])
+    ledger = GhostLedger(pages, [1, nil, nil, 0])
   }
 
   func prepare() { ledger.prepare() }
@@ -276,7 +276,7 @@ final class SplitReuse: ScenarioWorld {
     unsafe folio_add_file_rmap_pte(folio, pages.page(1), 11)
     unsafe folio_remove_rmap_pte(folio, pages.page(1), 11)
     unsafe set_page_count(head, 1)
-    ledger = GhostLedger(pages, [1, 0, 0, 0])
+    ledger = GhostLedger(pages, [1, 0])
   }
 
   func prepare() { ledger.prepare() }

@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 enum TreeHistories {
-  static let scenarios = [levels, writers, marks, scan, markedScan]
+  static let scenarios = [levels, writers, marks, scan, markedScan, memory, replace]
 
   private typealias Recorder = HistoryRecorder<XArraySpecification>
   private typealias Thread = (name: String, body: (Recorder, Int) -> Void)
@@ -210,6 +210,87 @@ enum TreeHistories {
         ),
       ])
   }
+
+  /// Allocations are refused now and then: a store that fails has changed nothing.
+  private static let memory = Scenario(
+    "xarray-nomem", "stores that need nodes when there is no memory for some: all or nothing",
+    rules: [.strict], obligations: ["both stored", "one was refused"]
+  ) { settings in
+    let initial: [(index: UInt, value: UInt)] = [(1, 10)]
+    let tree = try tree(initial)
+    let refusals = try SharedWord("refusals")
+    let obligations = settings.obligations
+    let writer = { (index: UInt) in
+      { (recorder: Recorder, thread: Int) in
+        recorder.record(thread) {
+          let call = tree.storing(index, index * 10)
+          if call.kind == .refused { _ = refusals.add(1) }
+          return call
+        }
+        recorder.record(thread) { tree.loading(index) }
+      }
+    }
+    let world = try HistoryWorld(
+      XArraySpecification(initial: initial), hasOnlyWords: false,
+      [(name: "first writer", body: writer(64)), (name: "second writer", body: writer(128))],
+      conclude: {
+        tree.verify()
+        require(
+          unsafe cfolio_xa_nodes() == cfolio_xa_count_nodes(tree.array), "XArray",
+          "a store that was refused kept a node")
+        require(cfolio_faults_injected() > 0, "XArray", "no allocation was refused")
+        obligations.reach(refusals.load() == 0 ? 0 : 1)
+      },
+      tearDown: {
+        cfolio_fault_injection(0, 0)
+        tree.free()
+        refusals.free()
+      })
+    // Of the allocations that follow, the first, fourth and sixth are refused.
+    cfolio_fault_injection(2, 20)
+    return world
+  }
+
+  /// A marked entry gives way to one of four indices, and everything to nothing: not one moment, but
+  /// each slot has one.
+  private static let replace = Scenario(
+    "xarray-replace", "marked entries give way to a larger one, then to none: no stranger is met",
+    rules: [.strict], obligations: ["an old entry", "the large entry", "nothing"]
+  ) { settings in
+    let tree = try tree([(4, 40), (6, 60)])
+    unsafe xa_set_mark(tree.array, 6, XA_MARK_0)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "writer",
+          body: {
+            tree.store(4, 2, 44)
+            require(unsafe xa_get_order(tree.array, 5) == 2, "XArray", "the order is not the entry's")
+            require(unsafe xa_get_mark(tree.array, 5, XA_MARK_0), "XArray", "a mark was not carried")
+            tree.clear(order: 12)
+          }
+        ),
+        (
+          name: "reader",
+          body: {
+            let value = tree.load(6)
+            require(
+              value == 60 || value == 44 || value == nil, "XArray", "a lookup gave a stray entry")
+            obligations.reach(value == 60 ? 0 : value == 44 ? 1 : 2)
+            let marked = tree.met(to: 63, marked: true)
+            require(
+              marked.values.allSatisfy { $0 == 60 || $0 == 44 || $0 == 40 }, "XArray",
+              "an iteration over marks met a stray entry")
+          }
+        ),
+      ],
+      conclude: {
+        tree.verify()
+        require(unsafe xa_empty(tree.array), "XArray", "entries are left in a cleared tree")
+        require(unsafe !xa_marked(tree.array, XA_MARK_0), "XArray", "an empty tree has a mark")
+      }, tearDown: { tree.free() })
+  }
 }
 
 /// Calls, with their answers.
@@ -234,6 +315,14 @@ extension Tree {
     let old = unsafe xa_cmpxchg(array, index, xa_mk_value(expected), xa_mk_value(value))
     return XArrayOperation(
       .exchange, index, value, expected: expected, answer: unsafe Self.value(old))
+  }
+
+  /// Stores nothing over the first 2^order indices.
+  func clear(order: UInt32) {
+    var cursor = unsafe cfolio_xa_state(array, 0, order)
+    unsafe xas_lock(&cursor)
+    unsafe _ = xas_store(&cursor, nil)
+    unsafe xas_unlock(&cursor)
   }
 
   func marking(_ index: UInt) -> XArrayOperation {

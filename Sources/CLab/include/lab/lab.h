@@ -137,7 +137,11 @@ struct lab_search {
 	uint64_t seed;
 	unsigned int depth;	  /**< LAB_PCT; 0: each execution draws 2..6 */
 	unsigned int preemptions; /**< LAB_SCHEDULES; UINT_MAX: unbounded */
-	unsigned int steps;	  /**< longest execution; longer is a livelock */
+	/**
+	 * Longest execution. In its second half threads take turns, unless a replay says otherwise:
+	 * one that does not end then is a LIVELOCK or STARVATION.
+	 */
+	unsigned int steps;
 	/** LAB_REPLAY: lane + 16 * value of each step; see lab_event.choice. */
 	const unsigned char *_Nullable choices;
 	unsigned int choices_count;
@@ -169,6 +173,8 @@ enum lab_end {
 struct lab_statistics {
 	uint64_t executions; /**< begun, replays of a prefix included */
 	uint64_t complete;   /**< ran to their end: classes, for LAB_CLASSES */
+	/** ended because threads took turns in the end: others like them go on for ever */
+	uint64_t unfair;
 	uint64_t blocked;    /**< cut because sleep sets or a bound left nothing to do */
 	uint64_t cut;	     /**< cut at a state seen before */
 	uint64_t states;     /**< different states; LAB_STATES */
