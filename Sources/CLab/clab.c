@@ -5,7 +5,10 @@
  */
 #define _GNU_SOURCE
 
-/* Whatever the rest of the process is compiled for: the engine is who watches it. */
+/*
+ * Whatever the rest of the process is compiled for: the engine is who watches it, and a fuzzer asks
+ * which edges of the library ran.
+ */
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((disable_sanitizer_instrumentation)),                   \
 			     apply_to = function)

@@ -13,7 +13,7 @@
 #pragma clang assume_nonnull begin
 
 /** One per racing pair, by a hash of its names; libFuzzer takes each for a feature. */
-#define FUZZ_COUNTERS 2048u
+#define FUZZ_COUNTERS 1024u
 unsigned char *fuzz_counters_start(void);
 
 /** What an engine calls with each input; 0, or -1: not to be kept. */

@@ -23,7 +23,8 @@ static struct lab_pair *pairs;
 static uint32_t *pair_counters; /* of each entry of `pairs` */
 static unsigned int pairs_used;
 #define COUNTERS_NEAR 64u
-static uint64_t claimed[PAIRS_MAX / 64]; /* counters that belong to a pair */
+static uint64_t claims[PAIRS_MAX]; /* of each counter: whose it is, by its hash; 0: nobody's */
+static unsigned int names_used;
 
 void begin_pairs(void)
 {
@@ -39,7 +40,8 @@ void begin_pairs(void)
 	if (!recent || !pairs || !pair_counters)
 		abort();
 	memset(pairs, 0, PAIRS_MAX * sizeof(*pairs));
-	memset(claimed, 0, sizeof(claimed));
+	memset(claims, 0, sizeof(claims));
+	names_used = 0;
 }
 
 /* Names are the same in every process, addresses are not. */
@@ -52,19 +54,24 @@ static uint64_t hash_of_name(uint64_t hash, const struct seam_site *site)
 	return mix(hash + 1);
 }
 
-/* The next one that no other pair has, near where the hash says; far from there they share. */
+/*
+ * The next one that no other pair has, near where the hash says; far from there they share. Sites
+ * of an inline function are as many as its calls: pairs of equal names have one counter.
+ */
 static uint32_t counter_of(const struct seam_site *first, const struct seam_site *second)
 {
-	uint64_t hash = hash_of_name(hash_of_name(0xcbf29ce484222325u, first), second);
+	const uint32_t mask = lab.search.counters_count - 1;
+	uint64_t hash = hash_of_name(hash_of_name(0xcbf29ce484222325u, first), second) | 1;
 	for (uint32_t n = 0; n < COUNTERS_NEAR; n++) {
-		uint32_t counter = (uint32_t)(hash + n) & (lab.search.counters_count - 1);
-		uint64_t *claims = &claimed[counter % PAIRS_MAX / 64], claim = 1ull << counter % 64;
-		if (!(*claims & claim)) {
-			*claims |= claim;
-			return counter;
-		}
+		uint64_t *claim = &claims[((uint32_t)hash + n) & mask & (PAIRS_MAX - 1)];
+		if (*claim && *claim != hash)
+			continue;
+		names_used += !*claim;
+		*claim = hash;
+		return ((uint32_t)hash + n) & mask;
 	}
-	return (uint32_t)hash & (lab.search.counters_count - 1);
+	names_used++;
+	return (uint32_t)hash & mask;
 }
 
 static void add_pair(unsigned int first, unsigned int second)
@@ -124,5 +131,5 @@ const struct lab_pair *lab_pairs(unsigned int *capacity)
 
 unsigned int lab_pairs_count(void)
 {
-	return pairs_used;
+	return lab.search.counters ? names_used : pairs_used;
 }

@@ -249,7 +249,7 @@ struct lab_pair {
 /** A table of the pairs of the search so far, with gaps. */
 const struct lab_pair *_Nullable lab_pairs(unsigned int *capacity);
 
-/** So many pairs there are in it. */
+/** So many pairs there are in it; with counters: so many different names. */
 unsigned int lab_pairs_count(void);
 
 /** All places in the linked sources that touch shared words, in no order. */
