@@ -48,8 +48,53 @@ int __afl_sharedmem_fuzzing = 1;
 /* afl-fuzz looks for these in the file to know what the program does. */
 static const char *const volatile marks[] = {"##SIG_AFL_PERSISTENT##", "##SIG_AFL_DEFER_FORKSRV##"};
 
-/* The part of AFL's map that pairs have: 2^16 bytes is its least size. */
+/*
+ * Counters of edges, where code is compiled with -fsanitize-coverage=inline-8bit-counters:
+ * libFuzzer has these functions, too, and then its own are taken.
+ */
+static struct {
+	char *start, *stop;
+} edges[16];
+static unsigned int edges_count;
+
+void __sanitizer_cov_8bit_counters_init(char *start, char *stop);
+void __sanitizer_cov_pcs_init(const uintptr_t *start, const uintptr_t *stop);
+
+__attribute__((weak)) void __sanitizer_cov_8bit_counters_init(char *start, char *stop)
+{
+	for (unsigned int i = 0; i < edges_count; i++)
+		if (edges[i].start == start)
+			return;
+	if (start < stop && edges_count < sizeof(edges) / sizeof(edges[0])) {
+		edges[edges_count].start = start;
+		edges[edges_count++].stop = stop;
+	}
+}
+
+__attribute__((weak)) void __sanitizer_cov_pcs_init(const uintptr_t *start, const uintptr_t *stop)
+{
+	(void)start;
+	(void)stop;
+}
+
+/* AFL's map has at least so many bytes: edges from its beginning, pairs at its end. */
 #define AFL_MAP (1u << 16)
+
+static void add_to_map(unsigned char *map)
+{
+	unsigned int at = 0;
+	for (unsigned int i = 0; i < edges_count; i++) {
+		size_t size = (size_t)(edges[i].stop - edges[i].start);
+		for (size_t n = 0; n < size; n++, at++)
+			if (edges[i].start[n])
+				map[at % (AFL_MAP - FUZZ_COUNTERS)] +=
+					(unsigned char)edges[i].start[n];
+		memset(edges[i].start, 0, size);
+	}
+	for (unsigned int i = 0; i < FUZZ_COUNTERS; i++)
+		map[AFL_MAP - FUZZ_COUNTERS + i] += fuzz_counters[i];
+	memset(fuzz_counters, 0, sizeof(fuzz_counters));
+}
 
 bool fuzz_has_afl(void)
 {
@@ -59,9 +104,11 @@ bool fuzz_has_afl(void)
 bool fuzz_afl(unsigned int inputs, fuzz_target target)
 {
 	static uint8_t buffer[1u << 16];
+	static unsigned char nowhere[AFL_MAP];
 	if (!fuzz_has_afl())
 		return false;
 	__afl_manual_init();
+	add_to_map(nowhere); /* what came before the first input */
 	while (__afl_persistent_loop(inputs)) {
 		const uint8_t *data = buffer;
 		size_t size;
@@ -72,10 +119,8 @@ bool fuzz_afl(unsigned int inputs, fuzz_target target)
 			ssize_t got = read(0, buffer, sizeof(buffer));
 			size = got > 0 ? (size_t)got : 0;
 		}
-		memset(fuzz_counters, 0, sizeof(fuzz_counters));
 		(void)target(data, size);
-		for (unsigned int i = 0; i < FUZZ_COUNTERS; i++)
-			__afl_area_ptr[AFL_MAP - FUZZ_COUNTERS + i] += fuzz_counters[i];
+		add_to_map(__afl_area_ptr);
 	}
 	return true;
 }

@@ -21,7 +21,7 @@ public struct FuzzCorpus {
     public var token: String
   }
 
-  public let inputs: [(path: String, bytes: [UInt8])]
+  public private(set) var inputs: [(path: String, bytes: [UInt8])]
 
   /// - Parameter paths: files, and folders whose files are taken, in order of their names.
   public init(_ paths: [String]) throws(Failure) {
@@ -52,26 +52,36 @@ public struct FuzzCorpus {
     self.inputs = inputs
   }
 
+  /// Takes all inputs for this setup, whatever their headers say.
+  public mutating func assume(_ setup: FuzzSetup) {
+    inputs = inputs.map { ($0.path, setup.header + $0.bytes.dropFirst(FuzzSetup.headerSize)) }
+  }
+
   /// What the input is for.
   public static func setup(of bytes: [UInt8]) -> FuzzSetup {
     unsafe bytes.withUnsafeBufferPointer { unsafe FuzzSetup(input: $0) }
+  }
+
+  /// The inputs of each setup, in order of their names.
+  public var bySetup: [(key: FuzzSetup, value: [(path: String, bytes: [UInt8])])] {
+    Dictionary(grouping: inputs) { Self.setup(of: $0.bytes) }.sorted { $0.key.name < $1.key.name }
   }
 
   /// Runs all with the mutant on, those of one setup after each other; those that failed.
   public func run(
     mutant: Mutant? = nil, progress: (FuzzSetup, Int) -> Void = { _, _ in }
   ) throws(Failure) -> [Failed] {
-    let groups = Dictionary(grouping: inputs) { Self.setup(of: $0.bytes) }
-      .sorted { $0.key.name < $1.key.name }
     guard Mutant.switch(mutant) else { throw .lab(.notBuiltIn) }
     defer { _ = Mutant.switch(nil) }
     var failed: [Failed] = []
-    for (setup, inputs) in groups {
+    for (setup, inputs) in bySetup {
       progress(setup, inputs.count)
       do throws(LabError) {
-        // Each begins with what a new world knows, as it would alone.
-        for input in inputs {
-          if let found = try Self.run(input, setup, mutant) { failed.append(found) }
+        for (index, finding) in try Self.findings(inputs.map(\.bytes), setup) {
+          let alarm = try FuzzAlarm(
+            setup: setup, input: inputs[index].bytes, first: finding, mutant: mutant)
+          failed.append(
+            Failed(path: inputs[index].path, finding: finding, token: alarm.witness.token))
         }
       } catch {
         throw .lab(error)
@@ -80,14 +90,15 @@ public struct FuzzCorpus {
     return failed
   }
 
-  private static func run(
-    _ input: (path: String, bytes: [UInt8]), _ setup: FuzzSetup, _ mutant: Mutant?
-  ) throws(LabError) -> Failed? {
-    var world: FuzzWorld? = try FuzzWorld(setup)
-    guard let finding = world!.finding(input.bytes) else { return nil }
-    world = nil
-    let alarm = try FuzzAlarm(
-      setup: setup, input: input.bytes, first: finding, mutant: mutant)
-    return Failed(path: input.path, finding: finding, token: alarm.witness.token)
+  /// Which of the inputs, all for this setup, fail in one world.
+  private static func findings(
+    _ inputs: [[UInt8]], _ setup: FuzzSetup
+  ) throws(LabError) -> [(index: Int, finding: FolioLab.Finding)] {
+    let world = try FuzzWorld(setup)
+    var findings: [(index: Int, finding: FolioLab.Finding)] = []
+    for (index, input) in inputs.enumerated() {
+      if let finding = world.finding(input) { findings.append((index, finding)) }
+    }
+    return findings
   }
 }

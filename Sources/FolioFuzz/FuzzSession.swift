@@ -37,6 +37,7 @@ public final class FuzzSession {
   private var executions = 0
   private let begin = cfolio_clock_ns()
   private var nextLook = 1024
+  private let takesAll: Bool
   /// What ran last, for the mutator.
   private var last: UnsafeMutableRawPointer
   private var lastCount = -1
@@ -47,7 +48,13 @@ public final class FuzzSession {
   private nonisolated(unsafe) static var current: FuzzSession?
 
   /// Opens the setup's world with the mutant on.
-  public init(_ setup: FuzzSetup, mutant: Mutant? = nil) throws(LabError) {
+  ///
+  /// - Parameter takesAll: inputs for other setups are run as if they were for this one: for engines
+  ///   that change headers like any byte.
+  public init(
+    _ setup: FuzzSetup, mutant: Mutant? = nil, takesAll: Bool = false
+  ) throws(LabError) {
+    self.takesAll = takesAll
     guard Mutant.switch(mutant) else { throw .notBuiltIn }
     self.setup = setup
     self.mutant = mutant
@@ -108,7 +115,7 @@ public final class FuzzSession {
 
   /// Shorter inputs are for every setup.
   private func isOurs(_ input: UnsafeBufferPointer<UInt8>) -> Bool {
-    guard input.count >= header.count else { return true }
+    guard input.count >= header.count, !takesAll else { return true }
     for index in header.indices where unsafe input[index] != header[index] { return false }
     return true
   }

@@ -86,6 +86,23 @@ public final class FuzzWorld {
     return input
   }
 
+  /// The same executions in fewer bytes, each once: without operations that mean nothing and without
+  /// decisions that are not made. Inputs that fail are left out.
+  public static func shortened(
+    _ inputs: [[UInt8]], _ setup: FuzzSetup
+  ) throws(LabError) -> [[UInt8]] {
+    let world = try FuzzWorld(setup)
+    var short: Set<[UInt8]> = []
+    for input in inputs where world.finding(input) == nil {
+      var bytes = setup.header
+      if let program = world.program(of: input) { bytes += program.bytes }
+      bytes += input.dropFirst(setup.decisionsOffset).prefix(world.world.lastDecisions)
+      while bytes.count > FuzzSetup.headerSize, bytes.last == 0 { bytes.removeLast() }
+      short.insert(bytes)
+    }
+    return short.sorted { ($0.count, $0.description) < ($1.count, $1.description) }
+  }
+
   /// The program of an input, when it is a generated one.
   public func program(of input: some Collection<UInt8>) -> CounterProgram? {
     guard case .generated(let family) = setup.program else { return nil }

@@ -5,6 +5,7 @@
 
 import CFolio
 import CLab
+public import FolioWorkloads
 
 /// Two places that touched one word in conflict, by different threads, one directly behind the other.
 public struct RacingPair: Sendable, Hashable {
@@ -20,15 +21,62 @@ public struct RacingPair: Sendable, Hashable {
   static func all() -> Set<RacingPair> {
     var capacity: UInt32 = 0
     guard let table = unsafe lab_pairs(&capacity) else { return [] }
-    func name(_ site: UnsafePointer<seam_site>?) -> String {
-      guard let site = unsafe site else { return "?" }
-      let (function, text) = unsafe (site.pointee.function, site.pointee.text)
-      return unsafe "\(String(cString: function)): \(String(cString: text))"
-    }
     var pairs: Set<RacingPair> = []
     for index in 0..<Int(capacity) where unsafe table[index].count > 0 {
       unsafe pairs.insert(
         RacingPair(first: name(table[index].first), second: name(table[index].second)))
+    }
+    return pairs
+  }
+
+  fileprivate static func name(_ site: UnsafePointer<seam_site>?) -> String {
+    guard let site = unsafe site else { return "?" }
+    let (function, text) = unsafe (site.pointee.function, site.pointee.text)
+    return unsafe "\(String(cString: function)): \(String(cString: text))"
+  }
+}
+
+/// Which places touched which words, over many executions: what can conflict at most, where not all
+/// classes can be searched.
+public struct ConflictRecord: Sendable {
+  /// By address of the eight bytes: places and whether they wrote, with the threads that came there.
+  private var words: [UInt: [String: (read: UInt32, write: UInt32)]] = [:]
+  private var names: [UInt: String] = [:]
+
+  public init() {}
+
+  /// Adds the steps of the engine's last execution.
+  public mutating func addLast() {
+    var count: UInt32 = 0
+    let events = unsafe lab_trace(&count)
+    for index in 0..<Int(count) {
+      let event = unsafe events[index]
+      guard let address = unsafe event.address else { continue }
+      let site = unsafe UInt(bitPattern: event.site)
+      let name = unsafe names[site] ?? RacingPair.name(event.site)
+      names[site] = name
+      let thread = unsafe UInt32(1) << UInt32(event.thread)
+      let isRead = unsafe event.kind == UInt8(LAB_LOAD.rawValue)
+      let word = UInt(bitPattern: address) & ~7
+      let old = words[word, default: [:]][name, default: (0, 0)]
+      words[word, default: [:]][name] =
+        isRead ? (old.read | thread, old.write) : (old.read, old.write | thread)
+    }
+  }
+
+  /// All ordered pairs of places that touched one word, one of them writing, on different threads.
+  public var pairs: Set<RacingPair> {
+    func differ(_ a: UInt32, _ b: UInt32) -> Bool {
+      a != 0 && b != 0 && (a != b || a.nonzeroBitCount > 1)
+    }
+    var pairs: Set<RacingPair> = []
+    for places in words.values {
+      for (first, a) in places {
+        for (second, b) in places
+        where differ(a.write, b.write) || differ(a.write, b.read) || differ(a.read, b.write) {
+          pairs.insert(RacingPair(first: first, second: second))
+        }
+      }
     }
     return pairs
   }
@@ -45,6 +93,24 @@ public struct PairCoverage: Sendable {
 }
 
 extension LabWorld {
+  /// Those of the last search, or series of executions, that kept them.
+  public var racingPairs: Set<RacingPair> { RacingPair.all() }
+
+  /// Pairs that can be: those of all classes, or, when these are not all searched within `seconds`,
+  /// what conflicts with what on a word in some thousand walks and in what is recorded.
+  public func possiblePairs(
+    model: MemoryModel = .sc, seconds: Double, recorded: ConflictRecord = ConflictRecord()
+  ) -> (pairs: Set<RacingPair>, isExact: Bool) {
+    let proof = explore(.classes, model: model, seconds: seconds, keepsPairs: true)
+    if proof.verdict == .exhaustive { return (RacingPair.all(), true) }
+    var record = recorded
+    for seed in 0..<2000 {
+      _ = explore(seed % 2 == 0 ? .random : .pos, model: model, seed: UInt64(seed), executions: 1)
+      record.addLast()
+    }
+    return (record.pairs, false)
+  }
+
   /// Compares walks with the search of all classes.
   ///
   /// - Returns: nil when the classes are not all searched within `seconds`.

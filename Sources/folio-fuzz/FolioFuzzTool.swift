@@ -7,7 +7,17 @@ import FolioBenchmark
 import FolioLab
 import Foundation
 
+/// libFuzzer runs its own program again for merges, with arguments of its own.
 @main
+enum Main {
+  static func main() {
+    if let header = ProcessInfo.processInfo.environment[Worker.variable] {
+      Worker.run(header, CommandLine.arguments)
+    }
+    FolioFuzzTool.main()
+  }
+}
+
 struct FolioFuzzTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "folio-fuzz",
@@ -20,6 +30,7 @@ struct FolioFuzzTool: ParsableCommand {
         folio-fuzz replay Fuzz/corpus                  each file once
         folio-fuzz replay .build-fuzz/alarms/CI22-1f0c.input
         folio-fuzz museum                              every bug of the museum within 30 s each
+        folio-fuzz merge --into Fuzz/corpus .build-fuzz/corpus/*
         afl-fuzz -i Fuzz/corpus -o out -- folio-fuzz afl --program counters
 
       EXIT CODES
@@ -27,7 +38,10 @@ struct FolioFuzzTool: ParsableCommand {
         77 cannot run here, 130 interrupted
       """,
     version: "folio-fuzz \(BenchmarkTool.version)",
-    subcommands: [RunCommand.self, ReplayCommand.self, MuseumCommand.self],
+    subcommands: [
+      RunCommand.self, ReplayCommand.self, MuseumCommand.self, MergeCommand.self,
+      CoverageCommand.self, AFLCommand.self,
+    ],
     defaultSubcommand: RunCommand.self)
 }
 
