@@ -29,7 +29,7 @@ struct Stress: ParsableCommand {
       scenarios. A mutant that is found is reported and is no failure.
 
       EXAMPLES
-        folio-bench stress --scenario wait --threads 8 --seconds 60
+        folio-bench stress --scenario waits --threads 8 --seconds 60
         folio-bench stress --rules legacy --seed 42 --json results.json
         folio-bench stress --scenario lab:gup-pin
         folio-bench stress --mutant C01
