@@ -8,7 +8,7 @@ public struct Unreachable: Sendable {
   public var site: Site
   public var reason: String
 
-  public static let all: [Unreachable] = locks + reclaim + diagnostics + misuse
+  public static let all: [Unreachable] = locks + reclaim + native + diagnostics + misuse
 
   private static func places(
     _ file: String, _ reason: String, _ places: [(function: String, text: String)]
@@ -18,21 +18,21 @@ public struct Unreachable: Sendable {
 
   private static let locks = places(
     "src/lock.c",
-    "native threads only: in the lab a lock is a predicate of the scheduler, which takes it as a step",
+    "native threads only: in the lab a lock is a predicate of the scheduler, taken as a step",
     [
-      ("bit_spin_lock", "test_and_set_bits_lock(word, BIT(bit))"),
-      ("spin_lock", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
+      ("bit_spin_lock_sited", "test_and_set_bits_lock(word, BIT(bit))"),
+      ("spin_lock_sited", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
       ("spin_lock_slow", "atomic_read(&lock->state)"),
       ("spin_lock_slow", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
       ("spin_lock_slow", "atomic_xchg(&lock->state, 2)"),
-      ("spin_trylock", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
-      ("spin_unlock", "atomic_xchg(&lock->state, 0)"),
+      ("spin_trylock_sited", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
+      ("spin_unlock_sited", "atomic_xchg(&lock->state, 0)"),
     ])
 
   private static let reclaim =
     places(
       "src/rcu.c",
-      "native threads only: in the lab deferred calls run on the engine's lane, after its grace periods",
+      "native threads only: in the lab deferred calls run on the engine's lane",
       [
         ("call_rcu", "READ_ONCE(queue)"),
         ("call_rcu", "atomic_long_add(1, &pending)"),
@@ -40,6 +40,8 @@ public struct Unreachable: Sendable {
         ("call_rcu", "shared_try_cmpxchg(&queue, &top, (unsigned long)head)"),
         ("cfolio_rcu_pending", "atomic_long_read(&pending)"),
         ("drain", "atomic_long_add(-ran, &pending)"),
+        ("drain", "mutex_lock(&drain_lock)"),
+        ("drain", "mutex_unlock(&drain_lock)"),
         ("drain", "shared_xchg(&queue, 0)"),
         ("reclaim_thread", "atomic_xchg(&reclaim_wake, 0)"),
       ])
@@ -47,13 +49,30 @@ public struct Unreachable: Sendable {
       "src/thread.c", "native threads only: the record of a fiber is the engine's",
       [("folio_this_thread", "atomic_add_return(1, &last_id)")])
 
+  private static let native = places(
+    "src/seam_native.c",
+    "the bookkeeping of scenarios that run on native threads, which the lab has no part in",
+    [
+      ("cfolio_native_bug", "atomic_long_read(&report->rounds)"),
+      ("cfolio_native_bug", "atomic_xchg(&report->stopped, 1)"),
+      ("cfolio_native_end_round", "atomic_long_add(1, &report->failed)"),
+      ("cfolio_native_end_round", "atomic_long_read(&report->rounds)"),
+      ("cfolio_native_end_round", "atomic_long_set(&report->rounds, rounds)"),
+      ("cfolio_native_keep", "atomic_set(&report->open, 1)"),
+      ("note_failure", "atomic_long_read(&report->first)"),
+      ("note_failure", "atomic_long_set(&report->first_ns, cfolio_clock_ns() - begun)"),
+      ("note_failure", "atomic_long_set_release(&report->first, rounds)"),
+    ])
+
   private static let diagnostics = places(
     "src/bug.c",
-    "findings end an execution before they are counted or printed, and warnings are quiet in the lab: "
+    "findings end an execution before they are counted or printed, and warnings are quiet: "
       + "a bug of the museum may warn in each of a million executions",
     [
       ("cfolio_last_warning", "READ_ONCE(last_warning)"),
       ("cfolio_violation", "atomic_long_add(1, &violations_seen)"),
+      ("cfolio_violation", "spin_lock(&violations_lock)"),
+      ("cfolio_violation", "spin_unlock(&violations_lock)"),
       ("cfolio_violation_count", "atomic_long_read(&violations_seen)"),
       ("cfolio_warn", "atomic_xchg(&site->printed, 1)"),
       ("cfolio_warning_count", "atomic_long_read(&warnings)"),
@@ -63,8 +82,13 @@ public struct Unreachable: Sendable {
       ("describe_page", "atomic_read(&page->_refcount)"),
     ])
 
-  private static let misuse = places(
-    "src/page_ref.c",
-    "behind a get of a folio that nobody holds, which no correct program makes (CI21)",
-    [("__page_ref_get", "atomic_read(&cfolio_events)")])
+  private static let misuse =
+    places(
+      "src/page_ref.c",
+      "behind a get of a folio that nobody holds, which no correct program makes (CI21)",
+      [("__page_ref_get", "atomic_read(&cfolio_events)")])
+    + places(
+      "src/xarray_node.c",
+      "of B02, which sanitizers find at the plain read before it: in the lab that finds poison",
+      [("xa_node_free", "atomic_long_add(0, &nodes)")])
 }

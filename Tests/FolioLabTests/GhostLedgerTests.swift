@@ -22,7 +22,7 @@ import Testing
         ("P15", "split-page"),
       ]
 
-      @Test("a reference that is lost or doubled is found at the step that does it", arguments: mutants)
+      @Test("a lost or doubled reference is found at the step that does it", arguments: mutants)
       func caught(_ id: String, _ name: String) throws {
         try #require(Mutant.switch(#require(Mutant.named(id))))
         defer { _ = Mutant.switch(nil) }
@@ -35,7 +35,8 @@ import Testing
 
       @Test("no alarm under any memory model", arguments: MemoryModel.allCases)
       func silent(_ model: MemoryModel) throws {
-        for name in Set(Self.mutants.map(\.1)).sorted() + ["hand-out", "owner-split", "split-reuse"] {
+        let others = ["hand-out", "owner-split", "split-reuse"]
+        for name in Set(Self.mutants.map(\.1)).sorted() + others {
           let world = try LabWorld(#require(Scenario.named(name)))
           for search in [Search.random, .pct(depth: nil)] {
             let finding = world.explore(search, model: model, executions: 2_000).finding
@@ -66,7 +67,9 @@ import Testing
 
       @Test(
         "a spin that ends in turns is no alarm, and no proof",
-        arguments: [Search.random, .pct(depth: 2), .pos, .urw, .schedules(preemptions: 0), .classes])
+        arguments: [
+          Search.random, .pct(depth: 2), .pos, .urw, .schedules(preemptions: 0), .classes,
+        ])
       func ends(_ search: Search) throws {
         let world = try LabWorld(Self.spin(isStored: true))
         let result = world.explore(search, executions: 50)

@@ -175,7 +175,7 @@ struct LinearizabilityTests {
     struct HistoryTests {
       /// Scenarios with the classes that each has.
       static let counts = [
-        ("counter-freeze", 649), ("counter-try-get", 192), ("counter-puts", 277),
+        ("counter-freeze", 196), ("counter-try-get", 192), ("counter-puts", 277),
         ("xarray-history", 243), ("xarray-writers", 40), ("xarray-marks", 614),
         ("xarray-scan", 14), ("xarray-marked-scan", 45),
       ]
@@ -197,7 +197,7 @@ struct LinearizabilityTests {
         for name in mutant.scenarios {
           let world = try LabWorld(#require(Scenario.named(name)))
           let finding = try #require(world.explore(.classes, seconds: 30).finding, "\(name)")
-          #expect(finding.invariant == "LINEARIZABILITY", "\(finding.message)")
+          #expect(mutant.expected.contains(finding.invariant), "\(finding.message)")
         }
       }
     }

@@ -27,10 +27,13 @@ import Testing
       @Test("a place is noted when a thread comes to it, and only while somebody asks")
       func notes() throws {
         let rings = Site("src/trace.c", "cfolio_trace_emit", "atomic_long_add(1, &lost)")
-        let before = try SiteCensus.take(scenarios: [#require(Scenario.named("two-puts"))], mutants: [])
+        let (puts, records) = (
+          try #require(Scenario.named("two-puts")), try #require(Scenario.named("trace-lost"))
+        )
+        let before = try SiteCensus.take(scenarios: [puts], mutants: [])
         #expect(before.reach[rings] == .never)
         #expect(before.unexplained.contains(rings))
-        let after = try SiteCensus.take(scenarios: [#require(Scenario.named("trace-lost"))], mutants: [])
+        let after = try SiteCensus.take(scenarios: [records], mutants: [])
         #expect(after.reach[rings] == .byThread)
         let excused = Unreachable.all.map(\.site)
         #expect(excused.allSatisfy { after.reach[$0] == .never })

@@ -200,7 +200,8 @@ enum AnonMappings {
           )
           require(mappings == 0 && counted == 0, "CI12", "a mapping is left over")
           let slots = unsafe folio_mm_slots(folio)
-          require(slots.id0 == 0 && slots.id1 == 0 && !slots.shared, "CI15", "an owner is left over")
+          let isUnowned = slots.id0 == 0 && slots.id1 == 0 && !slots.shared
+          require(isUnowned, "CI15", "an owner is left over")
           let isExclusive = unsafe folio_test_flag(folio, Int32(PG_anon_exclusive.rawValue))
           require(!isExclusive, "CI42", "exclusive after a fork")
         },

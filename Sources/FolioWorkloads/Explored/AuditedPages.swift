@@ -42,8 +42,10 @@ enum AuditedPages {
   }
 
   private static let life = Scenario(
-    "audited-life", "gets, mappings and freezes of an audited page: counter and ledger agree at rest",
-    obligations: ["frozen", "the freeze is refused", "a getter is refused", "a getter maps the page"]
+    "audited-life", "gets, mappings and freezes of an audited page: its ledger agrees at rest",
+    obligations: [
+      "frozen", "the freeze is refused", "a getter is refused", "a getter maps the page",
+    ]
   ) { settings in
     let audited = try Audited(settings.rules)
     let base = unsafe pgmap_idle_count(audited.map.pgmap)
@@ -153,7 +155,9 @@ enum AuditedPages {
   private static let reset = Scenario(
     "generic-reset", "a put too many of a device-dax page against a getter: the base comes back",
     rules: [.kernel],
-    obligations: ["a getter is refused in between", "a getter holds the page", "nobody but the base"]
+    obligations: [
+      "a getter is refused in between", "a getter holds the page", "nobody but the base",
+    ]
   ) { settings in
     let pages = try DevicePages(.generic, settings.rules)
     let (folio, obligations) = unsafe (pages.folio(0), settings.obligations)

@@ -9,7 +9,7 @@ import FolioCore
 enum Forks {
   static let scenarios = [
     scenario("rmap-fork-small", "a page is forked and unmapped while others ask", order: 0),
-    scenario("rmap-fork", "pages of a large folio are forked and unmapped while others ask", order: 2),
+    scenario("rmap-fork", "pages of a folio are forked and unmapped while others ask", order: 2),
     scenario("rmap-fork-huge", "a huge entry is forked and unmapped while others ask", order: 9),
   ]
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 // Getters with stale pointers against the ends of a folio that nobody else shapes: freed as a block of RAM
-// page by page, or frozen at the count that its users explain and moved.
+// page by page, or frozen at the count that its users explain and moved. And a device's actions at the end
+// of its driver.
 
 import CFolio
 import FolioCore
 
 enum Lookups {
-  static let scenarios = [tails, migrate]
+  static let scenarios = [tails, migrate, actions]
 
   /// T8 for a large folio of RAM: whoever puts last takes it apart.
   private static let tails = Scenario(
@@ -52,6 +53,55 @@ enum Lookups {
       }, tearDown: { pages.tearDown() })
   }
 
+  /// What a driver asked its device to do at the end is done once, unless it was taken back.
+  private static let actions = Scenario(
+    "device-actions", "an action is added, taken back and run at once: done once, or taken back",
+    rules: [.strict],
+    obligations: ["run", "taken back", "the device's lock was taken"]
+  ) { settings in
+    let device = unsafe try seamMemory(CFolio.device.self)
+    unsafe device_initialize(device)
+    let (runs, takenBack) = (try SharedWord("runs"), try SharedWord("taken back"))
+    let obligations = settings.obligations
+    let count: devm_action_t = {
+      unsafe _ = atomic_add_return(1, $0!.assumingMemoryBound(to: atomic_t.self))
+    }
+    return ProgramWorld(
+      [
+        (
+          name: "driver",
+          body: {
+            guard unsafe devm_add_action(device, count, runs.address) == 0 else { return }
+            guard unsafe devm_remove_action_nowarn(device, count, runs.address) else { return }
+            obligations.reach(1)
+            takenBack.store(1)
+          }
+        ),
+        (name: "end", body: { unsafe devres_release_all(device) }),
+        (
+          name: "watcher",
+          body: {
+            if unsafe mutex_trylock(&device.pointee.lock) {
+              unsafe mutex_unlock(&device.pointee.lock)
+            } else {
+              obligations.reach(2)
+            }
+          }
+        ),
+      ],
+      conclude: {
+        if runs.load() == 1 { obligations.reach(0) }
+        let ends = runs.load() + takenBack.load()
+        require(ends == 1, "DEVRES", "an action was neither done once nor taken back")
+        require(unsafe device.pointee.actions == nil, "DEVRES", "an action is left")
+      },
+      tearDown: {
+        runs.free()
+        takenBack.free()
+        unsafe cfolio_free(device)
+      })
+  }
+
   /// A cached page is frozen at cache plus mover, as the folio lock allows.
   private static let migrate = Scenario(
     "migrate-freeze", "a move freezes at the count that cache and mappings explain, under the lock",
@@ -75,7 +125,7 @@ enum Lookups {
             if unsafe folio_trylock(folio) {
               let isCached = unsafe folio_mapping_word(folio) != 0
               let expected = unsafe folio_expected_ref_count(folio)
-              require(expected == (isCached ? 1 : 0), "CI1", "the cache's reference is not explained")
+              require(expected == (isCached ? 1 : 0), "CI1", "the cache's is not explained")
               if unsafe folio_ref_freeze(folio, expected + 1) {
                 obligations.reach(0)
                 moved.store(1)

@@ -140,7 +140,8 @@ enum PercpuCounts {
   /// tryget, which a dying object does not refuse: only one without references does.
   private static let tryget = Scenario(
     "percpu-tryget", "tryget against kill and the last put: it succeeds before the release only",
-    rules: [.strict], obligations: ["a reference from a live object", "from a dying one", "refused"]
+    rules: [.strict],
+    obligations: ["a reference from a live object", "from a dying one", "refused"]
   ) { settings in
     let object = try CountedObject()
     unsafe percpu_ref_get(object.ref)

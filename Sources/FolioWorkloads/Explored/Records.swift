@@ -10,7 +10,8 @@ enum Records {
 
   private static let lost = Scenario(
     "trace-lost", "events of two threads, one ring, and a clear: each is kept, cleared or lost",
-    rules: [.strict], obligations: ["one was kept", "both were kept", "one was lost", "all cleared"]
+    rules: [.strict],
+    obligations: ["one was kept", "both were kept", "one was lost", "all cleared"]
   ) { settings in
     // One ring that nobody writes to; there is no memory for another.
     MappingCounts.leaveRing()

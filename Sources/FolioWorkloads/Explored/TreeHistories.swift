@@ -266,8 +266,8 @@ enum TreeHistories {
           name: "writer",
           body: {
             tree.store(4, 2, 44)
-            require(unsafe xa_get_order(tree.array, 5) == 2, "XArray", "the order is not the entry's")
-            require(unsafe xa_get_mark(tree.array, 5, XA_MARK_0), "XArray", "a mark was not carried")
+            require(unsafe xa_get_order(tree.array, 5) == 2, "XArray", "a wrong order")
+            require(unsafe xa_get_mark(tree.array, 5, XA_MARK_0), "XArray", "a mark is lost")
             tree.clear(order: 12)
           }
         ),
