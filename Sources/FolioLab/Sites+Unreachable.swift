@@ -7,14 +7,43 @@
 public struct Unreachable: Sendable {
   public var site: Site
   public var reason: String
+  /// In every build and every process; false: in some of them.
+  public var isAlways = true
 
-  public static let all: [Unreachable] = locks + reclaim + native + diagnostics + misuse
+  public static let all: [Unreachable] =
+    locks + order + once + reclaim + native + diagnostics + misuse
 
   private static func places(
-    _ file: String, _ reason: String, _ places: [(function: String, text: String)]
+    _ file: String, _ reason: String, isAlways: Bool = true,
+    _ places: [(function: String, text: String)]
   ) -> [Unreachable] {
-    places.map { Unreachable(site: Site(file, $0.function, $0.text), reason: reason) }
+    places.map {
+      Unreachable(
+        site: Site(file, $0.function, $0.text), reason: reason, isAlways: isAlways)
+    }
   }
+
+  private static let order = places(
+    "src/lock.c",
+    "the order of locks is checked on native threads of debug builds: the lab finds deadlocks itself",
+    isAlways: false,
+    [
+      ("class_number", "atomic_add_return(1, &classes)"),
+      ("class_number", "atomic_cmpxchg(&lock_class->number, 0, fresh)"),
+      ("class_number", "atomic_read(&lock_class->number)"),
+      ("lock_order_acquire", "READ_ONCE(after[number])"),
+      ("lock_order_acquire", "atomic_read(&held->number)"),
+      ("lock_order_acquire", "set_bits(&after[number], BIT(taken))"),
+      ("reachable_from", "READ_ONCE(after[next])"),
+    ])
+
+  private static let once =
+    places(
+      "src/thread.c", "once per process, perhaps before anybody asks", isAlways: false,
+      [("folio_nr_cpus", "atomic_set(&cached, slots)")])
+    + places(
+      "src/wait.c", "once per process, perhaps before anybody asks", isAlways: false,
+      [("init_waitqueue_head", "atomic_set(&queue->entries, 0)")])
 
   private static let locks = places(
     "src/lock.c",

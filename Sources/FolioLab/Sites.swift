@@ -66,7 +66,7 @@ public struct SiteCensus: Sendable {
 
   /// Said to be unreachable, and reached or not there.
   public var wronglyExcused: [Site] {
-    Unreachable.all.map(\.site).filter { reach[$0] != .never }.sorted()
+    Unreachable.all.filter { $0.isAlways && reach[$0.site] != .never }.map(\.site).sorted()
   }
 
   /// Adds what was noted since `lab_note_sites`.

@@ -24,7 +24,8 @@ import Testing
 
       @Test("a lost or doubled reference is found at the step that does it", arguments: mutants)
       func caught(_ id: String, _ name: String) throws {
-        try #require(Mutant.switch(#require(Mutant.named(id))))
+        let mutant = try #require(Mutant.named(id))
+        try #require(Mutant.switch(mutant))
         defer { _ = Mutant.switch(nil) }
         let world = try LabWorld(#require(Scenario.named(name)))
         let finding = try #require(world.explore(.classes, seconds: 30).finding)
