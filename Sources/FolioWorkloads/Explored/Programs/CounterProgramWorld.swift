@@ -119,9 +119,13 @@ final class ProgramFolios {
   private func lookUp(_ index: Int, _ held: inout Held) {
     guard let folio = unsafe try_get_folio(pages.page(index), 1) else { return }
     let first = unsafe pages.index(of: folio)
+    guard (0..<Self.count).contains(first) else {
+      report("CI37", "a lookup gave a folio that is none of the pages")
+      return
+    }
     took(first, &held)
-    let last = first + Int(unsafe folio_nr_pages(folio)) - 1
-    require((first...last).contains(index), "CI37", "the folio does not contain the page")
+    let end = first + Int(unsafe folio_nr_pages(folio))
+    require(first <= index && index < end, "CI37", "the folio does not contain the page")
   }
 
   private func freeze(_ index: Int, _ held: Held) {
