@@ -35,7 +35,7 @@ public final class FuzzSession {
   private var mutator: FuzzMutator
   private let header: [UInt8]
   private var executions = 0
-  private let begin = cfolio_clock_ns()
+  private var begin = cfolio_clock_ns()
   private var nextLook = 1024
   private let takesAll: Bool
   /// What ran last, for the mutator.
@@ -62,6 +62,7 @@ public final class FuzzSession {
     mutator = FuzzMutator(setup)
     unsafe last = .allocate(byteCount: Self.limit, alignment: 8)
     fuzzed = try FuzzWorld(setup)
+    begin = cfolio_clock_ns()
     unsafe Self.current = self
   }
 
