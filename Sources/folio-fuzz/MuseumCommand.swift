@@ -130,7 +130,7 @@ struct MuseumCommand: ParsableCommand {
     for round in 0..<3 {
       let child = try ChildProcess(
         FuzzSetup(scenario), seconds: 3, seed: seed &+ UInt32(round), folder: work,
-        options: ["--work", "\(work)/rate", "--alarms", work, work])
+        options: ["--work", "\(work)/rate", "--alarms", work, "\(work)/rate"])
       guard let result = child.results.first else { return false }
       rates.append(Double(result.executions) / result.seconds / 1e6)
     }
