@@ -121,12 +121,17 @@ extension LabWorld {
       unsafe lab_begin(&engine)
       let begin = cfolio_clock_ns()
       var end = LAB_LIMIT
+      // Executions between two looks at the clock: about 10 ms, however long they are.
+      var slice = 64
       while end == LAB_LIMIT {
-        var slice = 4096
-        if let executions { slice = min(slice, executions - Self.statistics(begin).executions) }
-        guard slice > 0 else { break }
-        end = lab_explore(UInt64(slice))
+        let before = Self.statistics(begin)
+        let now = min(slice, executions.map { $0 - before.executions } ?? slice)
+        guard now > 0 else { break }
+        end = lab_explore(UInt64(now))
         let statistics = Self.statistics(begin)
+        let elapsed = statistics.seconds - before.seconds
+        if elapsed < 0.005 { slice = min(slice * 2, 4096) }
+        if elapsed > 0.02 { slice = max(slice / 2, 1) }
         if let seconds, statistics.seconds >= seconds { break }
         if !progress(statistics) { break }
       }

@@ -32,9 +32,8 @@ extension GoalsCommand {
           Double(runs) / time.processor / 1e6,
           " of processor time, \((Double(runs) / time.clock / 1e6).digits(2)) by the clock"))
     }
-    if goals.contains(where: { $0.verdict == .missed }) {
-      let profile = try profile()
-      for index in goals.indices { goals[index].profile = profile }
+    if let last = goals.lastIndex(where: { $0.verdict == .missed }) {
+      goals[last].profile = try profile()
     }
     return goals
   }
