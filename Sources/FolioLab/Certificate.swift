@@ -145,12 +145,14 @@ extension LabWorld {
     return Certificate(
       scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue,
       memoryModel: result.model.rawValue, search: search ?? result.search.name, verdict: verdict,
-      bound: result.verdict.bound, sample: result.verdict.isSampled ? .init(draws: result.draws) : nil,
+      bound: result.verdict.bound,
+      sample: result.verdict.isSampled ? .init(draws: result.draws) : nil,
       executions: result.statistics.executions, complete: result.statistics.complete,
       classes: result.search == .classes ? result.statistics.complete : 0,
       states: result.statistics.states, blocked: result.statistics.blocked,
       seconds: result.statistics.seconds, seed: result.seed, scenarioHash: scenarioHash,
-      codeHash: Certificate.codeHash(), buildHash: Certificate.buildHash, shard: result.shard, unreached: result.unreached,
+      codeHash: Certificate.codeHash(), buildHash: Certificate.buildHash, shard: result.shard,
+      unreached: result.unreached,
       invariant: result.finding?.invariant, message: result.finding?.message,
       token: result.finding.map {
         token(of: $0.trace, mutant: mutant).description
@@ -214,7 +216,9 @@ extension Certificate {
 
   /// Why it is no part of the whole that the other is a part of; nil: it may be.
   private func difference(from other: Certificate) -> String? {
-    if scenario != other.scenario || scenarioHash != other.scenarioHash { return "another scenario" }
+    if scenario != other.scenario || scenarioHash != other.scenarioHash {
+      return "another scenario"
+    }
     if codeHash != other.codeHash || buildHash != other.buildHash { return "other code" }
     if size != other.size { return "another size" }
     if rules != other.rules { return "other rules" }

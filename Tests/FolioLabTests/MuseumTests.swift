@@ -13,7 +13,8 @@ import Testing
   extension LabTests { @Suite("Museum") struct MuseumTests {} }
 
   extension LabTests.MuseumTests {
-    @Test("every race of the specification is a mutant or says why not, and no kernel bug is missing")
+    @Test(
+      "every race of the specification is a mutant or says why not, and no kernel bug is missing")
     func races() {
       #expect(KnownRace.all.count == 61)
       #expect(Set(KnownRace.all.map(\.id)).count == KnownRace.all.count)
@@ -61,7 +62,9 @@ import Testing
       #expect(try !Museum.visit(wrong, seconds: 2).isCaught)
     }
 
-    @Test("odds are those of the scenario and model where the bug was caught", arguments: ["C06", "O04"])
+    @Test(
+      "odds are those of the scenario and model where the bug was caught",
+      arguments: ["C06", "O04"])
     func odds(_ id: String) throws {
       let result = try Museum.visit(#require(Mutant.named(id)), seconds: 20)
       try #require(result.isCaught)

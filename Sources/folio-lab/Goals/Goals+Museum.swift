@@ -38,7 +38,8 @@ extension GoalsCommand {
         summary.text,
         summary.share >= 95 && summary.median < 1 && results.count >= 40),
       Goal(
-        id: "L6", asked: "all by classes alone within 10 s each; >= 95 % by the portfolio within 1 s",
+        id: "L6",
+        asked: "all by classes alone within 10 s each; >= 95 % by the portfolio within 1 s",
         reached: "\(systematic) of \(results.count) by classes"
           + (unable.isEmpty ? "" : ", not \(unable.joined(separator: " "))")
           + "; \(quick) of \(results.count) by the portfolio within 1 s",
@@ -64,7 +65,8 @@ extension GoalsCommand {
     let tokens = ids { ($0.finding?.trace.steps.count ?? 0) <= 60 && ($0.token?.count ?? 0) > 200 }
     return [
       Goal(
-        id: "L8", asked: ">= 90 % of witnesses with <= 2 preemptions, each shrunk within 1 s, in "
+        id: "L8",
+        asked: ">= 90 % of witnesses with <= 2 preemptions, each shrunk within 1 s, in "
           + "<= 30 lines and <= 30 KiB of SVG",
         reached: "\(few) of \(caught.count); slow: \(slow); long: \(long); large: \(large)",
         verdict: few * 10 >= caught.count * 9 && slow == "none" && long == "none"
@@ -112,7 +114,8 @@ extension GoalsCommand {
       }
     }
     var goal = Goal.check(
-      "L5", "\(OrderRow.all.count) weakened orders under sc, tso, c11 as the table says, and no "
+      "L5",
+      "\(OrderRow.all.count) weakened orders under sc, tso, c11 as the table says, and no "
         + "alarm without one", "\(rows - wrong.count) of \(rows), \(alarms.count) false alarms",
       wrong.isEmpty && alarms.isEmpty && OrderRow.all.count >= 15)
     goal.profile = wrong + alarms

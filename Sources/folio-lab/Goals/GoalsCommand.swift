@@ -31,7 +31,8 @@ struct GoalsCommand: ParsableCommand {
   @Option(help: "Seconds of each walk at most, for the rates of a mutant.") var oddsSeconds = 0.05
   @Option(help: "The recorded certificates.") var certificates = CertificateFile.path
   @Option(
-    help: "Goals measured elsewhere: lines of reached|MISSED|FAILED, id, asked, reached, with tabs.")
+    help: "Goals measured elsewhere: lines of reached|MISSED|FAILED, id, asked, reached, with tabs."
+  )
   var also: String?
   @Flag(help: "Equalities only: no timing, no museum.") var quick = false
   @Flag(help: "The states of five pinners too; minutes.") var long = false

@@ -74,9 +74,11 @@ struct MuseumEntry: Codable {
     (scenario, rules, memoryModel) = (
       result.scenario, result.rules.rawValue, mutant.model.rawValue
     )
-    guard let finding = result.finding, let search = result.by.map({
-      search == "portfolio" ? "portfolio/\($0.name)" : $0.name
-    }) else { return }
+    guard let finding = result.finding,
+      let search = result.by.map({
+        search == "portfolio" ? "portfolio/\($0.name)" : $0.name
+      })
+    else { return }
     (engine, oracle, by) = (search, finding.invariant, "\(search) + \(finding.invariant)")
     (shrinkSeconds, preemptions) = (result.shrinkSeconds, result.preemptions)
     (steps, token) = (finding.trace.steps.count, result.token)

@@ -175,9 +175,9 @@ struct lab_statistics {
 	uint64_t complete;   /**< ran to their end: classes, for LAB_CLASSES */
 	/** ended because threads took turns in the end: others like them go on for ever */
 	uint64_t unfair;
-	uint64_t blocked;    /**< cut because sleep sets or a bound left nothing to do */
-	uint64_t cut;	     /**< cut at a state seen before */
-	uint64_t states;     /**< different states; LAB_STATES */
+	uint64_t blocked; /**< cut because sleep sets or a bound left nothing to do */
+	uint64_t cut;	  /**< cut at a state seen before */
+	uint64_t states;  /**< different states; LAB_STATES */
 	uint64_t steps;
 	uint64_t skipped;  /**< prefixes left to other shards */
 	uint64_t dropped;  /**< values that a load could have had and the engine did not keep */
@@ -226,7 +226,8 @@ enum lab_end lab_run_bytes(const unsigned char *bytes, unsigned int count);
 unsigned int lab_decisions(void);
 
 const struct lab_statistics *lab_statistics(void);
-/** Which share of a systematic search is done, 0...1, about; 0 for walks. Between lab_explore()s. */
+/** Which share of a systematic search is done, 0...1, about; 0 for walks. Between lab_explore()s.
+ */
 double lab_estimate(void);
 /** The last failure; NULL when the last execution did not fail. */
 const struct lab_finding *_Nullable lab_finding(void);
