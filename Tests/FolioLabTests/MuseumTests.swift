@@ -34,6 +34,7 @@ import Testing
         for rules in PageMap.Rules.allCases {
           let reason = scenario.reason(against: rules)
           #expect((reason == nil) == scenario.rules.contains(rules), "\(scenario.name) \(rules)")
+          #expect(reason != "its author names no reason", "\(scenario.name) \(rules)")
         }
       }
       let partial = Scenario.all.filter { $0.rules.count < PageMap.Rules.allCases.count }

@@ -86,7 +86,7 @@ enum AuditedPages {
 
   private static let shape = Scenario(
     "audited-shape", "a folio of an audited map is formed, dropped and split against a getter",
-    rules: [.strict, .kernel],
+    rules: [.strict],
     obligations: ["split", "kept whole by a getter", "a getter holds the folio"]
   ) { settings in
     let audited = try Audited(settings.rules)

@@ -7,7 +7,8 @@ public import FolioCore
 extension Scenario {
   /// Why it has no meaning under these rules; nil: it has one.
   public func reason(against rules: PageMap.Rules) -> String? {
-    self.rules.contains(rules) ? nil : Self.reasons[name]?(rules).rawValue
+    if self.rules.contains(rules) { return nil }
+    return (Self.reasons[name]?(rules) ?? .none).rawValue
   }
 
   private enum Reason: String {
@@ -20,6 +21,8 @@ extension Scenario {
     case headWord = "the kernel's order shows a reader neither head nor map: hazard C29"
     case busyUnmap = "only strict rules refuse to unmap a page in use"
     case hook = "only legacy rules have a hook from 2 to 1"
+    case reset = "only kernel rules set a lost base reference again: hazard C72"
+    case none = "its author names no reason"
   }
 
   private static let reasons: [String: @Sendable (PageMap.Rules) -> Reason] = {
@@ -31,7 +34,10 @@ extension Scenario {
       "wait-mutex", "percpu-atomic", "percpu-round-trip", "percpu-kill", "percpu-last-put",
       "percpu-resurrect", "percpu-life", "rcu-synchronize", "rcu-call", "rcu-barrier",
       "xarray-erase", "xarray-shrink", "xarray-grow", "xarray-siblings", "xarray-iterate",
-      "xarray-insert",
+      "xarray-insert", "xarray-history", "xarray-writers", "xarray-marks", "xarray-scan",
+      "xarray-marked-scan", "xarray-nomem", "xarray-replace", "gup-pin-key", "counter-freeze",
+      "counter-try-get", "counter-puts", "free-tails", "migrate-freeze", "wait-io",
+      "percpu-tryget", "anon-share", "anon-fork", "anon-family", "anon-huge", "trace-lost",
     ] {
       reasons[name] = { _ in .same }
     }
@@ -45,13 +51,19 @@ extension Scenario {
     ] {
       reasons[name] = { _ in .shapes }
     }
-    for name in ["rmap-owners", "rmap-unslotted", "rmap-entire", "rmap-scan"] {
+    for name in [
+      "rmap-owners", "rmap-unslotted", "rmap-entire", "rmap-scan", "rmap-scan-unslotted",
+      "rmap-scan-rise", "rmap-fork-small", "rmap-fork", "rmap-fork-huge",
+    ] {
       reasons[name] = { $0 == .legacy ? .unmapped : .asStrict }
     }
     reasons["vmemmap-remap"] = { $0 == .legacy ? .shapes : .asStrict }
     for name in ["idle-unpin", "idle-insertion"] { reasons[name] = { _ in .unpinned } }
     reasons["idle-callback"] = { _ in .queue }
-    reasons["head-word"] = { $0 == .legacy ? .shapes : .headWord }
+    for name in ["head-word", "audited-shape"] {
+      reasons[name] = { $0 == .legacy ? .shapes : .headWord }
+    }
+    reasons["generic-reset"] = { _ in .reset }
     reasons["raise-kill"] = { $0 == .legacy ? .shapes : .busyUnmap }
     reasons["legacy-wake"] = { _ in .hook }
     return reasons
