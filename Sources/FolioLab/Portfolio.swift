@@ -80,6 +80,7 @@ extension LabWorld {
           var last = result
           last.search = .random
           last.statistics = total
+          last.statistics.seconds = seconds - limit.left
           last.draws = walks
           last.verdict = .sampled(probability: Verdict.upperBound(draws: walks))
           return end(last)

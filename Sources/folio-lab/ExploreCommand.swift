@@ -112,11 +112,13 @@ struct ExploreCommand: ParsableCommand {
     if let mutant, !Mutant.switch(Mutant.named(mutant)) { throw Output.stop(.notBuiltIn) }
     var plan = ExplorePlan(
       scenario: Scenario.named(scenario), size: size, rules: rules.flatMap(ExplorePlan.rules),
-      seconds: limit, growsSizes: search == "portfolio" && !noProofs)
+      seconds: limit, takesTurns: search == "portfolio")
     for line in plan.leftOut { Output.message(line) }
     var certificates: [Certificate] = []
     while !interrupted.isSet, let task = plan.next() {
       let certificate = try explore(task)
+      // A further turn of the same is a larger sample, or a proof at last.
+      certificates.removeAll { $0.subject == certificate.subject && $0.invariant == nil }
       certificates.append(certificate)
       plan.finished(task, certificate)
     }
@@ -144,7 +146,7 @@ struct ExploreCommand: ParsableCommand {
     let executions = certificates.reduce(0) { $0 + $1.executions }
     Output.message(
       "\(certificates.count) explorations, \(proved) EXHAUSTIVE, \(failed) failed; "
-        + "\(executions.grouped) executions in \(Progress.clock(plan.elapsed))")
+        + "\(executions.grouped) executions of the last turns in \(Progress.clock(plan.elapsed))")
   }
 
   private func explore(_ task: ExplorePlan.Task) throws -> Certificate {
@@ -195,7 +197,8 @@ struct ExploreCommand: ParsableCommand {
       return (result, nil)
     }
     let found = world.portfolio(
-      model: model, seed: seed, seconds: task.seconds ?? 10, provesClasses: !noProofs,
+      model: model, seed: seed &+ task.turn &* 1000, seconds: task.seconds ?? 10,
+      provesClasses: !noProofs,
       keepsPairs: true, progress: progress)
     let isSample = found.result.finding == nil && !found.result.isProof
     return (found.result, isSample ? "portfolio" : nil)

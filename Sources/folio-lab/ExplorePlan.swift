@@ -13,6 +13,8 @@ struct ExplorePlan {
     let scenario: Scenario
     let rules: PageMap.Rules
     let size: Int
+    /// How often it was explored before: walks draw other executions then.
+    var turn: UInt64 = 0
     /// "[3/97] " among several.
     var number = ""
     /// At most; nil: no limit.
@@ -25,9 +27,9 @@ struct ExplorePlan {
   let leftOut: [String]
   let isMany: Bool
   private var tasks: [Task]
-  private var count: Int
+  private let count: Int
   private var done = 0
-  private let growsSizes: Bool
+  private let takesTurns: Bool
   private let seconds: Double?
   private let clock = ContinuousClock()
   private let begin: ContinuousClock.Instant
@@ -44,9 +46,9 @@ struct ExplorePlan {
   ///   - scenario: nil: all of them.
   ///   - rules: nil: of each scenario its first.
   ///   - seconds: for all together; nil: no limit.
-  ///   - growsSizes: what is proved is explored in the next size, while there is time.
+  ///   - takesTurns: time that is left is used for further turns.
   init(
-    scenario: Scenario?, size: Int?, rules: [PageMap.Rules]?, seconds: Double?, growsSizes: Bool
+    scenario: Scenario?, size: Int?, rules: [PageMap.Rules]?, seconds: Double?, takesTurns: Bool
   ) {
     var (tasks, leftOut) = ([Task](), [String]())
     for one in scenario.map({ [$0] }) ?? Scenario.all {
@@ -62,7 +64,7 @@ struct ExplorePlan {
     self.tasks = tasks.reversed()
     self.leftOut = leftOut
     self.seconds = seconds
-    self.growsSizes = growsSizes && scenario == nil
+    self.takesTurns = takesTurns && scenario == nil && seconds != nil
     count = tasks.count
     isMany = tasks.count > 1
     begin = clock.now
@@ -73,8 +75,8 @@ struct ExplorePlan {
   /// The next one, with an equal share of the time that is left.
   mutating func next() -> Task? {
     let left = seconds.map { $0 - elapsed }
-    // What has had its turn may be left out when time is over; each is explored once.
-    if let left, left <= 0, done >= count { return nil }
+    // Each has a turn, late as it may be; a further one takes time that there is.
+    if let left, left < 1, done >= count { return nil }
     guard var task = tasks.popLast() else { return nil }
     done += 1
     if isMany { task.number = "[\(done)/\(done + tasks.count)] " }
@@ -83,11 +85,15 @@ struct ExplorePlan {
     return task
   }
 
-  /// What is proved goes on with the next size behind all others.
+  /// Behind all others, and while there is time, what is proved goes on with the next size and what
+  /// is not has another turn.
   mutating func finished(_ task: Task, _ certificate: Certificate) {
-    guard growsSizes, certificate.grade == .exhaustive,
-      task.scenario.sizes.contains(task.size + 1)
-    else { return }
-    tasks.insert(Task(scenario: task.scenario, rules: task.rules, size: task.size + 1), at: 0)
+    guard takesTurns, certificate.invariant == nil else { return }
+    var next = Task(
+      scenario: task.scenario, rules: task.rules, size: task.size, turn: task.turn + 1)
+    if certificate.grade == .exhaustive {
+      next = Task(scenario: task.scenario, rules: task.rules, size: task.size + 1)
+    }
+    if next.scenario.sizes.contains(next.size) { tasks.insert(next, at: 0) }
   }
 }
