@@ -116,7 +116,7 @@ import Testing
       }
       #expect(result.verdict == .exhaustive)
       #expect(shares.allSatisfy { 0...1 ~= $0 })
-      #expect(shares.first! < 0.5 && shares.max()! > 0.9)
+      #expect(shares.first! < 0.5 && shares.max()! > 0.6)
       var walked = 0.0
       _ = world.explore(.random, executions: 5000) { now in
         walked += now.share
