@@ -169,7 +169,7 @@ struct lab {
 	struct lab_search search;
 	enum mode mode;
 	enum lab_model model;
-	unsigned int current; /**< lane that runs */
+	unsigned int current;	/**< lane that runs */
 	unsigned int unstepped; /**< accesses of this execution that were no steps */
 	unsigned int fair_from; /**< from this step on threads take turns */
 	unsigned short alive;

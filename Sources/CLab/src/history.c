@@ -204,8 +204,8 @@ static unsigned int choose_store(unsigned int index, struct location *location, 
 	if (count > 1)
 		/* Who takes turns sees stores in the end. */
 		chosen = takes_turns(index) ? 0
-			 : lab.recording ? choose_value_searched(index, count)
-				       : choose_value_of_walk(index, count);
+			 : lab.recording    ? choose_value_searched(index, count)
+					    : choose_value_of_walk(index, count);
 	event->choice = (unsigned char)chosen;
 	if (chosen)
 		event->missed = step_of(location, candidates[chosen - 1], mask);

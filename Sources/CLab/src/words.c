@@ -340,8 +340,9 @@ void refuse_dead(const struct seam_site *site, const volatile void *word)
 }
 
 /*
- * A thread that spins on a word which nobody else has touched yet takes no step, so nobody else ever
- * could. So many accesses without a step are no work that a scenario does: the word gets steps.
+ * A thread that spins on a word which nobody else has touched yet takes no step, so nobody else
+ * ever could. So many accesses without a step are no work that a scenario does: the word gets
+ * steps.
  */
 #define UNSTEPPED_MAX (1u << 20)
 

@@ -9,8 +9,10 @@ extension Scenario {
   static let references: [Scenario] =
     [
       GupPin.scenario, GupPin.keyed, PinBias.scenario, TwoPuts.scenario, Reuse.scenario,
-      HandOut.scenario, OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario, FormTryGet.scenario,
-      OwnerSplit.scenario, SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario, CacheSplit.scenario,
+      HandOut.scenario, OwnerRaise.scenario, RaiseLate.scenario, SplitTryGet.scenario,
+      FormTryGet.scenario,
+      OwnerSplit.scenario, SplitReuse.scenario, HeadWord.scenario, FreezeGet.scenario,
+      CacheSplit.scenario,
       RemapStructPage.scenario, BatchPut.scenario, GenericBase.scenario, SplitPage.scenario,
       LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
     ] + CounterHistories.scenarios + Lookups.scenarios
