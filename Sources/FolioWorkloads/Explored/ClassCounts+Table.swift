@@ -177,5 +177,12 @@ extension ClassCount {
     litmus-split-set 1 strict 8 118 enumerator
     litmus-split-set 1 kernel 8 118 enumerator
     litmus-split-set 1 legacy 8 118 enumerator
+    free-tails 1 strict 6 42 enumerator
+    device-actions 1 strict 32 32 enumerator
+    generic-reset 1 kernel 7 9 enumerator
+    anon-share 1 strict 9 166 enumerator
+    anon-fork 1 strict 10 280 enumerator
+    rmap-fork-small 1 strict 16 82 enumerator
+    trace-lost 1 strict 24 1842 enumerator
     """
 }
