@@ -67,7 +67,8 @@ struct StressTests {
     await #expect(processExitsWith: .success) {
       var options = StressOptions()
       options.seconds = 0.01
-      options.patience = 0.05
+      // A thread that a busy machine keeps from coming back for so long is another finding.
+      options.patience = 2
       options.threads = 2
       let scenario = StressScenario("vacuous", "never does it") { _ in
         PlantedRound(coverage: [
@@ -75,10 +76,8 @@ struct StressTests {
         ]) { worker in worker.did() }
       }
       let result = StressRun(scenario, options, interrupted: StopFlag()).run()
-      #expect(!result.passed && result.seconds >= 0.05)
-      // A busy machine may keep a thread from its one operation for so long: that is another finding.
-      let findings = result.findings.map(\.violation).filter { $0.invariant != "progress" }
-      #expect(findings.map(\.message) == ["this never happened: it"])
+      #expect(!result.passed && result.seconds >= 2)
+      #expect(result.findings.map(\.violation.message) == ["this never happened: it"])
     }
   }
 

@@ -47,6 +47,15 @@ public struct ClassCount: Sendable, Hashable {
     "\(scenario) \(size) \(rules.rawValue) \(classes) \(schedules.map(String.init) ?? "-") \(source)"
   }
 
+  /// Nobody has counted otherwise, as far as the table goes: no line of it says another number.
+  public static func agrees(
+    _ classes: Int, scenario: String, size: Int, rules: PageMap.Rules
+  ) -> Bool {
+    recorded.allSatisfy {
+      $0.scenario != scenario || $0.size != size || $0.rules != rules || $0.classes == classes
+    }
+  }
+
   /// The recorded counts, by scenario in the order of the catalogue.
   public static let recorded: [ClassCount] = table.split(separator: "\n").map { line in
     guard let count = ClassCount(line: line) else {

@@ -38,6 +38,7 @@ extension Scenario {
       "xarray-marked-scan", "xarray-nomem", "xarray-replace", "gup-pin-key", "counter-freeze",
       "counter-try-get", "counter-puts", "free-tails", "migrate-freeze", "wait-io",
       "percpu-tryget", "anon-share", "anon-fork", "anon-family", "anon-huge", "trace-lost",
+      "device-actions",
     ] {
       reasons[name] = { _ in .same }
     }
