@@ -7,7 +7,8 @@
 
 PATH=$PWD/.build-lab/release:$PATH
 work=$(mktemp -d)
-timeless() { sed -E 's/[0-9.]+ s\b/N s/g' "$1"; }
+# Seconds have a unit, or are a column: a number with four decimals, right-aligned.
+timeless() { sed -E 's/[0-9.]+ s\b/N s/g; s/ +[0-9]+\.[0-9]{4} / N /g' "$1"; }
 
 awk '/^```console$/ { on = 1; n++; next } /^```$/ { on = 0 } on { print > (dir "/block" n) }' \
   dir="$work" README.md
