@@ -80,12 +80,12 @@ public struct CertificateComparison: Sendable {
 
   public init(recorded: [Certificate], today: [Certificate]) {
     var left = Dictionary(grouping: recorded, by: \.subject)
-    for now in today {
-      guard let before = left.removeValue(forKey: now.subject)?.first else {
-        losses.append("\(now.subject): not recorded")
+    for certificate in today {
+      guard let before = left.removeValue(forKey: certificate.subject)?.first else {
+        losses.append("\(certificate.subject): not recorded")
         continue
       }
-      compare(before, now)
+      compare(before, certificate)
     }
     for subject in left.keys.sorted() {
       losses.append("\(subject): recorded, and not here any more")
