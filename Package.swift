@@ -70,10 +70,15 @@ let package = Package(
     .target(
       name: "FolioLab", dependencies: ["CFolio", "CLab", "FolioCore", "FolioWorkloads"],
       swiftSettings: labSettings),
+    // How the command-line tools speak, report and end.
+    .target(
+      name: "FolioTools",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "folio-lab",
       dependencies: [
-        "FolioLab", "FolioWorkloads", "FolioBenchmark",
+        "FolioCore", "FolioLab", "FolioTools", "FolioWorkloads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: labSettings),
@@ -88,7 +93,7 @@ let package = Package(
     .executableTarget(
       name: "folio-fuzz",
       dependencies: [
-        "CFuzz", "FolioBenchmark", "FolioCore", "FolioFuzz", "FolioLab", "FolioWorkloads",
+        "CFuzz", "FolioCore", "FolioFuzz", "FolioLab", "FolioTools", "FolioWorkloads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: labSettings),
@@ -106,14 +111,14 @@ let package = Package(
     .target(
       name: "FolioBenchmark",
       dependencies: [
-        "BenchmarkPeers", "CFolio", "FolioCore",
+        "BenchmarkPeers", "CFolio", "FolioCore", "FolioTools",
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "folio-bench",
       dependencies: [
-        "FolioBenchmark", "FolioCore", "FolioWorkloads",
+        "FolioBenchmark", "FolioCore", "FolioTools", "FolioWorkloads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -159,7 +164,8 @@ let package = Package(
       ],
       exclude: ["Counts", "Golden"], swiftSettings: labSettings),
     .testTarget(
-      name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark"], swiftSettings: swiftSettings),
+      name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark", "FolioTools"],
+      swiftSettings: swiftSettings),
   ],
   cLanguageStandard: .gnu11,
   cxxLanguageStandard: .gnucxx17

@@ -6,9 +6,6 @@ internal import BenchmarkPeers
 
 /// Facts about the tool.
 public enum BenchmarkTool {
-  /// Version of the tool, as `--version` prints it and reports carry it.
-  public static let version = "0.1.0"
-
   /// From now on an interrupt ends a run after the round in progress.
   public static func catchInterrupts() {
     harness_catch_interrupts()

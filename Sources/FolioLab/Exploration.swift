@@ -93,6 +93,9 @@ extension LabWorld {
   /// Why this search does not go with this model; nil: it does.
   public func refusal(_ search: Search, model: MemoryModel) -> LabError? {
     switch model {
+    case .sc where search == .states && !hasOnlyWords:
+      .settings(
+        "\(scenario.name) has state that is in no word (hasOnlyWords): no search states here")
     case .sc: nil
     case .tso where search == .states, .c11 where search == .states:
       .settings("visited states are those of sequential consistency: no search states here")

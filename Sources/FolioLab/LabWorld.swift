@@ -65,6 +65,8 @@ public final class LabWorld: LabOpening {
   public let scenario: Scenario
   public let settings: Scenario.Settings
   public let threads: [ScenarioThread]
+  /// All shared state is in words, as the scenario's world says.
+  public let hasOnlyWords: Bool
   /// nil: torn down.
   private var box: WorldBox?
   nonisolated(unsafe) private static var isOpen = false
@@ -107,6 +109,7 @@ public final class LabWorld: LabOpening {
     self.scenario = scenario
     self.settings = settings
     threads = box!.world.threads
+    hasOnlyWords = box!.world.hasOnlyWords
     // From here on `deinit` tears the world down.
     guard load() else { throw .outOfMemory }
     unsafe Self.isOpen = true
@@ -153,7 +156,7 @@ public final class LabWorld: LabOpening {
       unsafe program.between = { unsafe LabWorld.with($0) { $0.check() } }
     }
     unsafe program.context = Unmanaged.passUnretained(box).toOpaque()
-    unsafe program.words_only = box.world.hasOnlyWords
+    unsafe program.words_only = hasOnlyWords
     unsafe withUnsafeMutableBytes(of: &program.group) { bytes in
       for (index, thread) in threads.enumerated() { unsafe bytes[index] = thread.group }
     }

@@ -4,6 +4,7 @@
 
 import ArgumentParser
 import FolioBenchmark
+import FolioTools
 import FolioWorkloads
 
 struct CompareCommand: ParsableCommand {
@@ -33,11 +34,10 @@ struct CompareCommand: ParsableCommand {
   var failOver: Double?
 
   func run() throws {
-    try Console.finish { () throws(ToolError) in
-      try Comparison.run(
-        oldPath: old, newPath: new, failOver: failOver, style: Console.resultStyle,
-        print: Console.writeResult)
-    }
+    try Comparison.run(
+      oldPath: old, newPath: new, failOver: failOver, style: Console.resultStyle,
+      print: Console.writeResult
+    ).check()
   }
 }
 
@@ -51,13 +51,10 @@ struct ListCommand: ParsableCommand {
   var filter: String?
 
   func run() throws {
-    try Console.finish { () throws(ToolError) in
-      let operations = try BenchmarkRun.select(Catalog.operations, filter: filter)
-      Console.writeResult(Catalog.listing(operations))
-      if filter == nil {
-        Console.writeResult("\nstress --scenario\n\n" + StressScenario.listing())
-      }
-      return .pass
+    let operations = try BenchmarkRun.select(Catalog.operations, filter: filter)
+    Console.writeResult(Catalog.listing(operations))
+    if filter == nil {
+      Console.writeResult("\nstress --scenario\n\n" + StressScenario.listing())
     }
   }
 }

@@ -5,10 +5,13 @@
 
 import ArgumentParser
 import FolioBenchmark
-import Glibc
-import Synchronization
+import FolioTools
 
 @main
+enum Main {
+  static func main() { FolioBench.runTool() }
+}
+
 struct FolioBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "folio-bench",
@@ -26,35 +29,12 @@ struct FolioBench: ParsableCommand {
         71 threads or memory refused, 73 cannot create, 74 cannot write, 77 cannot run here,
         130 interrupted
       """,
-    version: "folio-bench \(BenchmarkTool.version)",
+    version: "folio-bench \(Tool.version)",
     subcommands: [RunCommand.self, CompareCommand.self, ListCommand.self, Stress.self],
     defaultSubcommand: RunCommand.self)
 }
 
-/// Standard streams, and leaving with an exit status.
-enum Console {
-  /// The first result that could not be written: the run goes on, its files may still be made.
-  private static let failure = Mutex<ToolError?>(nil)
-
-  static func writeResult(_ text: String) {
-    do throws(ToolError) {
-      try StandardStream.write(ended(text), to: STDOUT_FILENO, name: "standard output")
-    } catch {
-      failure.withLock { $0 = $0 ?? error }
-    }
-  }
-
-  /// Nobody can be told when standard error does not take it.
-  static func writeMessage(_ text: String) {
-    do throws(ToolError) {
-      try StandardStream.write(ended(text), to: STDERR_FILENO, name: "standard error")
-    } catch {}
-  }
-
-  private static func ended(_ text: String) -> String {
-    text.hasSuffix("\n") ? text : text + "\n"
-  }
-
+extension Console {
   static var resultStyle: TextStyle {
     TextStyle(usesColor: Terminal.standardOutputIsTerminal && Terminal.allowsColor)
   }
@@ -62,20 +42,11 @@ enum Console {
   static var messageStyle: TextStyle {
     TextStyle(usesColor: Terminal.standardErrorIsTerminal && Terminal.allowsColor)
   }
+}
 
-  /// Runs the body and ends the process with what it says, or with what kept its results back.
-  static func finish(_ body: () throws(ToolError) -> ToolStatus) throws {
-    var status: ToolStatus
-    do throws(ToolError) {
-      status = try body()
-    } catch {
-      writeMessage("folio-bench: \(error)")
-      status = error.status
-    }
-    if let failure = failure.withLock({ $0 }) {
-      writeMessage("folio-bench: \(failure)")
-      if status == .pass { status = failure.status }
-    }
-    if status != .pass { throw ExitCode(status.rawValue) }
+extension ToolStatus {
+  /// Ends the command with this status, unless that is `pass`.
+  func check() throws {
+    if self != .pass { throw ExitCode(rawValue) }
   }
 }

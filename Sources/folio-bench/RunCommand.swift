@@ -4,6 +4,7 @@
 
 import ArgumentParser
 import FolioBenchmark
+import FolioTools
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -65,9 +66,7 @@ struct RunCommand: ParsableCommand {
       results: Console.writeResult, messages: Console.writeMessage,
       resultStyle: Console.resultStyle, messageStyle: Console.messageStyle,
       showsProgress: Terminal.standardErrorIsTerminal)
-    try Console.finish { () throws(ToolError) in
-      try BenchmarkRun(options, output: output).execute()
-    }
+    try BenchmarkRun(options, output: output).execute().check()
   }
 }
 

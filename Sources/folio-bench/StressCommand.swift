@@ -4,8 +4,8 @@
 // judged and where results go is in FolioWorkloads; here are the command line and the signals.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
+import FolioTools
 import FolioWorkloads
 import Glibc
 
@@ -103,7 +103,7 @@ struct Stress: ParsableCommand {
 
   func run() throws {
     let seed = self.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-    Self.note("seed \(seed)")
+    Console.writeMessage("seed \(seed)")
     _ = signal(SIGINT) { _ in interrupted.set() }
     // Writing into a pipe without a reader is then an error like any other.
     _ = signal(SIGPIPE, SIG_IGN)
@@ -119,16 +119,16 @@ struct Stress: ParsableCommand {
       StressScenario.all.filter { scenario == "all" || $0.name == scenario }, options)
     session.jsonPath = json
     session.tracePath = trace
-    session.version = BenchmarkTool.version
+    session.version = Tool.version
     session.host = Self.host
-    let status = session.run(interrupted: interrupted, say: Self.note)
+    let status = session.run(interrupted: interrupted, say: Console.writeMessage)
     if status != .pass { throw ExitCode(status.rawValue) }
   }
 
   /// Explored scenarios on native threads, with or without a mutant.
   private func runExplored(_ seed: UInt64) throws {
     guard NativeStress.isBuiltIn else {
-      Self.note(
+      Console.writeMessage(
         """
         folio-bench: \(mutant == nil ? "scenarios of the lab" : "mutants") need a build with the \
         trait Lab:
@@ -148,17 +148,11 @@ struct Stress: ParsableCommand {
     }
     session.isBrief = mutant == "all"
     session.jsonPath = json
-    session.version = BenchmarkTool.version
+    session.version = Tool.version
     session.host = Self.host
-    let status = session.run(interrupted: interrupted, say: Self.note)
+    let status = session.run(interrupted: interrupted, say: Console.writeMessage)
     if status != .pass { throw ExitCode(status.rawValue) }
   }
 
   private static var host: String { HostDescription.current.json }
-
-  /// One line to standard error.
-  private static func note(_ text: String) {
-    let line = Array((text + "\n").utf8)
-    _ = unsafe line.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress!, $0.count) }
-  }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 import Foundation
 
 struct AFLCommand: ParsableCommand {
@@ -20,19 +20,19 @@ struct AFLCommand: ParsableCommand {
 
   func run() throws {
     guard let setup = options.setup else {
-      throw Output.stop(.usage, "afl needs one program: --program counters")
+      throw ToolError(.usage, "afl needs one program: --program counters")
     }
     do throws(LabError) {
       let session = try FuzzSession(setup, mutant: options.switched, takesAll: true)
       session.alarm = { _, _, finding in
-        Output.message("\(finding.invariant): \(finding.message)")
+        Console.writeMessage("\(finding.invariant): \(finding.message)")
         abort()
       }
       guard session.runAFL(inputs: inputs) else {
         throw LabError.settings("built without AFL++; use `Tools/fuzz.sh --afl`")
       }
     } catch {
-      throw Output.stop(.cannotRun, error.description)
+      throw ToolError(.cannotRun, error.description)
     }
   }
 }

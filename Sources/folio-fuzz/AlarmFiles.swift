@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 import Foundation
 
 /// What is known of a violation, as files that lie beside each other:
@@ -31,22 +31,21 @@ struct AlarmFiles {
         if let program = alarm.program { print("program: \(program)") }
         print("files: \(names)")
       }
-      Output.exit(.failed, writing: [result], to: json)
-    } catch let error as LabError {
-      Output.message("folio-fuzz: \(finding.invariant): \(finding.message); \(error)")
-      Output.exit(.failed, writing: [result], to: json)
+      leave(.failed, writing: [result], to: json)
+    } catch let error as ToolError {
+      Console.writeMessage("\(Tool.name): \(error)")
+      leave(error.status)
     } catch {
-      Output.message("folio-fuzz: \(folder): \(error.localizedDescription)")
-      Output.exit(.cannotCreate)
+      Console.writeMessage("\(Tool.name): \(finding.invariant): \(finding.message); \(error)")
+      leave(.failed, writing: [result], to: json)
     }
   }
 
-  private func write(_ alarm: FuzzAlarm) throws -> String {
-    try FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: true)
+  private func write(_ alarm: FuzzAlarm) throws(ToolError) -> String {
+    try makeFolder(folder)
     let name = "\(folder)/\(alarm.invariant)-\(Self.hash(alarm.input))"
-    func write(_ data: Data, _ ending: String) throws {
-      try data.write(to: URL(fileURLWithPath: "\(name).\(ending)"), options: .atomic)
+    func write(_ data: Data, _ ending: String) throws(ToolError) {
+      try ReportFile("\(name).\(ending)").write(data)
     }
     let witness = alarm.witness
     try write(Data(alarm.input), "input")

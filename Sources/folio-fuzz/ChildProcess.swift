@@ -4,9 +4,9 @@
 // takes nothing with it.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioFuzz
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -38,21 +38,23 @@ struct ChildProcess {
     guard FileManager.default.createFile(atPath: log, contents: nil),
       let output = FileHandle(forWritingAtPath: log)
     else {
-      throw Output.stop(.cannotCreate, "\(log): cannot be written")
+      throw ToolError(.cannotCreate, "\(log): cannot be written")
     }
     process.standardOutput = output
     process.standardError = output
     do {
       try process.run()
     } catch {
-      throw Output.stop(.cannotRun, "\(error.localizedDescription)")
+      throw ToolError(.cannotRun, "\(error.localizedDescription)")
     }
     process.waitUntilExit()
     status = process.terminationStatus
-    results = FuzzReport<FuzzResult>.read(json) ?? []
+    // A process that crashed leaves none.
+    let hasResults = FileManager.default.fileExists(atPath: json)
+    results = hasResults ? try ToolReport<FuzzResult>(contentsOf: json).results : []
     if status == ToolStatus.cannotRun.rawValue || (status != 0 && results.isEmpty) {
-      Output.endProgress()
-      FileHandle.standardError.write(FileManager.default.contents(atPath: log) ?? Data())
+      ProgressLine.end()
+      Console.writeMessage(try String(contentsOfFile: log, encoding: .utf8))
     }
     if status == ToolStatus.cannotRun.rawValue { throw ExitCode(status) }
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioFuzz
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 struct CoverageCommand: ParsableCommand {
@@ -50,18 +50,18 @@ struct CoverageCommand: ParsableCommand {
         }
       }
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
     for isExact in [true, false] {
       let part = entries.filter { $0.exact == isExact }
       let (reached, possible) = (
         part.reduce(0) { $0 + $1.reached }, part.reduce(0) { $0 + $1.possible }
       )
-      Output.message(
+      Console.writeMessage(
         "\(reached.grouped) of \(possible.grouped) racing pairs in \(part.count) programs "
           + (isExact ? "whose classes are all known" : "with an upper bound"))
     }
-    try FuzzReport(entries).write(to: json)
+    try ToolReport(entries).write(to: json)
   }
 
   private func show(_ coverage: FuzzCoverage) -> Entry {

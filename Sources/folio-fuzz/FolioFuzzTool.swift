@@ -3,8 +3,8 @@
 // The command line of folio-fuzz: names of subcommands, and how they speak and end.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioLab
+import FolioTools
 import Foundation
 
 /// libFuzzer runs its own program again for merges, with arguments of its own.
@@ -14,7 +14,7 @@ enum Main {
     if let header = ProcessInfo.processInfo.environment[Worker.variable] {
       Worker.run(header, CommandLine.arguments)
     }
-    FolioFuzzTool.main()
+    FolioFuzzTool.runTool()
   }
 }
 
@@ -35,9 +35,9 @@ struct FolioFuzzTool: ParsableCommand {
 
       EXIT CODES
         0 pass, 1 a violation was found, 64 usage, 66 missing file, 73 cannot create,
-        77 cannot run here, 130 interrupted
+        74 cannot write, 77 cannot run here, 130 interrupted
       """,
-    version: "folio-fuzz \(BenchmarkTool.version)",
+    version: "folio-fuzz \(Tool.version)",
     subcommands: [
       RunCommand.self, ReplayCommand.self, MuseumCommand.self, MergeCommand.self,
       CoverageCommand.self, AFLCommand.self,
@@ -45,76 +45,41 @@ struct FolioFuzzTool: ParsableCommand {
     defaultSubcommand: RunCommand.self)
 }
 
-/// Output and exit codes.
-enum Output {
-  static func message(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
-  }
-
-  /// Ends with exit code and message.
-  static func stop(_ status: ToolStatus, _ text: String) -> ExitCode {
-    message("folio-fuzz: \(text)")
-    return ExitCode(status.rawValue)
-  }
-
-  static func stop(_ error: LabError) -> ExitCode {
+extension ToolError {
+  init(_ error: LabError) {
     switch error {
-    case .settings: stop(.usage, error.description)
-    default: stop(.cannotRun, error.description)
+    case .settings: self.init(.usage, error.description)
+    default: self.init(.cannotRun, error.description)
     }
-  }
-
-  /// Ends the process at once: engines have exit handlers of their own.
-  static func exit(_ status: ToolStatus) -> Never {
-    fflush(nil)
-    _exit(status.rawValue)
-  }
-
-  /// Writes the results first.
-  static func exit(_ status: ToolStatus, writing results: [FuzzResult], to path: String?) -> Never {
-    do {
-      try FuzzReport(results).write(to: path)
-    } catch {
-      exit(.cannotCreate)
-    }
-    exit(status)
-  }
-
-  static func makeFolder(_ path: String) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw stop(.cannotCreate, "\(path): \(error.localizedDescription)")
-    }
-  }
-
-  /// A line on a terminal that is written over; elsewhere a line.
-  static func progress(_ text: String) {
-    if Terminal.standardErrorIsTerminal {
-      FileHandle.standardError.write(Data("\r\u{1b}[2K\(text)".utf8))
-    } else {
-      message(text)
-    }
-  }
-
-  static func endProgress() {
-    if Terminal.standardErrorIsTerminal { progress("") }
   }
 }
 
-extension Double {
-  /// With so many digits behind the point.
-  func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+/// Ends the process at once: engines have exit handlers of their own.
+func leave(_ status: ToolStatus) -> Never {
+  var status = status
+  if let failure = Console.failure {
+    Console.writeMessage("\(Tool.name): \(failure)")
+    if status == .pass { status = failure.status }
+  }
+  _exit(status.rawValue)
 }
 
-extension Int {
-  /// 1_234_567 as 1,234,567.
-  var grouped: String {
-    var (digits, grouped) = (Array(String(magnitude)), "")
-    while digits.count > 3 {
-      grouped = "," + String(digits.suffix(3)) + grouped
-      digits.removeLast(3)
-    }
-    return (self < 0 ? "-" : "") + String(digits) + grouped
+/// Writes the results first.
+func leave(_ status: ToolStatus, writing results: [FuzzResult], to path: String?) -> Never {
+  var status = status
+  do throws(ToolError) {
+    try ToolReport(results).write(to: path)
+  } catch {
+    Console.writeMessage("\(Tool.name): \(error)")
+    status = error.status
+  }
+  leave(status)
+}
+
+func makeFolder(_ path: String) throws(ToolError) {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw ToolError(.cannotCreate, "\(path): \(error.localizedDescription)")
   }
 }

@@ -3,10 +3,10 @@
 // All programs in turn, a process each.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioFuzz
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -34,8 +34,8 @@ struct FuzzPlan {
   }
 
   func run() throws {
-    try Output.makeFolder(command.work)
-    Output.message("seed \(seed), \(parts.count) programs, \(command.seconds.digits(0)) s")
+    try makeFolder(command.work)
+    Console.writeMessage("seed \(seed), \(parts.count) programs, \(command.seconds.digits(0)) s")
     let options =
       ["--work", command.work, "--alarms", command.alarms]
       + (command.options.mutant.map { ["--mutant", $0] } ?? [])
@@ -53,7 +53,7 @@ struct FuzzPlan {
         part.setup, seconds: max(left, 0.2), seed: seed &+ UInt32(index), folder: command.work,
         options: options)
       results += child.results
-      if BenchmarkTool.isInterrupted {
+      if Tool.isInterrupted {
         status = .interrupted
         break
       }
@@ -61,19 +61,19 @@ struct FuzzPlan {
       case ToolStatus.pass.rawValue: break
       default:
         if child.results.isEmpty {
-          Output.message("folio-fuzz: \(part.setup.name) ended with status \(child.status)")
+          Console.writeMessage("folio-fuzz: \(part.setup.name) ended with status \(child.status)")
         }
         status = .failed
       }
       let executions = results.reduce(0) { $0 + $1.executions }
-      Output.progress(
+      ProgressLine.show(
         "\(index + 1)/\(parts.count) programs, \(executions.grouped) executions, "
           + "\(results.count { $0.violation != nil }) violations, "
           + "\(((clock.now - begin) / .seconds(1)).digits(0)) s; last: "
           + (child.results.first?.line ?? part.setup.name))
     }
-    Output.endProgress()
-    try FuzzReport(results).write(to: command.json)
+    ProgressLine.end()
+    try ToolReport(results).write(to: command.json)
     summarize(results, (clock.now - begin) / .seconds(1))
     if status != .pass { throw ExitCode(status.rawValue) }
   }
@@ -81,13 +81,13 @@ struct FuzzPlan {
   private func summarize(_ results: [FuzzResult], _ seconds: Double) {
     let executions = results.reduce(0) { $0 + $1.executions }
     let violations = results.filter { $0.violation != nil }
-    Output.message(
+    Console.writeMessage(
       "\(results.count) of \(parts.count) programs, \(executions.grouped) executions, "
         + "\(results.reduce(0) { $0 + $1.inputs }) inputs kept, \(seconds.digits(0)) s: "
         + (violations.isEmpty ? "no violation" : "\(violations.count) VIOLATIONS"))
     for result in violations {
       let found = result.violation!
-      Output.message(
+      Console.writeMessage(
         "  \(result.program): \(found.invariant): \(found.message)\n    folio-lab replay "
           + (found.token ?? "(no token)"))
     }

@@ -3,10 +3,10 @@
 // What a run was, for programs: JSON as every tool of the package writes it.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioFuzz
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -58,38 +58,14 @@ struct FuzzResult: Codable {
   }
 }
 
-/// One object for all results.
-struct FuzzReport<Result: Codable>: Codable {
-  var schema = 1
-  var tool = "folio-fuzz"
-  var version = BenchmarkTool.version
-  var host = HostDescription.current
-  var results: [Result]
+extension ToolReport {
+  private static var tool: String { "folio-fuzz" }
 
-  init(_ results: [Result]) { self.results = results }
+  /// What folio-fuzz found.
+  init(_ results: [Result]) { self.init(tool: Self.tool, results: results) }
 
-  func write(to path: String?) throws {
-    guard let path else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let data = try encoder.encode(self) + Data("\n".utf8)
-    if path == "-" {
-      FileHandle.standardOutput.write(data)
-      return
-    }
-    do {
-      try data.write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw Output.stop(.cannotCreate, "\(path): \(error.localizedDescription)")
-    }
-  }
-
-  static func read(_ path: String) -> [Result]? {
-    guard let data = FileManager.default.contents(atPath: path) else { return nil }
-    do {
-      return try JSONDecoder().decode(Self.self, from: data).results
-    } catch {
-      return nil
-    }
+  /// - Throws: `noInput`, `dataError`.
+  init(contentsOf path: String) throws(ToolError) {
+    try self.init(contentsOf: path, tool: Self.tool)
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 import Foundation
 
 struct MergeCommand: ParsableCommand {
@@ -18,12 +18,12 @@ struct MergeCommand: ParsableCommand {
   @Argument(help: "Folders of inputs.") var folders: [String]
 
   func run() throws {
-    try Output.makeFolder(into)
+    try makeFolder(into)
     let corpus: FuzzCorpus
     do throws(FuzzCorpus.Failure) {
       corpus = try FuzzCorpus([into] + folders)
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
     if FileManager.default.fileExists(atPath: work) {
       try FileManager.default.removeItem(atPath: work)
@@ -34,10 +34,10 @@ struct MergeCommand: ParsableCommand {
       do throws(LabError) {
         short = try FuzzWorld.shortened(inputs.map(\.bytes), setup)
       } catch {
-        throw Output.stop(error)
+        throw ToolError(error)
       }
       let kept = try merge(setup, short)
-      Output.message(
+      Console.writeMessage(
         "\(setup.name): \(inputs.count) inputs, \(short.count) pass, \(kept.count) kept")
       merged += kept
     }
@@ -59,7 +59,7 @@ struct MergeCommand: ParsableCommand {
       if FileManager.default.fileExists(atPath: folder) {
         try FileManager.default.removeItem(atPath: folder)
       }
-      try Output.makeFolder(folder)
+      try makeFolder(folder)
     }
     for (index, bytes) in inputs.enumerated() {
       try Data(bytes).write(to: URL(fileURLWithPath: "\(from)/\(index)"))
@@ -77,7 +77,7 @@ struct MergeCommand: ParsableCommand {
     try process.run()
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
-      throw Output.stop(
+      throw ToolError(
         .failed, "\(setup.name): the merge ended with \(process.terminationStatus)")
     }
     do throws(FuzzCorpus.Failure) {
@@ -85,16 +85,16 @@ struct MergeCommand: ParsableCommand {
         (URL(fileURLWithPath: $0.path).lastPathComponent, $0.bytes)
       }
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
   }
 }
 
-extension Output {
-  static func stop(_ failure: FuzzCorpus.Failure) -> ExitCode {
+extension ToolError {
+  init(_ failure: FuzzCorpus.Failure) {
     switch failure {
-    case .lab(let error): stop(error)
-    case .file(let text): stop(.noInput, text)
+    case .lab(let error): self.init(error)
+    case .file(let text): self.init(.noInput, text)
     }
   }
 }

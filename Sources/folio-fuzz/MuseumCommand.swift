@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -47,21 +47,21 @@ struct MuseumCommand: ParsableCommand {
   }
 
   func run() throws {
-    BenchmarkTool.catchInterrupts()
-    try Output.makeFolder(work)
+    ProgressLine.begin(isAsked: true)
+    try makeFolder(work)
     let mutants = mutant.flatMap(Mutant.named).map { [$0] } ?? Mutant.all
     var entries: [Entry] = []
     for (index, mutant) in mutants.enumerated() {
       if Terminal.standardErrorIsTerminal {
-        Output.progress("\(index)/\(mutants.count) \(mutant.id) \(mutant.title)")
+        ProgressLine.show("\(index)/\(mutants.count) \(mutant.id) \(mutant.title)")
       }
       let entry = try visit(mutant)
-      Output.endProgress()
-      if BenchmarkTool.isInterrupted { throw ExitCode(ToolStatus.interrupted.rawValue) }
+      ProgressLine.end()
+      if Tool.isInterrupted { throw ExitCode(ToolStatus.interrupted.rawValue) }
       entries.append(entry)
       if json != "-" { show(entry) }
     }
-    try FuzzReport(entries).write(to: json)
+    try ToolReport(entries).write(to: json)
     var isReached = finds(entries)
     if mutant == nil, rate > 0 { isReached = try measureRate() && isReached }
     if !isReached { throw ExitCode(ToolStatus.failed.rawValue) }
@@ -83,13 +83,13 @@ struct MuseumCommand: ParsableCommand {
         if FileManager.default.fileExists(atPath: folder) {
           try FileManager.default.removeItem(atPath: folder)
         }
-        try Output.makeFolder(folder)
+        try makeFolder(folder)
         let child = try ChildProcess(
           setup, seconds: min(share, seconds - entry.seconds), seed: seed &+ round, folder: folder,
           options: [
             "--quick", "--mutant", mutant.id, "--work", folder, "--alarms", folder, folder,
           ])
-        if BenchmarkTool.isInterrupted { return entry }
+        if Tool.isInterrupted { return entry }
         guard let result = child.results.first else {
           // A crash is no report of an oracle.
           entry.seconds += share
@@ -115,7 +115,7 @@ struct MuseumCommand: ParsableCommand {
     let caught = entries.filter(\.caught)
     let times = caught.map(\.seconds).sorted()
     let missing = entries.filter { !$0.caught }.map(\.id)
-    Output.message(
+    Console.writeMessage(
       "\(missing.isEmpty ? "reached" : "MISSED")  L12  asked every mutant found by fuzzing within "
         + "\(seconds.digits(0)) s; reached \(caught.count) of \(entries.count), median "
         + "\((times.isEmpty ? 0 : times[times.count / 2]).digits(3)) s"
@@ -135,7 +135,7 @@ struct MuseumCommand: ParsableCommand {
       rates.append(Double(result.executions) / result.seconds / 1e6)
     }
     let reached = rates.sorted()[1]
-    Output.message(
+    Console.writeMessage(
       "\(reached >= rate ? "reached" : "MISSED")  L12  asked >= \(rate) M executions/s of gup-pin "
         + "under libFuzzer; reached \(reached.digits(2)) M/s")
     return reached >= rate

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,16 +17,16 @@ struct ReplayCommand: ParsableCommand {
       var corpus = try FuzzCorpus(paths)
       if let setup = options.setup { corpus.assume(setup) }
       let failed = try corpus.run(mutant: options.switched) { setup, count in
-        Output.message("\(setup.name): \(count) inputs")
+        Console.writeMessage("\(setup.name): \(count) inputs")
       }
       for entry in failed {
         print("\(entry.path): \(entry.finding.invariant): \(entry.finding.message)")
         print("  folio-lab replay \(entry.token)")
       }
       print("\(corpus.inputs.count) inputs, \(failed.count) fail")
-      if !failed.isEmpty { Output.exit(.failed) }
+      if !failed.isEmpty { leave(.failed) }
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 import Foundation
 
 struct RunCommand: ParsableCommand {
@@ -23,7 +23,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let seed = seed ?? UInt32.random(in: 1...UInt32.max)
-    BenchmarkTool.catchInterrupts()
+    ProgressLine.begin(isAsked: true)
     guard let setup = options.setup else {
       try FuzzPlan(self, seed: seed).run()
       return
@@ -32,11 +32,11 @@ struct RunCommand: ParsableCommand {
     do throws(LabError) {
       session = try FuzzSession(setup, mutant: options.switched)
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
     let folder = "\(work)/\(setup.name.replacingOccurrences(of: " ", with: "-"))"
-    for path in [folder, alarms] { try Output.makeFolder(path) }
-    Output.message("seed \(seed), \(setup.name)")
+    for path in [folder, alarms] { try makeFolder(path) }
+    Console.writeMessage("seed \(seed), \(setup.name)")
     let known = Self.files(folder)
     func result(_ status: FuzzStatus) -> FuzzResult {
       FuzzResult(session, status, inputs: max(0, Self.files(folder) - known))
@@ -44,29 +44,29 @@ struct RunCommand: ParsableCommand {
     let json = json
     let limits = (seconds: seconds, runs: runs ?? .max)
     func end(_ status: FuzzStatus, _ code: ToolStatus) -> Never {
-      Output.endProgress()
+      ProgressLine.end()
       let result = result(status)
       if json != "-" { print("no violation; \(result.line)") }
-      Output.exit(code, writing: [result], to: json)
+      leave(code, writing: [result], to: json)
     }
     var next = 1.0
     session.look = { status in
-      if BenchmarkTool.isInterrupted { end(status, .interrupted) }
+      if Tool.isInterrupted { end(status, .interrupted) }
       if status.seconds >= limits.seconds || status.executions >= limits.runs { end(status, .pass) }
       if status.seconds >= next {
         next = status.seconds + 1
-        Output.progress(result(status).line)
+        ProgressLine.show(result(status).line)
       }
     }
     let files = AlarmFiles(folder: alarms)
     let quick = quick
     session.alarm = { session, input, finding in
       var result = result(session.status)
-      Output.endProgress()
-      Output.message(result.line)
+      ProgressLine.end()
+      Console.writeMessage(result.line)
       if quick {
         result.violation = .init(invariant: finding.invariant, message: finding.message)
-        Output.exit(.failed, writing: [result], to: json)
+        leave(.failed, writing: [result], to: json)
       }
       session.close()
       files.report(session, input, finding, result, to: json)
@@ -78,7 +78,7 @@ struct RunCommand: ParsableCommand {
         "-timeout=120", "-rss_limit_mb=0", "-handle_int=0", "-handle_term=0", "-reload=0",
         "-detect_leaks=0", "-error_exitcode=1", "-artifact_prefix=\(alarms)/", folder,
       ] + corpus.filter { FileManager.default.fileExists(atPath: $0) })
-    throw Output.stop(.cannotRun, "built without libFuzzer; use `make fuzz`")
+    throw ToolError(.cannotRun, "built without libFuzzer; use `make fuzz`")
   }
 
   private static func files(_ folder: String) -> Int {

@@ -2,9 +2,9 @@
 
 // The tool as libFuzzer's own command line: what a merge runs again and again.
 
-import FolioBenchmark
 import FolioFuzz
 import FolioLab
+import FolioTools
 import Foundation
 
 enum Worker {
@@ -24,14 +24,14 @@ enum Worker {
     do throws(LabError) {
       let session = try FuzzSession(FuzzCorpus.setup(of: bytes))
       session.alarm = { _, _, finding in
-        Output.message("\(finding.invariant): \(finding.message)")
-        Output.exit(.failed)
+        Console.writeMessage("\(finding.invariant): \(finding.message)")
+        leave(.failed)
       }
       session.runLibFuzzer(arguments)
-      Output.message("folio-fuzz: built without libFuzzer; use `make fuzz`")
+      Console.writeMessage("folio-fuzz: built without libFuzzer; use `make fuzz`")
     } catch {
-      Output.message("folio-fuzz: \(error)")
+      Console.writeMessage("folio-fuzz: \(error)")
     }
-    Output.exit(.cannotRun)
+    leave(.cannotRun)
   }
 }

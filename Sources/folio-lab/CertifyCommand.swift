@@ -3,9 +3,9 @@
 // The certificates of all scenarios: earned again and held against the recorded ones, or recorded.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -45,14 +45,14 @@ struct CertifyCommand: ParsableCommand {
   func run() throws {
     progress.begin()
     let today = try Self.earn(scenario: scenario, runs: runs)
-    try Output.write(today, to: json)
+    try ToolReport(today).write(to: json)
     if record {
       if let failed = today.first(where: { $0.grade == .failed || !$0.unreached.isEmpty }) {
-        throw Output.stop(
+        throw ToolError(
           .failed, "nothing recorded: \(failed.subject) \(failed.verdict) \(failed.unreached)")
       }
       try CertificateFile.write(today, to: certificates)
-      Output.message("\(today.count) certificates in \(certificates)")
+      Console.writeMessage("\(today.count) certificates in \(certificates)")
       return
     }
     let recorded = try CertificateFile.read(certificates)
@@ -62,7 +62,7 @@ struct CertifyCommand: ParsableCommand {
       for gain in comparison.gains { print("won   \(gain); --record keeps it") }
       for loss in comparison.losses { print("LOST  \(loss)") }
     }
-    Output.message(CertificateFile.summary(today, comparison))
+    Console.writeMessage(CertificateFile.summary(today, comparison))
     if !comparison.losses.isEmpty { throw ExitCode(ToolStatus.failed.rawValue) }
   }
 
@@ -76,18 +76,18 @@ struct CertifyCommand: ParsableCommand {
       let name = "\(subject.scenario.name) \(subject.rules.rawValue) \(subject.model.rawValue)"
       do throws(LabError) {
         let certificate = try Certificate.earn(subject, executions: runs) {
-          Progress.show(
+          ProgressLine.show(
             "certificate \(index + 1)/\(subjects.count) \(name): "
               + "\($0.executions.grouped) executions, \($0.complete.grouped) complete")
-          return !interrupted.isSet
+          return !Tool.isInterrupted
         }
         certificates.append(certificate)
       } catch {
-        throw Output.stop(error)
+        throw ToolError(error)
       }
-      if interrupted.isSet { throw Output.stop(.interrupted, "nothing was compared") }
+      if Tool.isInterrupted { throw ToolError(.interrupted, "nothing was compared") }
     }
-    Progress.end()
+    ProgressLine.end()
     return certificates
   }
 }
@@ -102,13 +102,13 @@ enum CertificateFile {
 
   static func read(_ path: String) throws -> [Certificate] {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw Output.stop(
+      throw ToolError(
         .noInput, "\(path): cannot be read; run in the project's root, or `certify --record` first")
     }
     do {
       return try JSONDecoder().decode(Contents.self, from: data).results
     } catch {
-      throw Output.stop(.dataError, "\(path): no certificates: \(error)")
+      throw ToolError(.dataError, "\(path): no certificates: \(error)")
     }
   }
 
@@ -132,11 +132,7 @@ enum CertificateFile {
       }
 
       """
-    do {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw Output.stop(.cannotCreate, "\(path): \(error.localizedDescription)")
-    }
+    try ReportFile(path).write(Data(text.utf8))
   }
 
   static func summary(_ today: [Certificate], _ comparison: CertificateComparison) -> String {

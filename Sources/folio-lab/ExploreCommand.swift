@@ -4,9 +4,9 @@
 // ExplorePlan.swift.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 struct ExploreCommand: ParsableCommand {
@@ -20,7 +20,8 @@ struct ExploreCommand: ParsableCommand {
         portfolio      all of these but states, in turn, until one of them
                        fails or proves that none can (default)
         classes        one execution per class of equivalent ones: a proof
-        states         each state once: a proof with more threads, sc only
+        states         each state once: a proof with more threads; sc, and of
+                       scenarios whose state is all in words
         schedules[:k]  every schedule, or those with at most k preemptions
         random, pct[:depth], pos, urw
                        walks: soon somewhere else, never a proof
@@ -109,23 +110,23 @@ struct ExploreCommand: ParsableCommand {
 
   func run() throws {
     progress.begin()
-    if let mutant, !Mutant.switch(Mutant.named(mutant)) { throw Output.stop(.notBuiltIn) }
+    if let mutant, !Mutant.switch(Mutant.named(mutant)) { throw ToolError(.notBuiltIn) }
     var plan = ExplorePlan(
       scenario: Scenario.named(scenario), size: size, rules: rules.flatMap(ExplorePlan.rules),
       seconds: limit, takesTurns: search == "portfolio")
-    for line in plan.leftOut { Output.message(line) }
+    for line in plan.leftOut { Console.writeMessage(line) }
     var certificates: [Certificate] = []
-    while !interrupted.isSet, let task = plan.next() {
-      let certificate = try explore(task)
+    while !Tool.isInterrupted, let task = plan.next() {
+      guard let certificate = try explore(task) else { continue }
       // A further turn of the same is a larger sample, or a proof at last.
       certificates.removeAll { $0.subject == certificate.subject && $0.invariant == nil }
       certificates.append(certificate)
       plan.finished(task, certificate)
     }
-    try Output.write(certificates, to: json)
+    try ToolReport(certificates).write(to: json)
     let failed = certificates.count { $0.invariant != nil || isVacuous($0) }
     if plan.isMany { summarize(certificates, failed, plan) }
-    if interrupted.isSet { throw ExitCode(ToolStatus.interrupted.rawValue) }
+    if Tool.isInterrupted { throw ExitCode(ToolStatus.interrupted.rawValue) }
     if failed > 0 { throw ExitCode(ToolStatus.failed.rawValue) }
   }
 
@@ -144,19 +145,26 @@ struct ExploreCommand: ParsableCommand {
   private func summarize(_ certificates: [Certificate], _ failed: Int, _ plan: ExplorePlan) {
     let proved = certificates.count { $0.grade == .exhaustive }
     let executions = certificates.reduce(0) { $0 + $1.executions }
-    Output.message(
+    Console.writeMessage(
       "\(certificates.count) explorations, \(proved) EXHAUSTIVE, \(failed) failed; "
-        + "\(executions.grouped) executions of the last turns in \(Progress.clock(plan.elapsed))")
+        + "\(executions.grouped) executions of the last turns in \(ProgressLine.clock(plan.elapsed))"
+    )
   }
 
-  private func explore(_ task: ExplorePlan.Task) throws -> Certificate {
+  /// nil: among several this search cannot do this one, which is said.
+  private func explore(_ task: ExplorePlan.Task) throws(ToolError) -> Certificate? {
     let certificate: Certificate
     let witness: Witness?
     do throws(LabError) {
       let world = try LabWorld(task.scenario, rules: task.rules, size: task.size)
-      if let refusal = world.refusal(.classes, model: model) { throw refusal }
+      if let refusal = world.refusal(Search(name: search) ?? .classes, model: model) {
+        guard scenario == "all" else { throw refusal }
+        ProgressLine.end()
+        Console.writeMessage("left out: \(refusal)")
+        return nil
+      }
       let (result, by) = explored(world, task)
-      Progress.end()
+      ProgressLine.end()
       certificate = world.certificate(of: result, search: by, mutant: mutant)
       if json != "-" { show(certificate, result) }
       if json != "-", let finding = result.finding, let remedy = world.remedy(for: finding) {
@@ -164,7 +172,7 @@ struct ExploreCommand: ParsableCommand {
       }
       witness = result.finding.map { self.witness(of: $0, world) }
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
     if let witness {
       if json != "-" { try files.show(witness) } else { try files.write(witness) }
@@ -187,8 +195,8 @@ struct ExploreCommand: ParsableCommand {
     _ world: LabWorld, _ task: ExplorePlan.Task
   ) -> (ExplorationResult, String?) {
     func progress(_ now: ExplorationStatistics) -> Bool {
-      Progress.show(line(now, world, task))
-      return !interrupted.isSet
+      ProgressLine.show(line(now, world, task))
+      return !Tool.isInterrupted
     }
     if let search = Search(name: search) {
       let result = world.explore(
@@ -224,8 +232,10 @@ struct ExploreCommand: ParsableCommand {
       let estimate = now.seconds * (1 - now.share) / now.share
       left = min(left ?? estimate, estimate)
     }
-    if let left { parts.append("\(Progress.clock(left)) left") }
-    if let all = task.secondsOfAll { parts.append("\(Progress.clock(all - now.seconds)) of all") }
+    if let left { parts.append("\(ProgressLine.clock(left)) left") }
+    if let all = task.secondsOfAll {
+      parts.append("\(ProgressLine.clock(all - now.seconds)) of all")
+    }
     return parts.joined(separator: ", ")
   }
 

@@ -5,6 +5,7 @@
 import ArgumentParser
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -43,7 +44,7 @@ struct ListCommand: ParsableCommand {
   }
 
   func run() throws {
-    try Output.write(Scenario.all.map(Self.entry), to: json)
+    try ToolReport(Scenario.all.map(Self.entry)).write(to: json)
     if json == "-" { return }
     let width = Scenario.all.map(\.name.count).max() ?? 0
     func column(_ name: String) -> String {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioLab
+import FolioTools
 
 struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,14 +12,16 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "Write the certificate to this file; - is standard output.") var json: String?
 
   func run() throws {
-    let parts = try files.flatMap { try Output.read($0, of: Certificate.self) }
+    let parts = try files.flatMap {
+      try ToolReport<Certificate>(contentsOf: $0, tool: "folio-lab").results
+    }
     let whole: Certificate
     do throws(MergeError) {
       whole = try Certificate.merge(parts)
     } catch {
-      throw Output.stop(.dataError, error.description)
+      throw ToolError(.dataError, error.description)
     }
-    try Output.write([whole], to: json)
+    try ToolReport([whole]).write(to: json)
     if json != "-" {
       print(
         "\(whole.verdict) \(whole.scenario) size \(whole.size): \(whole.classes.grouped) classes, "

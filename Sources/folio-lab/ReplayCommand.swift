@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 struct ReplayCommand: ParsableCommand {
@@ -36,21 +36,23 @@ struct ReplayCommand: ParsableCommand {
       throw ValidationError("this is no token; one begins with folio:v1:")
     }
     guard let scenario = Scenario.named(token.scenario) else {
-      throw Output.stop(.dataError, "the token's scenario \(token.scenario) is not here")
+      throw ToolError(.dataError, "the token's scenario \(token.scenario) is not here")
     }
     guard let rules = PageMap.Rules(rawValue: token.rules) else {
-      throw Output.stop(.dataError, "the token's rules \(token.rules) are not here")
+      throw ToolError(.dataError, "the token's rules \(token.rules) are not here")
     }
     let mutant = token.mutant.flatMap(Mutant.named)
     guard token.mutant == nil || mutant != nil else {
-      throw Output.stop(.dataError, "the token's mutant \(token.mutant!) is not here")
+      throw ToolError(.dataError, "the token's mutant \(token.mutant!) is not here")
     }
     let witness: Witness
     do throws(LabError) {
       guard Mutant.switch(mutant) else { throw LabError.notBuiltIn }
       let world = try LabWorld(scenario, rules: rules, size: token.size)
       let run = world.replay(token)
-      if let divergence = run.divergence { Output.message("diverged at \(divergence.description)") }
+      if let divergence = run.divergence {
+        Console.writeMessage("diverged at \(divergence.description)")
+      }
       var finding = run.finding
       if finding == nil && run.divergence != nil && continueRandom {
         finding = world.explore(.random, model: token.model, executions: 100_000).finding
@@ -66,10 +68,10 @@ struct ReplayCommand: ParsableCommand {
         finding: finding, token: run.divergence == nil ? token.description : own.description,
         mutant: mutant)
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
     if json == "-" { try files.write(witness) } else { try files.show(witness) }
-    try Output.write([witness.report()], to: json)
+    try ToolReport([witness.report()]).write(to: json)
     throw ExitCode(ToolStatus.failed.rawValue)
   }
 }

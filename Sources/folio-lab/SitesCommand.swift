@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 import ArgumentParser
-import FolioBenchmark
 import FolioLab
+import FolioTools
 
 struct SitesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -32,11 +32,11 @@ struct SitesCommand: ParsableCommand {
   func run() throws {
     let census: SiteCensus
     do throws(LabError) {
-      census = try SiteCensus.take(walks: walks) { Progress.show("sites: \($0)") }
+      census = try SiteCensus.take(walks: walks) { ProgressLine.show("sites: \($0)") }
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
-    Progress.end()
+    ProgressLine.end()
     let entries = census.reach.sorted { $0.key < $1.key }.map { site, reach in
       Entry(
         file: site.file, function: site.function, text: site.text, reach: "\(reach)",
@@ -51,9 +51,9 @@ struct SitesCommand: ParsableCommand {
         print("\(site.file): \(site.function): \(site.text)\n  SAID TO BE UNREACHABLE, AND IS NOT")
       }
     }
-    try Output.write(entries, to: json)
+    try ToolReport(entries).write(to: json)
     let never = census.sites(.never).count
-    Output.message(
+    Console.writeMessage(
       "\(entries.count) places, \(census.sites(.byThread).count) reached by threads, "
         + "\(census.sites(.outside).count) only in setting up, looking and taking down, "
         + "\(census.sites(.byMutant).count) only by bugs of the museum, \(never) never, of which "

@@ -3,8 +3,8 @@
 // Where a failing execution is shown: on standard output, and in the files that the user asks for.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioLab
+import FolioTools
 import Foundation
 
 struct WitnessOptions: ParsableArguments {
@@ -20,13 +20,13 @@ struct WitnessOptions: ParsableArguments {
   }
 
   /// Prints the witness, marked for a terminal if that is where it goes, and writes the files.
-  func show(_ witness: Witness) throws {
+  func show(_ witness: Witness) throws(ToolError) {
     print(witness.text(style: isatty(STDOUT_FILENO) == 1 ? .terminal : .plain), terminator: "")
     try write(witness)
   }
 
   /// Writes the files only.
-  func write(_ witness: Witness) throws {
+  func write(_ witness: Witness) throws(ToolError) {
     try write(witness.svg(), to: svg)
     try write(witness.html(), to: html)
     if let reproducer {
@@ -35,12 +35,8 @@ struct WitnessOptions: ParsableArguments {
     }
   }
 
-  private func write(_ text: @autoclosure () -> String, to path: String?) throws {
+  private func write(_ text: @autoclosure () -> String, to path: String?) throws(ToolError) {
     guard let path else { return }
-    do {
-      try Data(text().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw Output.stop(.cannotCreate, "\(path): \(error.localizedDescription)")
-    }
+    try ReportFile(path).write(Data(text().utf8))
   }
 }

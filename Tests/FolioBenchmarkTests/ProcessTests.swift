@@ -6,6 +6,7 @@ import Foundation
 import Testing
 
 @testable import FolioBenchmark
+@testable import FolioTools
 
 /// Serialised: each process pins threads to CPUs and times them.
 @Suite(.serialized) struct ProcessTests {
@@ -141,7 +142,7 @@ import Testing
       try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
       #expect(try run(Self.arguments(Name.share.escaped) + ["--json", link.path]).status == 0)
       let report = try BenchmarkReport(decoding: Data(contentsOf: file), name: "f")
-      #expect(report.version == BenchmarkTool.version)
+      #expect(report.version == Tool.version)
       let attributes = try FileManager.default.attributesOfItem(atPath: link.path)
       #expect(attributes[.type] as? FileAttributeType == .typeSymbolicLink)
     }

@@ -7,6 +7,7 @@ import Glibc
 import Testing
 
 @testable import FolioBenchmark
+@testable import FolioTools
 
 @Suite struct ReportFileTests {
   /// A folder that is gone when the test is over.

@@ -6,6 +6,7 @@ import Foundation
 import Testing
 
 @testable import FolioBenchmark
+@testable import FolioTools
 
 @Suite struct ReportTests {
   static let host = HostDescription(
@@ -22,7 +23,7 @@ import Testing
   }
 
   static func report(_ results: [BenchmarkResult]) -> BenchmarkReport {
-    BenchmarkReport(version: "0", host: host, results: results)
+    BenchmarkReport(host: host, results: results)
   }
 
   @Test("a report reads back as it was written")

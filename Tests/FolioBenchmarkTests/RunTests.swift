@@ -10,6 +10,7 @@ import Foundation
 import Testing
 
 @testable import FolioBenchmark
+@testable import FolioTools
 
 /// Serialised: runs pin threads to CPUs and share the interrupt flag.
 @Suite(.serialized) struct RunTests {

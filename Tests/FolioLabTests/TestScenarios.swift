@@ -114,6 +114,7 @@ enum TestScenario {
 @safe
 final class LockWorld: ScenarioWorld {
   let threads = [ScenarioThread("a", group: 1), ScenarioThread("b", group: 2)]
+  let hasOnlyWords = true
   private let first: UnsafeMutablePointer<CFolio.mutex>
   private let second: UnsafeMutablePointer<CFolio.mutex>
   private let obligations: Obligations

@@ -3,6 +3,7 @@
 // `folio-bench run` from its options to its exit status: what to run, running it, the report. Thin
 // on purpose above (argument parsing) and below (one trial): see Runner.swift.
 
+public import FolioTools
 internal import BenchmarkPeers
 import Foundation
 
@@ -101,9 +102,8 @@ public struct BenchmarkRun {
 
     let style = writesJSONToOutput ? output.messageStyle : output.resultStyle
     let table = ResultTable(measurements, skipped: skipped, style: style).render()
-    let report = try encode(
-      BenchmarkReport(
-        version: BenchmarkTool.version, host: host, results: measurements.flatMap(\.results)))
+    let report = try BenchmarkReport(host: host, results: measurements.flatMap(\.results))
+      .encoded()
     if writesJSONToOutput { output.results(String(decoding: report.dropLast(), as: UTF8.self)) }
     let print = writesJSONToOutput ? output.messages : output.results
     print(table.hasSuffix("\n") ? String(table.dropLast()) : table)
@@ -294,15 +294,5 @@ public struct BenchmarkRun {
       state: .warm, unit: figure.unit, rounds: 1, isScaled: step.operation.isScaled,
       sides: [side("folio", figure.value)] + (figure.peer.map { [side($0.name, $0.value)] } ?? []),
       verifier: verifier)
-  }
-
-  // MARK: The report
-
-  private func encode(_ report: BenchmarkReport) throws(ToolError) -> Data {
-    do {
-      return try report.encoded()
-    } catch {
-      throw ToolError(.inputOutput, "the results are no JSON: \(error)")
-    }
   }
 }

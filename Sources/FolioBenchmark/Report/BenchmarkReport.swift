@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// The JSON that other tools read (design: "Contracts that other tools rely on"): one object per
-// run, one result per operation x threads x pages x state x peer.
+// What folio-bench writes as JSON: one result per operation x threads x pages x state x peer.
 
+public import FolioTools
 public import Foundation
 
 /// One result. `ratio` is ours / the peer's; null without a peer, or with a `reason` when the peer
@@ -66,101 +66,31 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   }
 }
 
-/// The machine that a run was made on: the "host" of every report of this tool.
-public struct HostDescription: Codable, Equatable, Sendable {
-  public var system: String
-  public var release: String
-  public var machine: String
-  public var processor: String
-  public var cpus: Int
-  public var memoryBytes: Int
-  /// Load average over one minute when the run began.
-  public var load: Double
+/// A whole run of folio-bench.
+public typealias BenchmarkReport = ToolReport<BenchmarkResult>
 
-  public init(
-    system: String, release: String, machine: String, processor: String, cpus: Int,
-    memoryBytes: Int, load: Double
-  ) {
-    self.system = system
-    self.release = release
-    self.machine = machine
-    self.processor = processor
-    self.cpus = cpus
-    self.memoryBytes = memoryBytes
-    self.load = load
+extension ToolReport where Result == BenchmarkResult {
+  private static var tool: String { "folio-bench" }
+
+  public init(host: HostDescription = .current, results: [BenchmarkResult]) {
+    self.init(tool: Self.tool, host: host, results: results)
   }
 
-  /// One JSON object on one line, for reports that are put together from text.
-  public var json: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    do {
-      return String(decoding: try encoder.encode(self), as: UTF8.self)
-    } catch {
-      preconditionFailure("words and finite numbers are always JSON: \(error)")
-    }
-  }
-}
-
-/// A whole run.
-public struct BenchmarkReport: Codable, Equatable, Sendable {
-  public static let currentSchema = 1
-
-  public var schema: Int
-  public var tool: String
-  public var version: String
-  public var host: HostDescription
-  public var results: [BenchmarkResult]
-
-  public init(version: String, host: HostDescription, results: [BenchmarkResult]) {
-    schema = Self.currentSchema
-    tool = "folio-bench"
-    self.version = version
-    self.host = host
-    self.results = results
-  }
-
-  /// JSON with sorted keys and a newline at the end.
-  public func encoded() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    var data = try encoder.encode(self)
-    data.append(UInt8(ascii: "\n"))
-    return data
-  }
-
-  /// Reads what `encoded()` wrote.
-  ///
-  /// - Throws: `ToolError` with status `dataError` when it is no such report or of another schema.
+  /// - Throws: `dataError` when it is no report of such results.
   public init(decoding data: Data, name: String) throws(ToolError) {
-    do {
-      self = try JSONDecoder().decode(BenchmarkReport.self, from: data)
-    } catch {
-      throw ToolError(.dataError, "\(name): not a folio-bench report: \(Self.explain(error))")
-    }
-    guard schema == Self.currentSchema else {
-      throw ToolError(
-        .dataError, "\(name): schema \(schema), this tool reads \(Self.currentSchema)")
-    }
+    try self.init(decoding: data, name: name, tool: Self.tool)
+    try check(name)
+  }
+
+  /// - Throws: `noInput`, `dataError`.
+  public init(contentsOf path: String) throws(ToolError) {
+    try self.init(contentsOf: path, tool: Self.tool)
+    try check(path)
+  }
+
+  private func check(_ name: String) throws(ToolError) {
     guard results.allSatisfy({ $0.median.isFinite && $0.median >= 0 }) else {
       throw ToolError(.dataError, "\(name): a median that is no time")
-    }
-  }
-
-  private static func explain(_ error: any Error) -> String {
-    func place(_ context: DecodingError.Context) -> String {
-      let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
-      return path.isEmpty ? context.debugDescription : "at \(path.joined(separator: "."))"
-    }
-    switch error as? DecodingError {
-    case .keyNotFound(let key, let context):
-      let inside = context.codingPath.isEmpty ? "" : " \(place(context))"
-      return "\"\(key.stringValue)\" is missing\(inside)"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context),
-      .dataCorrupted(let context):
-      return place(context)
-    default:
-      return "\(error)"
     }
   }
 }

@@ -4,6 +4,7 @@
 // compared where both reports have them, because they do not depend on the machine's mood; times
 // only where they have not.
 
+public import FolioTools
 import Foundation
 
 /// The comparison of two reports.
@@ -137,20 +138,11 @@ public struct Comparison: Sendable {
     if let percent, !(percent >= 0 && percent.isFinite) {
       throw ToolError(.usage, "--fail-over takes a percentage of 0 or more")
     }
-    let comparison = try Comparison(old: load(oldPath), new: load(newPath))
+    let comparison = try Comparison(
+      old: BenchmarkReport(contentsOf: oldPath), new: BenchmarkReport(contentsOf: newPath))
     output(comparison.render(failOver: percent, style: style))
     // What is no longer measured may have become as slow as it likes.
     let isComplete = percent == nil || comparison.onlyOld.isEmpty
     return comparison.failures(over: percent).isEmpty && isComplete ? .pass : .failed
-  }
-
-  private static func load(_ path: String) throws(ToolError) -> BenchmarkReport {
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
-      throw ToolError(.noInput, "cannot read \(path): \(error.localizedDescription)")
-    }
-    return try BenchmarkReport(decoding: data, name: path)
   }
 }

@@ -4,6 +4,7 @@
 // per page goes with the size of the device, what a second thread does. The data travels inside the
 // script, nothing is left behind but the charts.
 
+import FolioTools
 import Foundation
 internal import Glibc
 

@@ -3,8 +3,7 @@
 // The bar on standard error while a run goes on. Only on a terminal; otherwise nothing is drawn.
 
 internal import BenchmarkPeers
-import Foundation
-internal import Glibc
+import FolioTools
 
 /// Writes to standard error, and draws one line over and over when it is a terminal.
 final class ProgressBar {
@@ -49,16 +48,6 @@ final class ProgressBar {
   }
 
   private func write(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
-  }
-}
-
-/// What standard output and standard error are.
-public enum Terminal {
-  public static var standardErrorIsTerminal: Bool { isatty(2) == 1 }
-  public static var standardOutputIsTerminal: Bool { isatty(1) == 1 }
-  /// https://no-color.org: set and not empty means no.
-  public static var allowsColor: Bool {
-    (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+    Console.writeRaw(text)
   }
 }

@@ -73,7 +73,8 @@ public struct ScenarioThread: Sendable {
 /// `prepare()`.
 public protocol ScenarioWorld: AnyObject {
   var threads: [ScenarioThread] { get }
-  /// All shared state, that which `prepare()` puts back too, is in words of the seam.
+  /// All shared state, that which `prepare()` puts back too, is in words of the seam: executions
+  /// begin sooner, and visited states can be told apart, which the search `states` asks for.
   var hasOnlyWords: Bool { get }
   /// What thread number `thread` does, once. Holds no access to a property over an operation.
   /// Findings are reported by `cfolio_violation_text`.

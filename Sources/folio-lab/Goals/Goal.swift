@@ -3,6 +3,7 @@
 // One goal of the lab: what was asked, what was reached, and what the difference means.
 
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 

@@ -4,6 +4,7 @@
 
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -53,7 +54,7 @@ extension GoalsCommand {
     let rows = ClassCount.recorded
     var (scenarios, wrong) = (Set<String>(), [String]())
     for (index, row) in rows.enumerated() {
-      Progress.show("L3 \(index + 1)/\(rows.count) \(row.scenario)")
+      ProgressLine.show("L3 \(index + 1)/\(rows.count) \(row.scenario)")
       let world = try world(row.scenario, size: row.size, rules: row.rules)
       let result = world.explore(.classes)
       if 2...3 ~= world.threads.count { scenarios.insert(row.scenario) }
@@ -73,7 +74,7 @@ extension GoalsCommand {
   func coverage() throws(LabError) -> Goal {
     var (pairs, missing, names, unknown) = (0, 0, [String](), [String]())
     for (index, scenario) in Scenario.all.enumerated() {
-      Progress.show("L13 \(index + 1)/\(Scenario.all.count) \(scenario.name)")
+      ProgressLine.show("L13 \(index + 1)/\(Scenario.all.count) \(scenario.name)")
       guard let coverage = try LabWorld(scenario).pairCoverage(seconds: 120) else {
         unknown.append(scenario.name)
         continue
@@ -119,7 +120,9 @@ extension GoalsCommand {
     ]
     goals[0].profile = vacuous
     goals[2].profile = comparison.losses
-    for gain in comparison.gains { Output.message("won   \(gain); `folio-lab certify --record`") }
+    for gain in comparison.gains {
+      Console.writeMessage("won   \(gain); `folio-lab certify --record`")
+    }
     return goals
   }
 
@@ -135,7 +138,7 @@ extension GoalsCommand {
       }
       return left.sorted()
     } catch {
-      throw Output.stop(error)
+      throw ToolError(error)
     }
   }
 }

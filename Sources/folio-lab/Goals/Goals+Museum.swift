@@ -5,6 +5,7 @@
 
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 extension GoalsCommand {
@@ -15,8 +16,8 @@ extension GoalsCommand {
     for (index, mutant) in Mutant.all.enumerated() {
       let number = "museum \(index + 1)/\(Mutant.all.count) \(mutant.id)"
       let result = try Museum.visit(mutant, seconds: mutantSeconds) {
-        Progress.show("\(number) \($0.executions.grouped) executions")
-        return !interrupted.isSet
+        ProgressLine.show("\(number) \($0.executions.grouped) executions")
+        return !Tool.isInterrupted
       }
       results.append(result)
       let odds =
@@ -25,7 +26,7 @@ extension GoalsCommand {
       entries.append(MuseumEntry(result, odds, search: "portfolio"))
       let proof = try Museum.visit(mutant, search: .classes, seconds: 10)
       if proof.isCaught { systematic += 1 } else { unable.append(mutant.id) }
-      if interrupted.isSet { break }
+      if Tool.isInterrupted { break }
     }
     entries += MuseumEntry.withoutMutants
     let summary = MuseumSummary(entries)
@@ -93,7 +94,7 @@ extension GoalsCommand {
     let (_, time) = try Stopwatch.time { () throws(LabError) in
       for row in OrderRow.all {
         for model in MemoryModel.allCases {
-          Progress.show("L5 \(row.mutant) \(model.rawValue)")
+          ProgressLine.show("L5 \(row.mutant) \(model.rawValue)")
           rows += 1
           let (mutant, found) = try findings(row.mutant, model)
           if found.isEmpty == row.caught.contains(model) || !found.isSubset(of: mutant.expected) {

@@ -4,6 +4,7 @@
 // the clock are beside them.
 
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 extension GoalsCommand {
@@ -11,7 +12,7 @@ extension GoalsCommand {
   private func median(_ measure: () throws(LabError) -> Stopwatch) throws(LabError) -> Stopwatch {
     var times: [Stopwatch] = []
     for round in 0..<max(1, rounds) {
-      Progress.show("rates, round \(round + 1)/\(rounds)")
+      ProgressLine.show("rates, round \(round + 1)/\(rounds)")
       times.append(try measure())
     }
     return times.sorted { $0.processor < $1.processor }[times.count / 2]
@@ -56,8 +57,8 @@ extension GoalsCommand {
       let world = try world("gup-pin", size: size)
       let (result, time) = Stopwatch.time {
         world.explore(.states) { now in
-          Progress.show("L4 \(size) pinners: \(now.states.grouped) states")
-          return !interrupted.isSet
+          ProgressLine.show("L4 \(size) pinners: \(now.states.grouped) states")
+          return !Tool.isInterrupted
         }
       }
       let s = result.statistics

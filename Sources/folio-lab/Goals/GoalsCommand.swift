@@ -5,8 +5,8 @@
 // is in the files beside this one.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioLab
+import FolioTools
 import FolioWorkloads
 import Foundation
 
@@ -49,7 +49,7 @@ struct GoalsCommand: ParsableCommand {
   private var parts: [Part] {
     func lab(_ body: @escaping () throws(LabError) -> [Goal]) -> () throws -> [Goal] {
       {
-        do throws(LabError) { return try body() } catch { throw Output.stop(error) }
+        do throws(LabError) { return try body() } catch { throw ToolError(error) }
       }
     }
     return [
@@ -83,26 +83,26 @@ struct GoalsCommand: ParsableCommand {
     progress.begin()
     var goals: [Goal] = []
     func add(_ more: [Goal]) {
-      Progress.end()
+      ProgressLine.end()
       goals += more
       if json != "-" { more.flatMap(\.lines).forEach { print($0) } }
     }
-    for part in parts where !interrupted.isSet {
+    for part in parts where !Tool.isInterrupted {
       if quick && !part.isQuick { continue }
       if let chosen, chosen.isDisjoint(with: part.ids) { continue }
       add(try part.measure().filter { chosen?.contains($0.id) ?? true })
     }
     if let also { add(try Self.read(also)) }
-    try Output.write(goals, to: json)
+    try ToolReport(goals).write(to: json)
     let failed = goals.count { $0.verdict == .failed }
     let missed = goals.filter { $0.verdict == .missed }
     // A goal of several figures is one goal.
     let missedGoals = Set(missed.map(\.id)).count
     let far = missed.filter { $0.factor ?? 1 > 2 }.map(\.id)
-    Output.message(
+    Console.writeMessage(
       "\(goals.count) figures; \(missedGoals) goals MISSED, \(failed) figures FAILED"
         + (far.isEmpty ? "" : "; by more than a factor of 2: \(far.joined(separator: " "))"))
-    if interrupted.isSet { throw ExitCode(ToolStatus.interrupted.rawValue) }
+    if Tool.isInterrupted { throw ExitCode(ToolStatus.interrupted.rawValue) }
     if failed > 0 || missedGoals > 2 || !far.isEmpty {
       throw ExitCode(ToolStatus.failed.rawValue)
     }
@@ -111,12 +111,12 @@ struct GoalsCommand: ParsableCommand {
   /// Lines that scripts wrote.
   private static func read(_ path: String) throws -> [Goal] {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw Output.stop(.noInput, "\(path): cannot be read")
+      throw ToolError(.noInput, "\(path): cannot be read")
     }
     return try String(decoding: data, as: UTF8.self).split(separator: "\n").map { line in
       let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       guard fields.count == 4, let verdict = Goal.Verdict(rawValue: fields[0]) else {
-        throw Output.stop(.dataError, "\(path): no verdict, id, asked, reached: \(line)")
+        throw ToolError(.dataError, "\(path): no verdict, id, asked, reached: \(line)")
       }
       return Goal(id: fields[1], asked: fields[2], reached: fields[3], verdict: verdict)
     }

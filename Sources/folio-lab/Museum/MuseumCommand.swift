@@ -3,8 +3,8 @@
 // Every bug of the museum, switched on and found again. What is written of each is in MuseumEntry.swift.
 
 import ArgumentParser
-import FolioBenchmark
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 struct MuseumCommand: ParsableCommand {
@@ -56,17 +56,17 @@ struct MuseumCommand: ParsableCommand {
     let mutants = mutant.flatMap(Mutant.named).map { [$0] } ?? Mutant.all
     var entries: [MuseumEntry] = []
     if json != "-" { print(MuseumEntry.header) }
-    for (index, mutant) in mutants.enumerated() where !interrupted.isSet {
+    for (index, mutant) in mutants.enumerated() where !Tool.isInterrupted {
       do throws(LabError) {
         entries.append(try entry(mutant, "\(index + 1)/\(mutants.count)"))
       } catch {
-        throw Output.stop(error)
+        throw ToolError(error)
       }
-      Progress.end()
+      ProgressLine.end()
       if json != "-" { entries.last!.lines.forEach { print($0) } }
     }
     if mutant == nil { entries += MuseumEntry.withoutMutants }
-    try Output.write(entries, to: json)
+    try ToolReport(entries).write(to: json)
     try judge(entries)
   }
 
@@ -74,13 +74,14 @@ struct MuseumCommand: ParsableCommand {
     let result = try Museum.visit(
       mutant, search: Search(name: search), seed: seed, seconds: seconds
     ) { now in
-      Progress.show("\(number) \(mutant.id) \(mutant.title): \(now.executions.grouped) executions")
-      return !interrupted.isSet
+      ProgressLine.show(
+        "\(number) \(mutant.id) \(mutant.title): \(now.executions.grouped) executions")
+      return !Tool.isInterrupted
     }
-    guard odds, result.isCaught, !interrupted.isSet else {
+    guard odds, result.isCaught, !Tool.isInterrupted else {
       return MuseumEntry(result, nil, search: search)
     }
-    Progress.show("\(number) \(mutant.id): how likely each walk fails")
+    ProgressLine.show("\(number) \(mutant.id): how likely each walk fails")
     let report = try Museum.odds(
       of: result, executions: oddsRuns, seconds: oddsSeconds, seed: seed)
     return MuseumEntry(result, report, search: search)
@@ -88,13 +89,13 @@ struct MuseumCommand: ParsableCommand {
 
   private func judge(_ entries: [MuseumEntry]) throws {
     let summary = MuseumSummary(entries)
-    Output.message(summary.text)
+    Console.writeMessage(summary.text)
     if odds {
-      Output.message(
+      Console.writeMessage(
         "rates from at most \(oddsRuns.grouped) executions and \(oddsSeconds) s of each walk; "
           + summary.promise)
     }
-    if interrupted.isSet { throw ExitCode(ToolStatus.interrupted.rawValue) }
+    if Tool.isInterrupted { throw ExitCode(ToolStatus.interrupted.rawValue) }
     if summary.share < atLeast || !summary.broken.isEmpty {
       throw ExitCode(ToolStatus.failed.rawValue)
     }

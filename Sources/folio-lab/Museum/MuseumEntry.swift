@@ -4,6 +4,7 @@
 
 import FolioCore
 import FolioLab
+import FolioTools
 import FolioWorkloads
 
 /// A museum result, as reports carry it. Entries without a mutant say why.

@@ -3,47 +3,46 @@
 // What long work says of itself while it runs, on standard error: a line that is written over on a
 // terminal, lines now and then where --progress asks for them, nothing else.
 
-import ArgumentParser
-import FolioWorkloads
+public import ArgumentParser
 import Foundation
+internal import Glibc
 import Synchronization
 
-/// Ctrl-C was pressed: the work ends with what there is.
-let interrupted = StopFlag()
-
-struct ProgressOptions: ParsableArguments {
+public struct ProgressOptions: ParsableArguments {
   @Flag(help: "Say how far the work is on standard error, where that is no terminal too.")
   var progress = false
 
+  public init() {}
+
   /// Called first in `run()`: from here on progress is shown, and Ctrl-C ends the work in order.
-  func begin() {
-    Progress.isAsked.store(progress, ordering: .relaxed)
-    _ = signal(SIGINT) { _ in
-      // The second time at once.
-      if interrupted.isSet { _ = signal(SIGINT, SIG_DFL) }
-      interrupted.set()
-    }
-  }
+  public func begin() { ProgressLine.begin(isAsked: progress) }
 }
 
-enum Progress {
-  fileprivate static let isAsked = Atomic<Bool>(false)
+/// One line, shown again and again. Any thread.
+public enum ProgressLine {
+  private static let isAsked = Atomic<Bool>(false)
   private static let last = Atomic<Int64>(0)
-  private static let isTerminal = isatty(STDERR_FILENO) == 1
+  private static let isTerminal = Terminal.standardErrorIsTerminal
+
+  /// - Parameter isAsked: where standard error is no terminal too.
+  public static func begin(isAsked: Bool) {
+    self.isAsked.store(isAsked, ordering: .relaxed)
+    Tool.catchInterrupts()
+  }
 
   /// One line; dropped when one was shown a moment ago.
-  static func show(_ text: @autoclosure () -> String) {
+  public static func show(_ text: @autoclosure () -> String) {
     guard isTerminal || isAsked.load(ordering: .relaxed) else { return }
     let now = Int64(Date().timeIntervalSince1970 * 1000)
     guard now - last.load(ordering: .relaxed) >= (isTerminal ? 100 : 2000) else { return }
     last.store(now, ordering: .relaxed)
-    Output.error(isTerminal ? "\r\u{1b}[2K\(text().prefix(columns))" : text() + "\n")
+    Console.writeRaw(isTerminal ? "\r\u{1b}[2K\(text().prefix(columns))" : text() + "\n")
   }
 
   /// The line goes, so that something else can be written.
-  static func end() {
+  public static func end() {
     guard isTerminal else { return }
-    Output.error("\r\u{1b}[2K")
+    Console.writeRaw("\r\u{1b}[2K")
     last.store(0, ordering: .relaxed)
   }
 
@@ -56,7 +55,7 @@ enum Progress {
   }
 
   /// 75 as 1:15.
-  static func clock(_ seconds: Double) -> String {
+  public static func clock(_ seconds: Double) -> String {
     let all = Int(max(0, seconds).rounded())
     return "\(all / 60):\(all % 60 < 10 ? "0" : "")\(all % 60)"
   }

@@ -4,11 +4,11 @@
 // device, a symbolic link, an open descriptor - is opened before the run and written in place, so
 // that it stays what it is and a run is not lost to a name that cannot be written.
 
-import Foundation
+public import Foundation
 internal import Glibc
 
 /// The destination of `--json FILE`.
-struct ReportFile: ~Copyable {
+public struct ReportFile: ~Copyable {
   private let path: String
   /// Open from the start; nil: the file is replaced at the end.
   private let descriptor: Int32?
@@ -16,7 +16,7 @@ struct ReportFile: ~Copyable {
   /// Makes sure that the report can be written. A FIFO waits for its reader here.
   ///
   /// - Throws: `cannotCreate`.
-  init(_ path: String) throws(ToolError) {
+  public init(_ path: String) throws(ToolError) {
     self.path = path
     if let number = Self.descriptorNumber(path) {
       descriptor = try Self.opened(path, dup(number))
@@ -50,7 +50,7 @@ struct ReportFile: ~Copyable {
   /// Writes the whole report.
   ///
   /// - Throws: `inputOutput`.
-  func write(_ data: Data) throws(ToolError) {
+  public func write(_ data: Data) throws(ToolError) {
     if let descriptor {
       // A regular file behind a link holds nothing but the report; the rest cannot be cut.
       var information = stat()
@@ -80,7 +80,7 @@ struct ReportFile: ~Copyable {
   /// Makes a file beside it and takes it away again: permissions alone do not say enough.
   private static func checkFolder(of path: String) throws(ToolError) {
     let probe = URL(fileURLWithPath: path).deletingLastPathComponent()
-      .appendingPathComponent(".folio-bench-\(UUID().uuidString)").path
+      .appendingPathComponent(".folio-\(UUID().uuidString)").path
     let descriptor = unsafe open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw failure(path) }
     close(descriptor)
@@ -94,34 +94,5 @@ struct ReportFile: ~Copyable {
 
   private static func failure(_ path: String, _ status: ToolStatus = .cannotCreate) -> ToolError {
     ToolError(status, "cannot write \(path): \(unsafe String(cString: strerror(errno)))")
-  }
-}
-
-/// Writing to descriptors without losing errors.
-public enum StandardStream {
-  /// Writes all of the text.
-  ///
-  /// - Throws: `inputOutput`.
-  public static func write(_ text: String, to descriptor: Int32, name: String)
-    throws(ToolError)
-  {
-    try write(Data(text.utf8), to: descriptor, name: name)
-  }
-
-  static func write(_ data: Data, to descriptor: Int32, name: String) throws(ToolError) {
-    let bytes = [UInt8](data)
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        guard let base = buffer.baseAddress else { return 0 }
-        return unsafe Glibc.write(descriptor, base + written, bytes.count - written)
-      }
-      if count >= 0 {
-        written += count
-      } else if errno != EINTR {
-        throw ToolError(
-          .inputOutput, "cannot write \(name): \(unsafe String(cString: strerror(errno)))")
-      }
-    }
   }
 }

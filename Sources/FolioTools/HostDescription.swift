@@ -1,9 +1,45 @@
 // SPDX-License-Identifier: MIT
 
-// What the system says about itself.
+// The machine that a tool runs on, as it describes itself.
 
 import Foundation
 internal import Glibc
+
+/// The machine that a run was made on: the "host" of every report of this tool.
+public struct HostDescription: Codable, Equatable, Sendable {
+  public var system: String
+  public var release: String
+  public var machine: String
+  public var processor: String
+  public var cpus: Int
+  public var memoryBytes: Int
+  /// Load average over one minute when the run began.
+  public var load: Double
+
+  public init(
+    system: String, release: String, machine: String, processor: String, cpus: Int,
+    memoryBytes: Int, load: Double
+  ) {
+    self.system = system
+    self.release = release
+    self.machine = machine
+    self.processor = processor
+    self.cpus = cpus
+    self.memoryBytes = memoryBytes
+    self.load = load
+  }
+
+  /// One JSON object on one line, for reports that are put together from text.
+  public var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+      return String(decoding: try encoder.encode(self), as: UTF8.self)
+    } catch {
+      preconditionFailure("words and finite numbers are always JSON: \(error)")
+    }
+  }
+}
 
 extension HostDescription {
   /// The machine this runs on.
@@ -17,7 +53,8 @@ extension HostDescription {
     }
     return HostDescription(
       system: text(name.sysname), release: text(name.release), machine: text(name.machine),
-      processor: processorName ?? text(name.machine), cpus: allowedCPUs().count,
+      processor: processorName ?? text(name.machine),
+      cpus: ProcessInfo.processInfo.activeProcessorCount,
       memoryBytes: Int(ProcessInfo.processInfo.physicalMemory), load: loadAverage)
   }
 
@@ -33,13 +70,13 @@ extension HostDescription {
   }
 
   /// Runnable threads, averaged over the last minute.
-  static var loadAverage: Double {
+  public static var loadAverage: Double {
     var load = 0.0
     return unsafe getloadavg(&load, 1) == 1 ? load : 0
   }
 
   /// Bytes that can be used without swapping, or nil when the system does not say.
-  static var availableMemory: Int? {
+  public static var availableMemory: Int? {
     let line = lines(of: "/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
     return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
   }

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+
+// Who reads what a tool prints: a person at a terminal, or something else.
+
+import Foundation
+internal import Glibc
+
+/// What standard output and standard error are.
+public enum Terminal {
+  public static var standardErrorIsTerminal: Bool { isatty(2) == 1 }
+  public static var standardOutputIsTerminal: Bool { isatty(1) == 1 }
+  /// https://no-color.org: set and not empty means no.
+  public static var allowsColor: Bool {
+    (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+  }
+}
