@@ -13,21 +13,7 @@ article=$root/Sources/FolioCore/FolioCore.docc/FirstWitness.md
 template=$root/Examples/LabTemplate
 place=$root/.build-consumer
 package=$place/counter
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-pass() {
-	passed=$((passed + 1))
-	echo "ok      $1"
-}
-
-fail() {
-	failed=$((failed + 1))
-	echo "FAILED  $1"
-	sed -n '1,40s/^/        /p' "$2"
-}
+. Tests/Consumer/cases.sh
 
 # same NAME WANTED GOT
 same() {
@@ -150,5 +136,4 @@ for configuration in debug release; do
 	fi
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+summary

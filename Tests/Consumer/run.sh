@@ -7,21 +7,7 @@
 # so SIL is emitted. Last, the C client. One line for each case; exit status 1 when one fails.
 set -euo pipefail
 cd "$(dirname "$0")"
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-pass() {
-	passed=$((passed + 1))
-	echo "ok      $1"
-}
-
-fail() {
-	failed=$((failed + 1))
-	echo "FAILED  $1"
-	sed -n '1,20s/^/        /p' "$2"
-}
+. ./cases.sh
 
 # One client, one configuration.
 client() {
@@ -124,5 +110,4 @@ done
 checker
 c_client
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+summary
