@@ -9,30 +9,20 @@ import FolioCore
 /// A batch with counts, an encoded array and a getter with a reused batch, over two pages; the huge
 /// zero folio is in one of the batches.
 @safe
-final class BatchPut: ScenarioWorld {
+final class BatchPut: LedgerWorld<RAMPages> {
   static let scenario = Scenario(
     "batch-put", "batches against single puts: each page loses what was given back, no more",
     rules: [.strict],
     obligations: ["a getter meets a page that is gone", "a batch is used twice"]
   ) { try BatchPut($0) }
 
-  let threads = [
-    ScenarioThread("batch", group: 1), ScenarioThread("array", group: 2),
-    ScenarioThread("getter", group: 3),
-  ]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: RAMPages
-  private let ledger: GhostLedger
   private let counts: UnsafeMutablePointer<UInt32>
   private let words: UnsafeMutablePointer<OpaquePointer>
-  private let obligations: Obligations
   private static let zeroReferences: Int32 = 5
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
     // Pages 0 and 1 are put; page 2 stands for the huge zero folio.
-    pages = try RAMPages(4)
+    let pages = try RAMPages(4)
     unsafe set_page_count(pages.page(0), 3)
     unsafe set_page_count(pages.page(1), 3)
     unsafe set_page_count(pages.page(2), Self.zeroReferences)
@@ -44,13 +34,11 @@ final class BatchPut: ScenarioWorld {
     unsafe words[0] = encode_page(pages.page(1), counted)
     unsafe words[1] = encode_nr_pages(2)
     unsafe words[2] = encode_page(pages.page(0), 0)
-    ledger = GhostLedger(pages, [3, 3, Self.zeroReferences])
+    super.init(
+      settings, .apart("batch", "array", "getter"), pages, [3, 3, Self.zeroReferences])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     switch thread {
     case 0:
       var batch = folio_batch()
@@ -69,18 +57,18 @@ final class BatchPut: ScenarioWorld {
     var used = 0
     for index in 0..<2 {
       guard ledger.tryTake(index, 1, { unsafe folio_try_get(pages.folio(index)) }) else {
-        obligations.reach(0)
+        reach(0)
         continue
       }
       _ = unsafe folio_batch_add(&batch, pages.folio(index))
       ledger.drop(index) { unsafe folios_put(&batch) }
       used += 1
     }
-    if used == 2 { obligations.reach(1) }
+    if used == 2 { reach(1) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.requireFree(0)
     pages.requireFree(1)
     if unsafe page_ref_count(pages.page(2)) != Self.zeroReferences {
@@ -88,10 +76,9 @@ final class BatchPut: ScenarioWorld {
     }
   }
 
-  func tearDown() {
+  override func tearDown() {
     cfolio_set_zero_folios(nil, nil)
-    ledger.free()
-    pages.tearDown()
+    super.tearDown()
     unsafe counts.deallocate()
     unsafe words.deallocate()
   }
@@ -99,34 +86,23 @@ final class BatchPut: ScenarioWorld {
 
 /// A device-dax page is got and put by frame, one by one and in arrays; its base reference stays.
 @safe
-final class GenericBase: ScenarioWorld {
+final class GenericBase: LedgerWorld<DevicePages> {
   static let scenario = Scenario(
     "generic-base", "gets and puts of a device-dax page: its base reference is nobody's to drop",
     obligations: ["two users at once", "nobody but the base"]
   ) { try GenericBase($0) }
 
-  let threads = [
-    ScenarioThread("single", group: 1), ScenarioThread("array", group: 2),
-  ]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: DevicePages
-  private let ledger: GhostLedger
   private let words: UnsafeMutablePointer<OpaquePointer>
-  private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try DevicePages(.generic, settings.rules)
+    let pages = try DevicePages(.generic, settings.rules)
     unsafe words = .allocate(capacity: 2)
     unsafe words[0] = encode_page(pages.page(0), UInt(ENCODED_PAGE_BIT_NR_PAGES_NEXT))
     unsafe words[1] = encode_nr_pages(2)
-    ledger = GhostLedger(pages, [1])
+    super.init(settings, .apart("single", "array"), pages, [1])
   }
 
-  func prepare() { ledger.prepare() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     let page = unsafe pages.page(0)
     if thread == 0 {
       ledger.take(0) { unsafe get_page(page) }
@@ -138,31 +114,29 @@ final class GenericBase: ScenarioWorld {
     }
   }
 
-  func check() {
+  override func checkStep() {
     let references = unsafe page_ref_count(pages.page(0))
-    if references == 4 { obligations.reach(0) }
-    if references == 1 { obligations.reach(1) }
+    if references == 4 { reach(0) }
+    if references == 1 { reach(1) }
     if references < 1 {
       unsafe cfolio_violation_text("CI25", pages.frame(0), "R is \(references)")
     }
-    ledger.check()
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.require(0, references: 1)
   }
 
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
+  override func tearDown() {
+    super.tearDown()
     unsafe words.deallocate()
   }
 }
 
 /// `split_page` of a block of RAM against walkers over frame numbers.
 @safe
-final class SplitPage: ScenarioWorld {
+final class SplitPage: LedgerWorld<RAMPages> {
   static let scenario = Scenario(
     "split-page", "a block of RAM is parted against walkers: each page has its own references",
     rules: [.strict],
@@ -174,90 +148,60 @@ final class SplitPage: ScenarioWorld {
 
   private enum Obligation: Int { case first, second, free }
 
-  let threads = [
-    ScenarioThread("owner", group: 1), ScenarioThread("walker", group: 2),
-  ]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: RAMPages
-  private let ledger: GhostLedger
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try RAMPages(2)
+    let pages = try RAMPages(2)
     unsafe set_page_count(pages.page(0), 1)
-    ledger = GhostLedger(pages, [1, 0])
+    super.init(settings, .apart("owner", "walker"), pages, [1, 0])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 {
       ledger.take(1) { unsafe split_page(pages.page(0), 1) }
       for index in 0..<2 { ledger.drop(index) { unsafe folio_put(pages.folio(index)) } }
       return
     }
     if ledger.tryTake(0, 1, { unsafe folio_get_nontail_page(pages.page(0)) != nil }) {
-      obligations.reach(Obligation.first.rawValue)
+      reach(Obligation.first.rawValue)
       ledger.drop(0) { unsafe folio_put(pages.folio(0)) }
     }
     if ledger.tryTake(1, 1, { unsafe folio_get_nontail_page(pages.page(1)) != nil }) {
-      obligations.reach(Obligation.second.rawValue)
+      reach(Obligation.second.rawValue)
       ledger.drop(1) { unsafe folio_put(pages.folio(1)) }
     } else {
-      obligations.reach(Obligation.free.rawValue)
+      reach(Obligation.free.rawValue)
     }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.requireFree(0)
     pages.requireFree(1)
-  }
-
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
   }
 }
 
 /// C42: a waiter for idleness under the rules of v6.14, where only puts with the hook wake at 1.
 @safe
-final class LegacyWake: ScenarioWorld {
+final class LegacyWake: LedgerWorld<DevicePages> {
   static let scenario = Scenario(
     "legacy-wake", "puts with the 2->1 hook against a waiter: whoever leaves R at 1 wakes it",
     rules: [.legacy],
     obligations: ["the waiter finds the page in use", "the waiter finds the page idle"]
   ) { try LegacyWake($0) }
 
-  let threads = [
-    ScenarioThread("waiter", group: 1), ScenarioThread("put_page", group: 2),
-    ScenarioThread("batch", group: 3),
-  ]
-  let checksSteps = true
-  private let pages: DevicePages
-  private let ledger: GhostLedger
-  private let obligations: Obligations
+  override var hasOnlyWords: Bool { false }
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try DevicePages(.fsdax, settings.rules)
+    let pages = try DevicePages(.fsdax, settings.rules)
     unsafe set_page_count(pages.page(0), 3)
-    ledger = GhostLedger(pages, [3])
+    super.init(settings, .apart("waiter", "put_page", "batch"), pages, [3])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     let folio = unsafe pages.folio(0)
     switch thread {
     case 0:
-      obligations.reach(unsafe folio_is_idle(folio, FOLIO_IDLE) ? 1 : 0)
-      var options = unsafe wait_options()
-      unsafe options.state = TASK_UNINTERRUPTIBLE
+      reach(unsafe folio_is_idle(folio, FOLIO_IDLE) ? 1 : 0)
+      var options = unsafe wait_options(exclusive: false)
       _ = unsafe folio_wait_idle(folio, FOLIO_IDLE, &options)
       if unsafe folio_ref_count(folio) != 1 {
         unsafe cfolio_violation_text("CI47", pages.frame(0), "the wait ended before idleness")
@@ -271,13 +215,8 @@ final class LegacyWake: ScenarioWorld {
     }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.require(0, references: 1)
-  }
-
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
   }
 }

@@ -8,7 +8,7 @@ import FolioCore
 
 /// T9: freeze against a getter and against a holder that takes and drops another reference.
 @safe
-final class FreezeGet: ScenarioWorld {
+final class FreezeGet: LedgerWorld<RAMPages> {
   static let scenario = Scenario(
     "freeze-get", "freeze against get and put: while frozen nobody holds the page",
     rules: [.strict],
@@ -19,32 +19,19 @@ final class FreezeGet: ScenarioWorld {
 
   private enum Obligation: Int { case frozen, refused, locked, got }
 
-  let threads = [
-    ScenarioThread("freezer", group: 1), ScenarioThread("getter", group: 2),
-    ScenarioThread("holder", group: 3),
-  ]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: RAMPages
-  private let ledger: GhostLedger
   /// 1 between freeze and unfreeze.
   private let frozen: SharedWord
-  private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try RAMPages(1)
+    let pages = try RAMPages(1)
     frozen = try SharedWord("frozen")
     unsafe set_page_count(pages.page(0), 2)
-    ledger = GhostLedger(pages, [2])
+    super.init(settings, .apart("freezer", "getter", "holder"), pages, [2])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
+  private func reach(_ obligation: Obligation) { reach(obligation.rawValue) }
 
-  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     let folio = unsafe pages.folio(0)
     switch thread {
     case 0: unsafe freeze(folio)
@@ -79,14 +66,13 @@ final class FreezeGet: ScenarioWorld {
     ledger.drop(0) { unsafe folio_put(folio) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.requireFree(0)
   }
 
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
+  override func tearDown() {
+    super.tearDown()
     frozen.free()
   }
 }
@@ -94,7 +80,7 @@ final class FreezeGet: ScenarioWorld {
 /// C09: a folio of the page cache is split; a reader looks an index up, takes what it finds and
 /// looks again.
 @safe
-final class CacheSplit: ScenarioWorld {
+final class CacheSplit: LedgerWorld<RAMPages> {
   static let scenario = Scenario(
     "cache-split", "split of a cached folio against lookups: what is found contains the index",
     rules: [.strict],
@@ -108,32 +94,23 @@ final class CacheSplit: ScenarioWorld {
 
   private static let order = 1
   private static let count = 1 << order
-  let threads = [ScenarioThread("splitter", group: 1), ScenarioThread("reader", group: 2)]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: RAMPages
-  private let ledger: GhostLedger
   /// The cache: which page's folio holds index 1.
   private let slot: SharedWord
-  private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try RAMPages(Self.count)
+    let pages = try RAMPages(Self.count)
     slot = try SharedWord("slot")
     unsafe prep_compound_page(pages.page(0), UInt32(Self.order))
     unsafe folio_set_flag(pages.folio(0), Int32(PG_locked.rawValue))
     // The splitter's own reference, and the cache's: one per page.
     unsafe set_page_count(pages.page(0), Int32(1 + Self.count))
-    ledger = GhostLedger(pages, [Int32(1 + Self.count), 0])
+    super.init(
+      settings, .apart("splitter", "reader"), pages, [Int32(1 + Self.count), 0])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
+  private func reach(_ obligation: Obligation) { reach(obligation.rawValue) }
 
-  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 { split() } else { read() }
   }
 
@@ -183,15 +160,14 @@ final class CacheSplit: ScenarioWorld {
     ledger.drop(Int(found)) { unsafe folio_put(folio) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.requireFree(0)
     if slot.load() != 0 { pages.requireFree(1) }
   }
 
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
+  override func tearDown() {
+    super.tearDown()
     slot.free()
   }
 }
@@ -209,7 +185,7 @@ final class RemapStructPage: ScenarioWorld {
 
   private enum Obligation: Int { case remapped, kept, met }
 
-  let threads = [ScenarioThread("remapper", group: 1), ScenarioThread("getter", group: 2)]
+  let threads: [ScenarioThread] = .apart("remapper", "getter")
   private let pages: DevicePages
   /// The first of a page of the array: only such can be remapped to look like a head.
   private let page: UnsafeMutablePointer<page>

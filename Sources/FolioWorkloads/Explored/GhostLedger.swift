@@ -46,11 +46,7 @@ final class GhostLedger: @unchecked Sendable {
   }
 
   /// The first pages of an array.
-  convenience init(_ pages: RAMPages, _ references: [Int32?]) {
-    unsafe self.init(references.enumerated().map { unsafe (pages.page($0), $1) })
-  }
-
-  convenience init(_ pages: DevicePages, _ references: [Int32?]) {
+  convenience init(_ pages: some ScenarioPages, _ references: [Int32?]) {
     unsafe self.init(references.enumerated().map { unsafe (pages.page($0), $1) })
   }
 

@@ -50,12 +50,8 @@ final class GupPin: ScenarioWorld {
     self.isKeyed = isKeyed
     obligations = settings.obligations
     threads =
-      (1...settings.size).map { ScenarioThread("pinner \($0)", group: 1) }
-      + [ScenarioThread("unmapper", group: 2)]
-    guard let memory = unsafe cfolio_zalloc(MemoryLayout<CFolio.page>.size) else {
-      throw ScenarioMemoryError()
-    }
-    unsafe page = memory.bindMemory(to: CFolio.page.self, capacity: 1)
+      .alike("pinner", settings.size) + [ScenarioThread("unmapper", group: 2)]
+    unsafe page = try unsafe seamMemory(CFolio.page.self)
     unsafe cfolio_ram_init_page(page)
     unsafe set_page_count(page, 1)
     entry = try SharedWord("entry", 1)

@@ -8,19 +8,19 @@ import FolioCore
 
 /// One page of a driver's map: where it is, and the word that says so.
 @safe
-private final class DriverPage {
-  let pages: DevicePages
-  let ledger: GhostLedger
+class DriverWorld: LedgerWorld<DevicePages> {
   /// 1 while the page is home.
   private let home: SharedWord
   /// References on the map while the page is home.
   private let idleReferences: Int
 
   /// The page is out, with one reference.
-  init(_ kind: PageMap.Kind, _ rules: PageMap.Rules) throws {
+  init(
+    _ settings: Scenario.Settings, _ threads: [ScenarioThread], _ kind: PageMap.Kind
+  ) throws {
     let home = try SharedWord("home")
     self.home = home
-    pages = try DevicePages(kind, rules) { frame in
+    let pages = try DevicePages(kind, settings.rules) { frame in
       if home.exchange(1) != 0 {
         unsafe cfolio_violation_text("CI22", frame, "a page that is home came home")
       }
@@ -28,26 +28,26 @@ private final class DriverPage {
     idleReferences = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
     unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
     unsafe set_page_count(pages.page(0), 1)
-    ledger = GhostLedger(pages, [1])
+    super.init(settings, threads, pages, [1])
   }
 
-  var isHome: Bool { home.load() != 0 }
+  final var isHome: Bool { home.load() != 0 }
 
   /// The driver's allocator: at most one caller gets the page.
-  func take() -> Bool { home.exchange(0) == 1 }
+  final func take() -> Bool { home.exchange(0) == 1 }
 
   /// Gives the page its first reference, as whoever took it.
-  func begin() {
+  final func begin() {
     ledger.take(0) {
       unsafe zone_device_page_init(pages.page(0))
       unsafe folio_unlock(pages.folio(0))
     }
   }
 
-  func put() { ledger.drop(0) { unsafe folio_put(pages.folio(0)) } }
+  final func put() { ledger.drop(0) { unsafe folio_put(pages.folio(0)) } }
 
   /// Uses the page that was handed out: its mapping word is the user's until the put.
-  func use(by user: UInt) {
+  final func use(by user: UInt) {
     let folio = unsafe pages.folio(0)
     unsafe folio_set_mapping_word(folio, user)
     if unsafe folio_mapping_word(folio) != user {
@@ -58,8 +58,8 @@ private final class DriverPage {
   }
 
   /// At the end: home, R as when idle, and the map's references are those of its frames.
-  func requireHome() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.require(0, references: 0)
     if !isHome { unsafe cfolio_violation_text("CI22", pages.frame(0), "the page is not home") }
     let references = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
@@ -69,16 +69,16 @@ private final class DriverPage {
     }
   }
 
-  func tearDown() {
-    ledger.free()
-    pages.tearDown(out: 1)
+  override func tearDown() {
+    unsafe put_dev_pagemap(pages.map.pgmap)
+    super.tearDown()
     home.free()
   }
 }
 
 /// T8 with reuse: a getter by frame number against the last put and the page's next life.
 @safe
-final class Reuse: ScenarioWorld {
+final class Reuse: DriverWorld {
   static let scenario = Scenario(
     "reuse", "try_get against the last put and reuse: nobody holds a page that is home",
     rules: [.strict, .kernel],
@@ -87,100 +87,66 @@ final class Reuse: ScenarioWorld {
     ]
   ) { try Reuse($0) }
 
-  let threads = [
-    ScenarioThread("holder", group: 1), ScenarioThread("driver", group: 2),
-    ScenarioThread("getter", group: 3),
-  ]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let page: DriverPage
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    page = try DriverPage(.pciP2PDMA, settings.rules)
+    try super.init(settings, .apart("holder", "driver", "getter"), .pciP2PDMA)
   }
 
-  func prepare() { page.ledger.prepare() }
-  func check() { page.ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     switch thread {
-    case 0: page.put()
+    case 0: put()
     case 1: handOut()
     default: get()
     }
   }
 
   private func handOut() {
-    guard page.take() else { return }
-    obligations.reach(2)
-    page.begin()
-    page.use(by: 0x1000)
+    guard take() else { return }
+    reach(2)
+    begin()
+    use(by: 0x1000)
   }
 
   private func get() {
-    let folio = unsafe page.pages.folio(0)
-    let isGot = page.ledger.tryTake(0, 1) {
-      unsafe try_get_folio(page.pages.page(0), 1) != nil
-    }
-    guard isGot else {
-      obligations.reach(0)
+    let folio = unsafe pages.folio(0)
+    guard ledger.tryTake(0, 1, { unsafe try_get_folio(pages.page(0), 1) != nil }) else {
+      reach(0)
       return
     }
-    if page.isHome {
-      unsafe cfolio_violation_text("CI38", page.pages.frame(0), "a reference to a page at home")
+    if isHome {
+      unsafe cfolio_violation_text("CI38", pages.frame(0), "a reference to a page at home")
     }
-    if unsafe folio_ref_count(folio) == 1 { obligations.reach(1) }
-    page.put()
+    if unsafe folio_ref_count(folio) == 1 { reach(1) }
+    put()
   }
-
-  func conclude() { page.requireHome() }
-  func tearDown() { page.tearDown() }
 }
 
 /// Two drivers' threads that want the page as soon as it comes home.
 @safe
-final class HandOut: ScenarioWorld {
+final class HandOut: DriverWorld {
   static let scenario = Scenario(
     "hand-out", "the free path of a private page against its next users: one life at a time",
     size: 2, sizes: 1...3,
     obligations: ["a taker finds nothing", "the page is handed out again"]
   ) { try HandOut($0) }
 
-  let threads: [ScenarioThread]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let page: DriverPage
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    threads =
-      [ScenarioThread("holder", group: 1)]
-      + (1...settings.size).map { ScenarioThread("taker \($0)", group: 1 + $0) }
-    page = try DriverPage(.devicePrivate, settings.rules)
+    let takers = (1...settings.size).map { ScenarioThread("taker \($0)", group: 1 + $0) }
+    try super.init(settings, .apart("holder") + takers, .devicePrivate)
   }
 
-  func prepare() { page.ledger.prepare() }
-  func check() { page.ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 {
-      page.put()
+      put()
       return
     }
-    guard page.take() else {
-      obligations.reach(0)
+    guard take() else {
+      reach(0)
       return
     }
-    obligations.reach(1)
-    page.begin()
-    page.use(by: UInt(thread) << 12)
+    reach(1)
+    begin()
+    use(by: UInt(thread) << 12)
   }
-
-  func conclude() { page.requireHome() }
-  func tearDown() { page.tearDown() }
 }
 
 /// `PageOwner.raise()` by threads that share an owner: one of them gets the page, and it alone costs
@@ -195,7 +161,7 @@ final class OwnerRaise: ScenarioWorld {
   let threads: [ScenarioThread]
   let hasOnlyWords = true
   private let pages: DevicePages
-  private let owner: UnsafeMutablePointer<PageOwner>
+  private let owner: ScenarioOwner
   /// Raises that succeeded.
   private let raises: SharedWord
   private let idleReferences: Int
@@ -203,18 +169,16 @@ final class OwnerRaise: ScenarioWorld {
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
-    threads = (1...settings.size).map { ScenarioThread("raiser \($0)", group: 1) }
+    threads = .alike("raiser", settings.size)
     pages = try DevicePages(.deviceCoherent, settings.rules)
     idleReferences = pages.map.mapReferenceCount
     raises = try SharedWord("raises")
-    unsafe owner = .allocate(capacity: 1)
-    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0)))
+    owner = try ScenarioOwner(of: pages)
   }
 
   func run(_ thread: Int) {
     do throws(PageMapError) {
-      let reference = try unsafe owner.pointee.raise()
-      _ = unsafe reference.leak()
+      _ = unsafe try owner.raise().leak()
     } catch {
       return
     }
@@ -234,8 +198,7 @@ final class OwnerRaise: ScenarioWorld {
   }
 
   func tearDown() {
-    unsafe owner.deinitialize(count: 1)
-    unsafe owner.deallocate()
+    owner.free()
     pages.tearDown()
     raises.free()
   }
@@ -251,10 +214,10 @@ final class RaiseLate: ScenarioWorld {
 
   private enum Obligation: Int { case out, late, again }
 
-  let threads = [ScenarioThread("holder", group: 1), ScenarioThread("owner", group: 2)]
+  let threads: [ScenarioThread] = .apart("holder", "owner")
   let hasOnlyWords = true
   private let pages: DevicePages
-  private let owner: UnsafeMutablePointer<PageOwner>
+  private let owner: ScenarioOwner
   /// Lives begun and ended.
   private let begun: SharedWord
   private let ended: SharedWord
@@ -268,9 +231,8 @@ final class RaiseLate: ScenarioWorld {
     self.ended = ended
     pages = try DevicePages(.pciP2PDMA, settings.rules) { _ in _ = ended.add(1) }
     idleReferences = unsafe percpu_ref_value(&pages.map.pgmap.pointee.ref)
-    unsafe owner = .allocate(capacity: 1)
-    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0)))
-    _ = unsafe try owner.pointee.raise().leak()
+    owner = try ScenarioOwner(of: pages)
+    _ = unsafe try owner.raise().leak()
   }
 
   private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
@@ -282,8 +244,7 @@ final class RaiseLate: ScenarioWorld {
       return
     }
     do throws(PageMapError) {
-      let reference = try unsafe owner.pointee.raise()
-      _ = unsafe reference.leak()
+      _ = unsafe try owner.raise().leak()
     } catch {
       reach(unsafe folio_ref_count(folio) == 0 ? .late : .out)
       return
@@ -310,9 +271,9 @@ final class RaiseLate: ScenarioWorld {
   }
 
   func tearDown() {
-    unsafe owner.deinitialize(count: 1)
-    unsafe owner.deallocate()
-    pages.tearDown(out: 1)
+    owner.free()
+    unsafe put_dev_pagemap(pages.map.pgmap)
+    pages.tearDown()
     begun.free()
     ended.free()
   }

@@ -7,55 +7,35 @@ import FolioCore
 
 /// T7: `size` threads drop the references of a page. One of them frees it.
 @safe
-final class TwoPuts: ScenarioWorld {
+final class TwoPuts: LedgerWorld<RAMPages> {
   static let scenario = Scenario(
     "two-puts", "the last references are dropped at once: exactly one putter frees",
     rules: [.strict], size: 2, sizes: 2...4,
     obligations: ["the first putter frees", "another putter frees"]
   ) { try TwoPuts($0) }
 
-  let threads: [ScenarioThread]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: RAMPages
-  private let ledger: GhostLedger
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    threads = (1...settings.size).map { ScenarioThread("putter \($0)", group: 1) }
-    pages = try RAMPages(1)
+    let pages = try RAMPages(1)
     unsafe set_page_count(pages.page(0), Int32(settings.size))
-    ledger = GhostLedger(pages, [Int32(settings.size)])
+    super.init(
+      settings, .alike("putter", settings.size), pages, [Int32(settings.size)])
   }
 
-  func prepare() {
-    pages.forgetFreer()
-    ledger.prepare()
-  }
-
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     ledger.drop(0) { unsafe folio_put(pages.folio(0)) }
-    if pages.wasFreedHere { obligations.reach(min(thread, 1)) }
+    if pages.wasFreedHere { reach(min(thread, 1)) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.requireFree(0)
-  }
-
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
   }
 }
 
 /// A pin as GUP-fast takes it on a small folio, 1024 references at once, against the unmap of the
 /// only entry and the put of another holder.
 @safe
-final class PinBias: ScenarioWorld {
+final class PinBias: LedgerWorld<RAMPages> {
   static let scenario = Scenario(
     "pin-bias", "a pin of 1024 references against unmap and last put: it is seen while it lasts",
     rules: [.strict],
@@ -67,33 +47,16 @@ final class PinBias: ScenarioWorld {
 
   private enum Obligation: Int { case refused, givenBack, kept, alone, last }
 
-  let threads = [
-    ScenarioThread("pinner", group: 1), ScenarioThread("unmapper", group: 2),
-    ScenarioThread("holder", group: 3),
-  ]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: RAMPages
-  private let ledger: GhostLedger
   private let entry: SharedWord
-  private let obligations: Obligations
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try RAMPages(1)
+    let pages = try RAMPages(1)
     entry = try SharedWord("entry", 1)
     unsafe set_page_count(pages.page(0), 2)
-    ledger = GhostLedger(pages, [2])
+    super.init(settings, .apart("pinner", "unmapper", "holder"), pages, [2])
   }
 
-  func prepare() {
-    pages.forgetFreer()
-    ledger.prepare()
-  }
-
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     let folio = unsafe pages.folio(0)
     switch thread {
     case 0: unsafe pin(folio)
@@ -103,7 +66,7 @@ final class PinBias: ScenarioWorld {
     }
   }
 
-  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
+  private func reach(_ obligation: Obligation) { reach(obligation.rawValue) }
 
   private func pin(_ folio: UnsafeMutablePointer<folio>) {
     let bias = Int32(GUP_PIN_COUNTING_BIAS)
@@ -127,14 +90,13 @@ final class PinBias: ScenarioWorld {
     if pages.wasFreedHere { reach(.last) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.requireFree(0)
   }
 
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
+  override func tearDown() {
+    super.tearDown()
     entry.free()
   }
 }

@@ -19,10 +19,7 @@ final class Retire: ScenarioWorld {
 
   private enum Obligation: Int { case gone, kept, overlap }
 
-  let threads = [
-    ScenarioThread("holder", group: 1), ScenarioThread("owner", group: 2),
-    ScenarioThread("teardown", group: 3),
-  ]
+  let threads: [ScenarioThread] = .apart("holder", "owner", "teardown")
   private let pages: DevicePages
   private let page: UnsafeMutablePointer<page>
   /// 1 once the owner has raised the page for the last time.
@@ -33,10 +30,7 @@ final class Retire: ScenarioWorld {
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
     pages = try DevicePages(.fsdax, settings.rules)
-    guard let memory = unsafe cfolio_zalloc(MemoryLayout<CFolio.page>.size) else {
-      throw ScenarioMemoryError()
-    }
-    unsafe page = memory.bindMemory(to: CFolio.page.self, capacity: 1)
+    unsafe page = try unsafe seamMemory(CFolio.page.self)
     unsafe __init_zone_device_page(page, pages.map.pgmap)
     unsafe folio_raise(page_folio(page))
     raised = try SharedWord("raised")
@@ -101,7 +95,7 @@ final class FormLate: ScenarioWorld {
     obligations: ["the folio is formed", "the page is still in use"]
   ) { try FormLate($0) }
 
-  let threads = [ScenarioThread("holder", group: 1), ScenarioThread("owner", group: 2)]
+  let threads: [ScenarioThread] = .apart("holder", "owner")
   private let pages: DevicePages
   private let obligations: Obligations
 
@@ -154,9 +148,9 @@ final class RaiseKill: ScenarioWorld {
 
   private enum Obligation: Int { case dead, raised, idle, busy }
 
-  let threads = [ScenarioThread("owner", group: 1), ScenarioThread("unmapper", group: 2)]
+  let threads: [ScenarioThread] = .apart("owner", "unmapper")
   private let pages: DevicePages
-  private let owner: UnsafeMutablePointer<PageOwner>
+  private let owner: ScenarioOwner
   /// 1: the unmapper has found every page idle, struct pages may go.
   private let idle: SharedWord
   private let obligations: Obligations
@@ -164,8 +158,7 @@ final class RaiseKill: ScenarioWorld {
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
     pages = try DevicePages(.fsdax, settings.rules)
-    unsafe owner = .allocate(capacity: 1)
-    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0)))
+    owner = try ScenarioOwner(of: pages)
     idle = try SharedWord("idle")
   }
 
@@ -177,7 +170,7 @@ final class RaiseKill: ScenarioWorld {
 
   private func raise() {
     do throws(PageMapError) {
-      let reference = try unsafe owner.pointee.raise()
+      let reference = try owner.raise()
       reach(.raised)
       if idle.load() != 0 {
         unsafe cfolio_violation_text("CI32", pages.frame(0), "a page of an idle dead map in use")
@@ -204,8 +197,7 @@ final class RaiseKill: ScenarioWorld {
   func conclude() { pages.require(0, references: 0) }
 
   func tearDown() {
-    unsafe owner.deinitialize(count: 1)
-    unsafe owner.deallocate()
+    owner.free()
     pages.tearDown()
     idle.free()
   }

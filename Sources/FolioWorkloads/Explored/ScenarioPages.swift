@@ -6,11 +6,27 @@ import CFolio
 import FolioCore
 import Synchronization
 
+/// An array of struct pages of a scenario.
+protocol ScenarioPages: AnyObject {
+  func page(_ index: Int) -> UnsafeMutablePointer<page>
+  /// Before each execution.
+  func prepare()
+  /// Gives them back.
+  func tearDown()
+}
+
+extension ScenarioPages {
+  /// The folio that begins there.
+  func folio(_ index: Int) -> UnsafeMutablePointer<folio> {
+    unsafe UnsafeMutableRawPointer(page(index)).assumingMemoryBound(to: CFolio.folio.self)
+  }
+}
+
 /// A few struct pages of RAM, in the seam's memory, and what became of them. One at a time.
 ///
 /// The free path counts each page's runs; a second one within a life is CI22.
 @safe
-final class RAMPages {
+final class RAMPages: ScenarioPages {
   let count: Int
   private let memory: UnsafeMutableRawPointer
   private let first: UnsafeMutablePointer<page>
@@ -46,11 +62,6 @@ final class RAMPages {
 
   func page(_ index: Int) -> UnsafeMutablePointer<page> { unsafe first + index }
 
-  /// The folio that begins there.
-  func folio(_ index: Int) -> UnsafeMutablePointer<folio> {
-    unsafe UnsafeMutableRawPointer(page(index)).assumingMemoryBound(to: CFolio.folio.self)
-  }
-
   func isFree(_ index: Int) -> Bool { frees[index].load() != 0 }
 
   /// The number of the folio's first page.
@@ -75,7 +86,8 @@ final class RAMPages {
     freer.load(ordering: .relaxed) == (unsafe UInt(bitPattern: folio_this_thread()))
   }
 
-  func forgetFreer() { freer.store(0, ordering: .relaxed) }
+  /// Nobody ran it yet.
+  func prepare() { freer.store(0, ordering: .relaxed) }
 
   /// At the end: the page is free, once, and has no reference.
   func requireFree(_ index: Int) {
@@ -98,7 +110,7 @@ final class RAMPages {
 
 /// The pages of a device map of a scenario.
 @safe
-final class DevicePages {
+final class DevicePages: ScenarioPages {
   let map: PageMap
   private let first: UnsafeMutablePointer<page>
   /// The pages' address of the map: what their map word says.
@@ -111,16 +123,13 @@ final class DevicePages {
     map = try PageMap(kind, pages: 512, .init(rules: rules, onFree: onFree))
     unsafe first = map.page(map.frames.lowerBound)
     mapWord = unsafe UInt(bitPattern: map.pgmap)
-    unsafe prepareWaits(first)
+    readyWaitTable()
   }
 
   func frame(_ index: Int) -> UInt { map.frames.lowerBound + UInt(index) }
   func page(_ index: Int) -> UnsafeMutablePointer<page> { unsafe first + index }
 
-  /// The folio that begins there.
-  func folio(_ index: Int) -> UnsafeMutablePointer<folio> {
-    unsafe UnsafeMutableRawPointer(page(index)).assumingMemoryBound(to: CFolio.folio.self)
-  }
+  func prepare() {}
 
   /// R of the page is as it must be at the end.
   func require(_ index: Int, references: Int32) {
@@ -146,26 +155,15 @@ final class DevicePages {
     require(unsafe page_driver_word(page) == 0, "CI34", "driver's data is left behind")
   }
 
-  /// Pages as they were, and the map unmapped.
-  ///
-  /// - Parameter out: pages that began handed out: their references on the map.
-  func tearDown(out: Int = 0) {
+  /// Pages as they were, and the map unmapped: nobody but its frames has a reference on it.
+  func tearDown() {
     for index in 0..<map.pages {
       unsafe __init_zone_device_page(page(index), map.pgmap)
     }
-    for _ in 0..<out { unsafe put_dev_pagemap(map.pgmap) }
     do throws(PageMapError) {
       try map.unmap()
     } catch {
       preconditionFailure("the map of a scenario is not idle: \(error)")
     }
   }
-}
-
-/// The table of waits is made at the first wait, which must not be one that is explored.
-private func prepareWaits(_ key: UnsafeMutablePointer<page>) {
-  let callback = UnsafeMutablePointer<wait_callback>.allocate(capacity: 1)
-  unsafe wait_callback_begin(callback, key, { _ in }, nil)
-  _ = unsafe wait_callback_cancel(callback)
-  unsafe callback.deallocate()
 }

@@ -8,7 +8,7 @@ import FolioCore
 
 /// T10: a DAX folio is dropped, split and its pages are used again; getters want page 3.
 @safe
-final class SplitTryGet: ScenarioWorld {
+final class SplitTryGet: LedgerWorld<DevicePages> {
   static let scenario = Scenario(
     "split-try-get", "split and reuse against try_get_folio: the folio returned holds the page",
     rules: [.strict, .kernel], size: 1, sizes: 1...2,
@@ -21,28 +21,15 @@ final class SplitTryGet: ScenarioWorld {
   /// References that a getter takes at once.
   private static let many: Int32 = 3
 
-  let threads: [ScenarioThread]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: DevicePages
-  private let ledger: GhostLedger
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    threads =
-      [ScenarioThread("owner", group: 1)]
-      + (1...settings.size).map { ScenarioThread("getter \($0)", group: 2) }
-    pages = try DevicePages(.fsdax, settings.rules)
+    let pages = try DevicePages(.fsdax, settings.rules)
     unsafe prep_compound_page(pages.page(0), 2)
     unsafe set_page_count(pages.page(0), 1)
-    ledger = GhostLedger(pages, [1, nil, nil, 0])
+    super.init(
+      settings, .one("owner", against: "getter", settings.size), pages, [1, nil, nil, 0])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 { split() } else { get() }
   }
 
@@ -56,32 +43,27 @@ final class SplitTryGet: ScenarioWorld {
 
   private func get() {
     guard let index = ledger.tryTakeFolio(of: 3, in: pages, Self.many) else {
-      obligations.reach(Obligation.refused.rawValue)
+      reach(Obligation.refused.rawValue)
       return
     }
     if unsafe page_folio(pages.page(3)) != pages.folio(index) {
       unsafe cfolio_violation_text("CI37", pages.frame(3), "a folio that the page is not in")
     }
-    obligations.reach((index == 0 ? Obligation.whole : .small).rawValue)
+    reach((index == 0 ? Obligation.whole : .small).rawValue)
     ledger.drop(index, Self.many) { unsafe folio_put_refs(pages.folio(index), Self.many) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     let references: Int32 = unsafe PageHead(pages.page(0)) ? 0 : 1
     pages.require(0, references: references)
     pages.require(3, references: references)
-  }
-
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
   }
 }
 
 /// The other way: small pages are dropped, formed into a folio and raised; a getter wants page 3.
 @safe
-final class FormTryGet: ScenarioWorld {
+final class FormTryGet: LedgerWorld<DevicePages> {
   static let scenario = Scenario(
     "form-try-get", "forming a folio against try_get_folio: what is found is small or complete",
     rules: [.strict, .kernel],
@@ -93,26 +75,15 @@ final class FormTryGet: ScenarioWorld {
 
   private enum Obligation: Int { case refused, small, large, kept }
 
-  let threads = [ScenarioThread("owner", group: 1), ScenarioThread("getter", group: 2)]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: DevicePages
-  private let ledger: GhostLedger
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try DevicePages(.fsdax, settings.rules)
+    let pages = try DevicePages(.fsdax, settings.rules)
     unsafe set_page_count(pages.page(3), 1)
-    ledger = GhostLedger(pages, [0, nil, nil, 1])
+    super.init(settings, .apart("owner", "getter"), pages, [0, nil, nil, 1])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
+  private func reach(_ obligation: Obligation) { reach(obligation.rawValue) }
 
-  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 { form() } else { get() }
   }
 
@@ -159,23 +130,18 @@ final class FormTryGet: ScenarioWorld {
     }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     let isFormed = unsafe PageHead(pages.page(0))
     if isFormed { requireFresh() }
     pages.require(0, references: isFormed ? 1 : 0)
     pages.require(3, references: 0)
   }
-
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
-  }
 }
 
 /// C34: the owner drops its reference and splits, `PageOwner.split()`; a getter may hold the folio.
 @safe
-final class OwnerSplit: ScenarioWorld {
+final class OwnerSplit: LedgerWorld<DevicePages> {
   static let scenario = Scenario(
     "owner-split", "an owner splits while others may hold the folio: never under a reference",
     rules: [.strict, .kernel], size: 1, sizes: 1...2,
@@ -184,40 +150,27 @@ final class OwnerSplit: ScenarioWorld {
 
   private enum Obligation: Int { case refused, split, held }
 
-  let threads: [ScenarioThread]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: DevicePages
-  private let ledger: GhostLedger
-  private let owner: UnsafeMutablePointer<PageOwner>
-  private let obligations: Obligations
+  private let owner: ScenarioOwner
 
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    threads =
-      [ScenarioThread("owner", group: 1)]
-      + (1...settings.size).map { ScenarioThread("getter \($0)", group: 2) }
-    pages = try DevicePages(.fsdax, settings.rules)
-    unsafe owner = .allocate(capacity: 1)
-    unsafe owner.initialize(to: try pages.map.claim(frame: pages.frame(0), order: 2))
-    unsafe try owner.pointee.form()
-    _ = unsafe try owner.pointee.raise().leak()
-    ledger = GhostLedger(pages, [1, nil, nil, 0])
+    let pages = try DevicePages(.fsdax, settings.rules)
+    owner = try ScenarioOwner(of: pages, order: 2)
+    try owner.form()
+    _ = unsafe try owner.raise().leak()
+    super.init(
+      settings, .one("owner", against: "getter", settings.size), pages, [1, nil, nil, 0])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
+  private func reach(_ obligation: Obligation) { reach(obligation.rawValue) }
 
-  private func reach(_ obligation: Obligation) { obligations.reach(obligation.rawValue) }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 { split() } else { get() }
   }
 
   private func split() {
     ledger.drop(0) { unsafe folio_put(pages.folio(0)) }
     do throws(PageMapError) {
-      try unsafe owner.pointee.split()
+      try owner.split()
       reach(.split)
     } catch {
       reach(.refused)
@@ -233,42 +186,32 @@ final class OwnerSplit: ScenarioWorld {
     ledger.drop(index) { unsafe folio_put(pages.folio(index)) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     pages.require(0, references: 0)
     if unsafe !PageHead(pages.page(0)) {
       for index in 0..<4 { pages.requireSmall(index) }
     }
   }
 
-  func tearDown() {
-    unsafe owner.deinitialize(count: 1)
-    unsafe owner.deallocate()
-    ledger.free()
-    pages.tearDown()
+  override func tearDown() {
+    owner.free()
+    super.tearDown()
   }
 }
 
 /// A folio that lived - mapped, given a mapping word - is split, and one of its tails is used as a
 /// small page; a getter that finds it looks at what the former life may have left.
 @safe
-final class SplitReuse: ScenarioWorld {
+final class SplitReuse: LedgerWorld<DevicePages> {
   static let scenario = Scenario(
     "split-reuse", "a tail's next life after a split: nothing of the large folio is left in it",
     rules: [.strict, .kernel],
     obligations: ["a getter holds the folio", "a getter holds the small page"]
   ) { try SplitReuse($0) }
 
-  let threads = [ScenarioThread("owner", group: 1), ScenarioThread("getter", group: 2)]
-  let hasOnlyWords = true
-  let checksSteps = true
-  private let pages: DevicePages
-  private let ledger: GhostLedger
-  private let obligations: Obligations
-
   init(_ settings: Scenario.Settings) throws {
-    obligations = settings.obligations
-    pages = try DevicePages(.fsdax, settings.rules)
+    let pages = try DevicePages(.fsdax, settings.rules)
     let (head, folio) = unsafe (pages.page(0), pages.folio(0))
     unsafe prep_compound_page(head, 2)
     unsafe set_page_count(head, 2)
@@ -276,13 +219,10 @@ final class SplitReuse: ScenarioWorld {
     unsafe folio_add_file_rmap_pte(folio, pages.page(1), 11)
     unsafe folio_remove_rmap_pte(folio, pages.page(1), 11)
     unsafe set_page_count(head, 1)
-    ledger = GhostLedger(pages, [1, 0])
+    super.init(settings, .apart("owner", "getter"), pages, [1, 0])
   }
 
-  func prepare() { ledger.prepare() }
-  func check() { ledger.check() }
-
-  func run(_ thread: Int) {
+  override func run(_ thread: Int) {
     if thread == 0 { split() } else { get() }
   }
 
@@ -298,7 +238,7 @@ final class SplitReuse: ScenarioWorld {
   private func get() {
     guard let index = ledger.tryTakeFolio(of: 1, in: pages, 1) else { return }
     let (folio, isLarge) = unsafe (pages.folio(index), index == 0)
-    obligations.reach(isLarge ? 0 : 1)
+    reach(isLarge ? 0 : 1)
     if unsafe !folio_is_fsdax(folio) {
       unsafe cfolio_violation_text("CI11", pages.frame(1), "a DAX page that is none by its words")
     }
@@ -306,16 +246,11 @@ final class SplitReuse: ScenarioWorld {
     ledger.drop(index) { unsafe folio_put(folio) }
   }
 
-  func conclude() {
-    ledger.check()
+  override func conclude() {
+    super.conclude()
     let isSplit = unsafe page_ref_count(pages.page(1)) != 0
     pages.require(0, references: 0)
     pages.require(1, references: isSplit ? 1 : 0)
-  }
-
-  func tearDown() {
-    ledger.free()
-    pages.tearDown()
   }
 }
 
@@ -335,9 +270,7 @@ final class HeadWord: ScenarioWorld {
 
   init(_ settings: Scenario.Settings) throws {
     obligations = settings.obligations
-    threads =
-      [ScenarioThread("owner", group: 1)]
-      + (1...settings.size).map { ScenarioThread("reader \($0)", group: 2) }
+    threads = .one("owner", against: "reader", settings.size)
     pages = try DevicePages(.fsdax, settings.rules)
     unsafe prep_compound_page(pages.page(0), 1)
   }
