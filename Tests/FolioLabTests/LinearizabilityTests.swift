@@ -182,23 +182,14 @@ struct LinearizabilityTests {
 
       @Test("every class has a history that one object explains", arguments: counts)
       func exhaustive(_ name: String, _ classes: Int) throws {
-        let result = try LabWorld(#require(Scenario.named(name))).explore(.classes, seconds: 30)
-        #expect(result.verdict == .exhaustive, "\(String(describing: result.finding))")
-        #expect(result.statistics.complete == classes)
-        #expect(result.unreached.isEmpty, "\(result.unreached)")
+        try expectExhaustive(name, classes: classes)
       }
 
       @Test(
         "a wrong answer is found by its history",
         arguments: Mutant.all.filter { ("P64"..."P68").contains($0.id) })
       func caught(_ mutant: Mutant) throws {
-        try #require(Mutant.switch(mutant))
-        defer { _ = Mutant.switch(nil) }
-        for name in mutant.scenarios {
-          let world = try LabWorld(#require(Scenario.named(name)))
-          let finding = try #require(world.explore(.classes, seconds: 30).finding, "\(name)")
-          #expect(mutant.expected.contains(finding.invariant), "\(finding.message)")
-        }
+        try expectCaught(mutant)
       }
     }
   }

@@ -21,6 +21,18 @@ import FolioWorkloads
     var y: SharedWord { words[1] }
     var z: SharedWord { words[2] }
 
+    /// Writes x, then y, which says that x is written.
+    func tell() {
+      x.store(1)
+      y.store(1)
+    }
+
+    /// The same with a store that releases.
+    func tellReleased() {
+      x.store(1)
+      y.storeRelease(1)
+    }
+
     func set(_ register: Int, _ value: Int32) { unsafe registers[register] = value }
 
     /// A sequentially consistent access, which the library has none of.
@@ -57,10 +69,11 @@ import FolioWorkloads
 
   /// A shape: bodies of its threads, and which words' final values belong to an outcome.
   struct RawShape: Sendable {
+    typealias Thread = @Sendable (RawState) -> Void
     let name: String
-    let threads: [@Sendable (RawState) -> Void]
+    let threads: [Thread]
     let registers: Int
-    var finals: [Int] = []
+    let finals: [Int]
 
     /// Outcomes of a complete search, each as digits: registers, then final values.
     func outcomes(_ search: Search, _ model: MemoryModel, runs: Int? = nil) throws -> Result {

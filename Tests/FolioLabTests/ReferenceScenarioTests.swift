@@ -56,16 +56,8 @@ import Testing
         "every class is completed once, raises no alarm, and obligations are met", arguments: counts
       )
       func exhaustive(_ count: Count) throws {
-        let scenario = try #require(Scenario.named(count.name))
         for rules in count.rules {
-          let world = try LabWorld(scenario, rules: rules, size: count.size)
-          let result = world.explore(.classes, seconds: 30)
-          #expect(result.verdict == .exhaustive, "\(rules): \(String(describing: result.finding))")
-          #expect(
-            ClassCount.agrees(
-              result.statistics.complete, scenario: count.name, size: count.size ?? scenario.size,
-              rules: rules), "\(rules)")
-          #expect(result.unreached.isEmpty, "\(rules)")
+          try expectExhaustive(count.name, size: count.size, rules: rules)
         }
       }
 
@@ -76,15 +68,7 @@ import Testing
 
       @Test("the exhaustive search finds each bug, for the right reason", arguments: mutants)
       func caught(_ mutant: Mutant) throws {
-        try #require(Mutant.switch(mutant))
-        defer { _ = Mutant.switch(nil) }
-        var found: [String] = []
-        for name in mutant.scenarios {
-          let world = try LabWorld(#require(Scenario.named(name)))
-          found += world.explore(.classes, seconds: 30).finding.map { [$0.invariant] } ?? []
-        }
-        #expect(!found.isEmpty)
-        #expect(found.allSatisfy(mutant.expected.contains), "\(mutant.id) gave \(found)")
+        try expectCaught(mutant)
       }
     }
   }

@@ -81,15 +81,7 @@ import Testing
         "every class is completed once, raises no alarm, and obligations are met", arguments: counts
       )
       func exhaustive(_ count: Count) throws {
-        let scenario = try #require(Scenario.named(count.name))
-        let world = try LabWorld(scenario, rules: count.rules, size: count.size)
-        let result = world.explore(.classes, seconds: 30)
-        #expect(result.verdict == .exhaustive, "\(String(describing: result.finding))")
-        #expect(
-          ClassCount.agrees(
-            result.statistics.complete, scenario: count.name, size: count.size ?? scenario.size,
-            rules: count.rules ?? scenario.rules[0]))
-        #expect(result.unreached.isEmpty, "\(result.unreached)")
+        try expectExhaustive(count.name, size: count.size, rules: count.rules)
       }
 
       /// Mutants with the scenarios that they name.
@@ -99,13 +91,7 @@ import Testing
 
       @Test("the exhaustive search finds each bug in each of its scenarios", arguments: mutants)
       func caught(_ mutant: Mutant) throws {
-        try #require(Mutant.switch(mutant))
-        defer { _ = Mutant.switch(nil) }
-        for name in mutant.scenarios {
-          let world = try LabWorld(#require(Scenario.named(name)))
-          let found = try #require(world.explore(.classes, seconds: 30).finding, "\(name)")
-          #expect(mutant.expected.contains(found.invariant), "\(name): \(found.invariant)")
-        }
+        try expectCaught(mutant)
       }
     }
   }
