@@ -16,8 +16,14 @@ final class LitmusLastPut: LitmusPage {
   private let payload: (PlainWord, PlainWord)
 
   init(_ settings: Scenario.Settings) throws {
-    payload = (try PlainWord("the first holder's page"), try PlainWord("the second holder's page"))
-    try super.init(settings, ["first", "second"], references: 2)
+    let payload = (
+      try PlainWord("the first holder's page"), try PlainWord("the second holder's page")
+    )
+    self.payload = payload
+    try super.init(settings, ["first", "second"], references: 2) {
+      payload.0.free()
+      payload.1.free()
+    }
   }
 
   override func run(_ thread: Int) {
@@ -29,12 +35,6 @@ final class LitmusLastPut: LitmusPage {
     let thread = unsafe Int(folio_this_thread().pointee.id) - 1
     reach(thread)
     if payload.0.read() != 1 || payload.1.read() != 1 { forbid("the last put misses a write") }
-  }
-
-  override func tearDown() {
-    payload.0.free()
-    payload.1.free()
-    super.tearDown()
   }
 }
 
@@ -51,7 +51,7 @@ final class LitmusUnfreeze: LitmusPage {
 
   init(_ settings: Scenario.Settings) throws {
     payload = try PlainWord("what the owner wrote")
-    try super.init(settings, ["owner", "walker"], references: 0)
+    try super.init(settings, ["owner", "walker"], references: 0, tearDown: payload.free)
   }
 
   override func run(_ thread: Int) {
@@ -65,11 +65,6 @@ final class LitmusUnfreeze: LitmusPage {
     } else {
       reach(1)
     }
-  }
-
-  override func tearDown() {
-    payload.free()
-    super.tearDown()
   }
 }
 
@@ -85,7 +80,7 @@ final class LitmusTwoPutters: LitmusPage {
 
   init(_ settings: Scenario.Settings) throws {
     frees = try SharedWord("frees")
-    try super.init(settings, ["first", "second"], references: 2)
+    try super.init(settings, ["first", "second"], references: 2, tearDown: frees.free)
   }
 
   override func run(_ thread: Int) { unsafe folio_put(folio) }
@@ -97,11 +92,6 @@ final class LitmusTwoPutters: LitmusPage {
 
   override func conclude() {
     if frees.load() != 1 { forbid("the page was freed twice or not at all") }
-  }
-
-  override func tearDown() {
-    frees.free()
-    super.tearDown()
   }
 }
 
@@ -117,7 +107,7 @@ final class LitmusTryGet: LitmusPage {
 
   init(_ settings: Scenario.Settings) throws {
     payload = try PlainWord("the page")
-    try super.init(settings, ["holder", "walker"], references: 1)
+    try super.init(settings, ["holder", "walker"], references: 1, tearDown: payload.free)
   }
 
   override func run(_ thread: Int) {
@@ -137,11 +127,6 @@ final class LitmusTryGet: LitmusPage {
   override func conclude() {
     if unsafe page_ref_count(page) != 0 { forbid("R is not 0 when everybody has put") }
   }
-
-  override func tearDown() {
-    payload.free()
-    super.tearDown()
-  }
 }
 
 /// T9: the owner freezes once the other reference is gone, and sees its holder's writes.
@@ -157,7 +142,7 @@ final class LitmusFreeze: LitmusPage {
 
   init(_ settings: Scenario.Settings) throws {
     payload = try PlainWord("the other holder's page")
-    try super.init(settings, ["owner", "holder"], references: 2)
+    try super.init(settings, ["owner", "holder"], references: 2, tearDown: payload.free)
   }
 
   override func run(_ thread: Int) {
@@ -171,11 +156,6 @@ final class LitmusFreeze: LitmusPage {
     } else {
       reach(1)
     }
-  }
-
-  override func tearDown() {
-    payload.free()
-    super.tearDown()
   }
 }
 

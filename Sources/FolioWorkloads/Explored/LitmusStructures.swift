@@ -19,9 +19,16 @@ final class LitmusPercpu: LitmusWorld {
   private let payload: PlainWord
 
   init(_ settings: Scenario.Settings) throws {
-    unsafe ref = try Self.allocate(percpu_ref.self)
-    payload = try PlainWord("the object")
-    super.init(settings, ["owner", "walker"])
+    let (ref, payload) = (
+      unsafe try seamMemory(percpu_ref.self), try PlainWord("the object")
+    )
+    unsafe self.ref = unsafe ref
+    self.payload = payload
+    super.init(settings, ["owner", "walker"]) {
+      unsafe percpu_ref_exit(ref)
+      unsafe cfolio_free(ref)
+      payload.free()
+    }
     guard unsafe percpu_ref_init(ref, { _ in }) == 0 else { throw ScenarioMemoryError() }
     unsafe percpu_ref_kill(ref)
   }
@@ -40,12 +47,6 @@ final class LitmusPercpu: LitmusWorld {
       reach(1)
     }
   }
-
-  override func tearDown() {
-    unsafe percpu_ref_exit(ref)
-    unsafe cfolio_free(ref)
-    payload.free()
-  }
 }
 
 /// T12: an object is filled, stored, erased, and after a grace period taken apart; a lookup reads it.
@@ -61,10 +62,17 @@ final class LitmusLookup: LitmusWorld {
   private let entry: UnsafeMutablePointer<UInt64>
 
   init(_ settings: Scenario.Settings) throws {
-    unsafe array = try Self.allocate(xarray.self)
-    unsafe entry = try Self.allocate(UInt64.self)
-    payload = try PlainWord("the object")
-    super.init(settings, ["owner", "walker"])
+    let array = unsafe try seamMemory(xarray.self)
+    let entry = unsafe try seamMemory(UInt64.self)
+    let payload = try PlainWord("the object")
+    unsafe (self.array, self.entry) = unsafe (array, entry)
+    self.payload = payload
+    super.init(settings, ["owner", "walker"]) {
+      unsafe xa_destroy(array)
+      unsafe cfolio_free(array)
+      unsafe cfolio_free(entry)
+      payload.free()
+    }
     unsafe xa_init(array)
   }
 
@@ -86,82 +94,63 @@ final class LitmusLookup: LitmusWorld {
     }
     rcu_read_unlock()
   }
+}
 
-  override func tearDown() {
-    unsafe xa_destroy(array)
-    unsafe cfolio_free(array)
-    unsafe cfolio_free(entry)
-    payload.free()
+private let lockOrders = ["the first was first", "the second was first"]
+
+/// T13: two threads add 1 to a plain counter under a lock, which subclasses have.
+@safe
+class LitmusLock<Lock: ~Copyable>: LitmusWorld {
+  final let word: UnsafeMutablePointer<Lock>
+  private let count: PlainWord
+
+  init(_ settings: Scenario.Settings) throws {
+    let (word, count) = (unsafe try seamMemory(Lock.self), try PlainWord("the counter"))
+    unsafe self.word = unsafe word
+    self.count = count
+    super.init(settings, ["first", "second"]) {
+      unsafe cfolio_free(word)
+      count.free()
+    }
+  }
+
+  func lock() { preconditionFailure("a shape without a lock") }
+  func unlock() { preconditionFailure("a shape without a lock") }
+
+  final override func run(_ thread: Int) {
+    lock()
+    let before = count.read()
+    if before == 0 { reach(thread) }
+    count.write(before + 1)
+    unlock()
+  }
+
+  final override func conclude() {
+    if count.read() != 2 { forbid("an addition was lost") }
   }
 }
 
-/// T13: two threads add 1 to a plain counter under a bit lock.
 @safe
-final class LitmusBitLock: LitmusWorld {
+final class LitmusBitLock: LitmusLock<shared_t> {
   static let scenario = Scenario(
-    "litmus-bit-lock", "T13: two additions under a bit lock are two",
-    obligations: ["the first was first", "the second was first"]
+    "litmus-bit-lock", "T13: two additions under a bit lock are two", obligations: lockOrders
   ) { try LitmusBitLock($0) }
 
-  private let lock: UnsafeMutablePointer<shared_t>
-  private let count: PlainWord
-
-  init(_ settings: Scenario.Settings) throws {
-    unsafe lock = try Self.allocate(shared_t.self)
-    count = try PlainWord("the counter")
-    super.init(settings, ["first", "second"])
-  }
-
-  override func run(_ thread: Int) {
-    unsafe bit_spin_lock(3, lock)
-    let before = count.read()
-    if before == 0 { reach(thread) }
-    count.write(before + 1)
-    unsafe bit_spin_unlock(3, lock)
-  }
-
-  override func conclude() {
-    if count.read() != 2 { forbid("an addition was lost") }
-  }
-
-  override func tearDown() {
-    unsafe cfolio_free(lock)
-    count.free()
-  }
+  override func lock() { unsafe bit_spin_lock(3, word) }
+  override func unlock() { unsafe bit_spin_unlock(3, word) }
 }
 
-/// The same under a spin lock.
 @safe
-final class LitmusSpinLock: LitmusWorld {
+final class LitmusSpinLock: LitmusLock<spinlock_t> {
   static let scenario = Scenario(
-    "litmus-spin-lock", "two additions under a lock are two",
-    obligations: ["the first was first", "the second was first"]
+    "litmus-spin-lock", "two additions under a lock are two", obligations: lockOrders
   ) { try LitmusSpinLock($0) }
 
-  private let lock: UnsafeMutablePointer<spinlock_t>
-  private let count: PlainWord
-
-  init(_ settings: Scenario.Settings) throws {
-    unsafe lock = try Self.allocate(spinlock_t.self)
-    count = try PlainWord("the counter")
-    super.init(settings, ["first", "second"])
-    unsafe spin_lock_init(lock, nil)
+  override init(_ settings: Scenario.Settings) throws {
+    try unsafe super.init(settings)
+    unsafe spin_lock_init(word, nil)
   }
 
-  override func run(_ thread: Int) {
-    unsafe spin_lock(lock)
-    let before = count.read()
-    if before == 0 { reach(thread) }
-    count.write(before + 1)
-    unsafe spin_unlock(lock)
-  }
-
-  override func conclude() {
-    if count.read() != 2 { forbid("an addition was lost") }
-  }
-
-  override func tearDown() {
-    unsafe cfolio_free(lock)
-    count.free()
-  }
+  override func lock() { unsafe spin_lock(word) }
+  override func unlock() { unsafe spin_unlock(word) }
 }

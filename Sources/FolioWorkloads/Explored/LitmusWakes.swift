@@ -18,9 +18,13 @@ final class LitmusCompletion: LitmusWorld {
   private let payload: PlainWord
 
   init(_ settings: Scenario.Settings) throws {
-    unsafe done = try Self.allocate(completion.self)
-    payload = try PlainWord("the work")
-    super.init(settings, ["worker", "waiter"])
+    let (done, payload) = (unsafe try seamMemory(completion.self), try PlainWord("the work"))
+    unsafe self.done = unsafe done
+    self.payload = payload
+    super.init(settings, ["worker", "waiter"]) {
+      unsafe cfolio_free(done)
+      payload.free()
+    }
     unsafe init_completion(done)
   }
 
@@ -33,11 +37,6 @@ final class LitmusCompletion: LitmusWorld {
     reach(unsafe completion_done(done) ? 0 : 1)
     unsafe wait_for_completion(done)
     if payload.read() != 1 { forbid("a completion without the work") }
-  }
-
-  override func tearDown() {
-    unsafe cfolio_free(done)
-    payload.free()
   }
 }
 
@@ -53,9 +52,13 @@ final class LitmusLockedWake: LitmusWorld {
   private let condition: UnsafeMutablePointer<atomic_t>
 
   init(_ settings: Scenario.Settings) throws {
-    unsafe lock = try Self.allocate(spinlock_t.self)
-    unsafe condition = try Self.allocate(atomic_t.self)
-    super.init(settings, ["waker", "waiter"])
+    let lock = unsafe try seamMemory(spinlock_t.self)
+    let condition = unsafe try seamMemory(atomic_t.self)
+    unsafe (self.lock, self.condition) = unsafe (lock, condition)
+    super.init(settings, ["waker", "waiter"]) {
+      unsafe cfolio_free(lock)
+      unsafe cfolio_free(condition)
+    }
     unsafe spin_lock_init(lock, nil)
   }
 
@@ -68,16 +71,10 @@ final class LitmusLockedWake: LitmusWorld {
       return
     }
     reach(unsafe atomic_read(condition) != 0 ? 0 : 1)
-    var options = unsafe wait_options()
-    unsafe options.state = TASK_UNINTERRUPTIBLE
+    var options = unsafe wait_options(exclusive: false)
     _ = unsafe wait_var_event_options(
       condition, { unsafe atomic_read_acquire($0!.assumingMemoryBound(to: atomic_t.self)) != 0 },
       condition, &options)
-  }
-
-  override func tearDown() {
-    unsafe cfolio_free(lock)
-    unsafe cfolio_free(condition)
   }
 }
 
@@ -92,8 +89,9 @@ final class LitmusWakingPut: LitmusWorld {
   private let count: UnsafeMutablePointer<atomic_t>
 
   init(_ settings: Scenario.Settings) throws {
-    unsafe count = try Self.allocate(atomic_t.self)
-    super.init(settings, ["waker", "waiter"])
+    let count = unsafe try seamMemory(atomic_t.self)
+    unsafe self.count = unsafe count
+    super.init(settings, ["waker", "waiter"]) { unsafe cfolio_free(count) }
     unsafe atomic_set(count, 1)
   }
 
@@ -103,12 +101,9 @@ final class LitmusWakingPut: LitmusWorld {
       return
     }
     reach(unsafe atomic_read(count) == 0 ? 0 : 1)
-    var options = unsafe wait_options()
-    unsafe options.state = TASK_UNINTERRUPTIBLE
+    var options = unsafe wait_options(exclusive: false)
     _ = unsafe wait_var_event_options(
       count, { unsafe atomic_read_acquire($0!.assumingMemoryBound(to: atomic_t.self)) == 0 },
       count, &options)
   }
-
-  override func tearDown() { unsafe cfolio_free(count) }
 }

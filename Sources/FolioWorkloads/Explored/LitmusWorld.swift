@@ -9,16 +9,19 @@ import CFolio
 class LitmusWorld: ScenarioWorld {
   let threads: [ScenarioThread]
   private let obligations: Obligations
+  private let undo: () -> Void
 
-  init(_ settings: Scenario.Settings, _ names: [String]) {
+  /// - Parameter tearDown: gives the shape's memory back.
+  init(_ settings: Scenario.Settings, _ names: [String], tearDown: @escaping () -> Void) {
     obligations = settings.obligations
     threads = names.enumerated().map { ScenarioThread($1, group: $0) }
+    undo = tearDown
   }
 
   func run(_ thread: Int) { preconditionFailure("a shape without threads") }
   func prepare() {}
   func conclude() {}
-  func tearDown() {}
+  func tearDown() { undo() }
 
   /// An interesting state was reached.
   final func reach(_ index: Int) { obligations.reach(index) }
@@ -30,16 +33,6 @@ class LitmusWorld: ScenarioWorld {
         unsafe cfolio_violation_text("LITMUS", .max, $0.baseAddress!)
       }
     }
-  }
-
-  /// Memory from the seam, zeroed.
-  static func allocate<T: ~Copyable>(
-    _ type: T.Type, count: Int = 1
-  ) throws -> UnsafeMutablePointer<T> {
-    guard let memory = unsafe cfolio_zalloc(count * MemoryLayout<T>.stride) else {
-      throw ScenarioMemoryError()
-    }
-    return unsafe memory.bindMemory(to: type, capacity: count)
   }
 }
 
@@ -55,11 +48,12 @@ class LitmusPage: LitmusWorld {
 
   /// - Parameter references: R of the page at the beginning.
   init(
-    _ settings: Scenario.Settings, _ names: [String], references: Int32, pages: Int = 1
+    _ settings: Scenario.Settings, _ names: [String], references: Int32, pages: Int = 1,
+    tearDown: @escaping () -> Void = {}
   ) throws {
-    unsafe page = try Self.allocate(CFolio.page.self, count: pages)
+    unsafe page = try unsafe seamMemory(CFolio.page.self, count: pages)
     unsafe ramFree = nil
-    super.init(settings, names)
+    super.init(settings, names, tearDown: tearDown)
     for index in 0..<pages { unsafe cfolio_ram_init_page(page + index) }
     unsafe set_page_count(page, references)
     unsafe Self.current = self
@@ -70,6 +64,7 @@ class LitmusPage: LitmusWorld {
   func freed() {}
 
   override func tearDown() {
+    super.tearDown()
     _ = unsafe cfolio_ram_set_free(ramFree)
     unsafe Self.current = nil
     unsafe cfolio_free(page)

@@ -5,6 +5,7 @@
 // from the seam, the wait table, reports.
 
 import CFolio
+import FolioCore
 
 /// A world whose threads are closures over words and pointers that do not change.
 final class ProgramWorld: ScenarioWorld {
@@ -46,15 +47,15 @@ final class ProgramWorld: ScenarioWorld {
   }
 }
 
-/// Zeroed memory of the seam for one C structure.
+/// Zeroed memory of the seam for C structures, one after the other, and `extra` bytes behind them.
 @unsafe
 func seamMemory<Value: ~Copyable>(
-  _ type: Value.Type, extra: Int = 0
+  _ type: Value.Type, count: Int = 1, extra: Int = 0
 ) throws(ScenarioMemoryError) -> UnsafeMutablePointer<Value> {
-  guard let memory = unsafe cfolio_zalloc(MemoryLayout<Value>.size + extra) else {
+  guard let memory = unsafe cfolio_zalloc(count * MemoryLayout<Value>.stride + extra) else {
     throw ScenarioMemoryError()
   }
-  return unsafe memory.bindMemory(to: Value.self, capacity: 1)
+  return unsafe memory.bindMemory(to: Value.self, capacity: count)
 }
 
 /// Reports a broken invariant.
@@ -68,6 +69,13 @@ func report(_ invariant: StaticString, _ text: StaticString) {
 /// Reports unless the condition holds.
 func require(_ condition: Bool, _ invariant: StaticString, _ text: StaticString) {
   if !condition { report(invariant, text) }
+}
+
+/// At the end, when no wait is left. A legacy map keeps a bit of the event word up; else only waiters
+/// could.
+func requireNoWaiter(_ rules: PageMap.Rules = .strict) {
+  require(
+    rules == .legacy || !folio_events_pending(), "CI46", "a waiter is counted at the end")
 }
 
 /// Makes the wait table, which otherwise the first waiter makes: that must not be a fiber.
