@@ -10,6 +10,7 @@ enum CounterHistories {
   static let scenarios = [freezing, tries, puts]
 
   private typealias Recorder = HistoryRecorder<CounterSpecification>
+  private typealias Thread = (name: String, body: (Recorder, Int) -> Void)
 
   /// One page of RAM. Its counter only is looked at: whoever brings R to 0 frees nothing.
   @safe
@@ -57,6 +58,19 @@ enum CounterHistories {
     func free() { unsafe cfolio_free(page) }
   }
 
+  /// A scenario whose threads call one counter, which begins as `count`.
+  private static func scenario(
+    _ name: String, _ title: String, count: Int32, obligations: [String],
+    threads: @escaping @Sendable (Counter, Obligations) -> [Thread]
+  ) -> Scenario {
+    Scenario(name, title, rules: [.strict], obligations: obligations) { settings in
+      let counter = try Counter(count)
+      return try HistoryWorld(
+        CounterSpecification(initial: count), hasOnlyWords: true,
+        threads(counter, settings.obligations), tearDown: { counter.free() })
+    }
+  }
+
   /// Two freezers, one of which keeps the page frozen, and a getter: T9 with answers.
   private static let freezing = Scenario(
     "counter-freeze", "two freezes, an unfreeze and try_get: each answers for its own moment",
@@ -72,11 +86,7 @@ enum CounterHistories {
     let freezer = { (mark: Int32, gives: Bool) in
       { (recorder: Recorder, thread: Int) in
         var frozen = false
-        recorder.record(thread) {
-          let call = counter.freeze(1)
-          frozen = call.answer == 1
-          return call
-        }
+        recorder.record(thread, noting: { frozen = $0.answer == 1 }) { counter.freeze(1) }
         guard frozen else { return }
         obligations.reach(Int(mark) - 1)
         _ = froze.add(mark)
@@ -92,10 +102,8 @@ enum CounterHistories {
         (
           name: "getter",
           body: { recorder, thread in
-            recorder.record(thread) {
-              let call = counter.tryGet(2)
-              obligations.reach(call.answer == 0 ? 3 : 4)
-              return call
+            recorder.record(thread, noting: { obligations.reach($0.answer == 0 ? 3 : 4) }) {
+              counter.tryGet(2)
             }
           }
         ),
@@ -108,96 +116,74 @@ enum CounterHistories {
   }
 
   /// Gets and puts of somebody who keeps a reference: a page that is never free is never refused.
-  private static let tries = Scenario(
+  private static let tries = scenario(
     "counter-try-get", "try_get against gets and puts of a page in use: it may not be refused",
-    rules: [.strict],
+    count: 1,
     obligations: ["one reference", "more than one", "an add is refused at its limit"]
-  ) { settings in
-    let counter = try Counter(1)
-    let obligations = settings.obligations
-    return try HistoryWorld(
-      CounterSpecification(initial: 1), hasOnlyWords: true,
-      [
-        (
-          name: "holder",
-          body: { recorder, thread in
-            recorder.record(thread) { counter.add(1) }
-            recorder.record(thread) { counter.decReturn() }
+  ) { counter, obligations in
+    [
+      (
+        name: "holder",
+        body: { recorder, thread in
+          recorder.record(thread) { counter.add(1) }
+          recorder.record(thread) { counter.decReturn() }
+        }
+      ),
+      (
+        name: "getter",
+        body: { recorder, thread in
+          recorder.record(thread, noting: { obligations.reach($0.answer == 1 ? 0 : 1) }) {
+            counter.read()
           }
-        ),
-        (
-          name: "getter",
-          body: { recorder, thread in
-            recorder.record(thread) {
-              let call = counter.read()
-              obligations.reach(call.answer == 1 ? 0 : 1)
-              return call
-            }
-            recorder.record(thread) { counter.tryGet(3) }
-            recorder.record(thread) {
-              let call = counter.tryGet(1, unless: 5)
-              if call.answer == 0 { obligations.reach(2) }
-              return call
-            }
+          recorder.record(thread) { counter.tryGet(3) }
+          recorder.record(thread, noting: { if $0.answer == 0 { obligations.reach(2) } }) {
+            counter.tryGet(1, unless: 5)
           }
-        ),
-      ], tearDown: { counter.free() })
+        }
+      ),
+    ]
   }
 
   /// The last references go at once, one of them in a bunch, while somebody wants more.
-  private static let puts = Scenario(
+  private static let puts = scenario(
     "counter-puts", "puts of several forms against try_get: one put is the last, nobody gets later",
-    rules: [.strict],
+    count: 3,
     obligations: [
       "the first put is last", "the second put is last", "the getter's put is last",
       "the getter is refused",
     ]
-  ) { settings in
-    let counter = try Counter(3)
-    let obligations = settings.obligations
-    return try HistoryWorld(
-      CounterSpecification(initial: 3), hasOnlyWords: true,
-      [
-        (
-          name: "holder of one",
-          body: { recorder, thread in
-            recorder.record(thread) {
-              let call = counter.decReturn()
-              if call.answer == 0 { obligations.reach(0) }
-              return call
-            }
+  ) { counter, obligations in
+    [
+      (
+        name: "holder of one",
+        body: { recorder, thread in
+          recorder.record(thread, noting: { if $0.answer == 0 { obligations.reach(0) } }) {
+            counter.decReturn()
           }
-        ),
-        (
-          name: "holder of two",
-          body: { recorder, thread in
-            recorder.record(thread) {
-              let call = counter.subAndTest(2)
-              if call.answer == 1 { obligations.reach(1) }
-              return call
-            }
+        }
+      ),
+      (
+        name: "holder of two",
+        body: { recorder, thread in
+          recorder.record(thread, noting: { if $0.answer == 1 { obligations.reach(1) } }) {
+            counter.subAndTest(2)
           }
-        ),
-        (
-          name: "getter",
-          body: { recorder, thread in
-            var got = false
-            recorder.record(thread) {
-              let call = counter.tryGet(1)
-              got = call.answer == 1
-              return call
-            }
-            guard got else {
-              obligations.reach(3)
-              return
-            }
-            recorder.record(thread) {
-              let call = counter.subAndTest(1)
-              if call.answer == 1 { obligations.reach(2) }
-              return call
-            }
+        }
+      ),
+      (
+        name: "getter",
+        body: { recorder, thread in
+          var got = false
+          recorder.record(thread, noting: { got = $0.answer == 1 }) { counter.tryGet(1) }
+          guard got else {
+            obligations.reach(3)
+            return
           }
-        ),
-      ], tearDown: { counter.free() })
+          recorder.record(thread, noting: { if $0.answer == 1 { obligations.reach(2) } }) {
+            counter.subAndTest(1)
+          }
+        }
+      ),
+    ]
   }
 }

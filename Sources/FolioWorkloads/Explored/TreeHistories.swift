@@ -12,203 +12,178 @@ enum TreeHistories {
   private typealias Recorder = HistoryRecorder<XArraySpecification>
   private typealias Thread = (name: String, body: (Recorder, Int) -> Void)
 
-  private static func world(
-    _ tree: Tree, _ initial: [(index: UInt, value: UInt)], _ threads: [Thread],
-    conclude: @escaping () -> Void = {}
-  ) throws -> any ScenarioWorld {
-    try HistoryWorld(
-      XArraySpecification(initial: initial), hasOnlyWords: false, threads,
-      conclude: {
-        tree.verify()
-        conclude()
-      }, tearDown: { tree.free() })
-  }
-
-  private static func tree(_ initial: [(index: UInt, value: UInt)]) throws -> Tree {
-    try Tree(initial.map { (index: $0.index, order: 0, value: $0.value) })
+  /// A scenario whose threads call one tree that has some entries at first.
+  private static func scenario(
+    _ name: String, _ title: String, _ initial: [(index: UInt, value: UInt)],
+    obligations: [String], conclude: @escaping @Sendable (Tree) -> Void = { _ in },
+    threads: @escaping @Sendable (Tree, Obligations) -> [Thread]
+  ) -> Scenario {
+    Scenario(name, title, rules: [.strict], obligations: obligations) { settings in
+      let tree = try Tree(initial.map { (index: $0.index, order: 0, value: $0.value) })
+      return try HistoryWorld(
+        XArraySpecification(initial: initial), hasOnlyWords: false,
+        threads(tree, settings.obligations),
+        conclude: {
+          tree.verify()
+          conclude(tree)
+        }, tearDown: { tree.free() })
+    }
   }
 
   /// The tree gains a level and loses it again under lookups.
-  private static let levels = Scenario(
+  private static let levels = scenario(
     "xarray-history", "a level comes and goes under lookups: each answer is of some moment",
-    rules: [.strict],
+    [(1, 10)],
     obligations: ["the entry is not there yet or any more", "it is there", "there and gone again"]
-  ) { settings in
-    let initial: [(index: UInt, value: UInt)] = [(1, 10)]
-    let tree = try tree(initial)
-    let obligations = settings.obligations
-    return try world(
-      tree, initial,
-      [
-        (
-          name: "writer",
-          body: { recorder, thread in
-            recorder.record(thread) { tree.storing(64, 640) }
-            recorder.record(thread) { tree.storing(64, nil) }
-          }
-        ),
-        (
-          name: "reader",
-          body: { recorder, thread in
-            var seen = false
-            recorder.record(thread) {
-              let call = tree.loading(64)
-              seen = call.answer != nil
+  ) { tree, obligations in
+    [
+      (
+        name: "writer",
+        body: { recorder, thread in
+          recorder.record(thread) { tree.storing(64, 640) }
+          recorder.record(thread) { tree.storing(64, nil) }
+        }
+      ),
+      (
+        name: "reader",
+        body: { recorder, thread in
+          var seen = false
+          recorder.record(
+            thread,
+            noting: {
+              seen = $0.answer != nil
               obligations.reach(seen ? 1 : 0)
-              return call
             }
-            recorder.record(thread) {
-              let call = tree.loading(seen ? 64 : 1)
-              if seen && call.answer == nil { obligations.reach(2) }
-              return call
-            }
-          }
-        ),
-      ])
+          ) { tree.loading(64) }
+          recorder.record(
+            thread, noting: { if seen && $0.answer == nil { obligations.reach(2) } }
+          ) { tree.loading(seen ? 64 : 1) }
+        }
+      ),
+    ]
   }
 
   /// Writers of one index learn what was there.
-  private static let writers = Scenario(
+  private static let writers = scenario(
     "xarray-writers", "stores and compare-exchanges of one index: each learns what it replaced",
-    rules: [.strict],
+    [(1, 10)],
     obligations: ["the exchange found the first entry", "the exchange came too late"]
-  ) { settings in
-    let initial: [(index: UInt, value: UInt)] = [(1, 10)]
-    let tree = try tree(initial)
-    let obligations = settings.obligations
-    return try world(
-      tree, initial,
-      [
-        (
-          name: "storer",
-          body: { recorder, thread in
-            recorder.record(thread) { tree.storing(1, 11) }
-            recorder.record(thread) { tree.loading(1) }
+  ) { tree, obligations in
+    [
+      (
+        name: "storer",
+        body: { recorder, thread in
+          recorder.record(thread) { tree.storing(1, 11) }
+          recorder.record(thread) { tree.loading(1) }
+        }
+      ),
+      (
+        name: "exchanger",
+        body: { recorder, thread in
+          recorder.record(thread, noting: { obligations.reach($0.answer == 10 ? 0 : 1) }) {
+            tree.exchanging(1, 10, by: 12)
           }
-        ),
-        (
-          name: "exchanger",
-          body: { recorder, thread in
-            recorder.record(thread) {
-              let call = tree.exchanging(1, 10, by: 12)
-              obligations.reach(call.answer == 10 ? 0 : 1)
-              return call
-            }
-            recorder.record(thread) { tree.storing(1, 13) }
-          }
-        ),
-      ])
+          recorder.record(thread) { tree.storing(1, 13) }
+        }
+      ),
+    ]
   }
 
   /// Marks of entries that stay, that go, and that a growing tree carries along.
-  private static let marks = Scenario(
+  private static let marks = scenario(
     "xarray-marks", "marks set and cleared while the tree grows: a mark is its entry's",
-    rules: [.strict], obligations: ["marked", "not marked"]
-  ) { settings in
-    let initial: [(index: UInt, value: UInt)] = [(1, 10), (3, 30)]
-    let tree = try tree(initial)
-    let obligations = settings.obligations
-    return try world(
-      tree, initial,
-      [
-        (
-          name: "marker",
-          body: { recorder, thread in
-            recorder.record(thread) { tree.marking(1) }
-            recorder.record(thread) { tree.storing(64, 640) }
-            recorder.record(thread) { tree.unmarking(1) }
+    [(1, 10), (3, 30)],
+    obligations: ["marked", "not marked"],
+    conclude: { tree in
+      require(unsafe xa_marked(tree.array, XA_MARK_0), "XArray", "the array forgot its mark")
+      require(
+        unsafe xa_get_order(tree.array, 64) == 0 && !xa_empty(tree.array), "XArray",
+        "an entry of one index covers more")
+    }
+  ) { tree, obligations in
+    [
+      (
+        name: "marker",
+        body: { recorder, thread in
+          recorder.record(thread) { tree.marking(1) }
+          recorder.record(thread) { tree.storing(64, 640) }
+          recorder.record(thread) { tree.unmarking(1) }
+        }
+      ),
+      (
+        name: "reader",
+        body: { recorder, thread in
+          recorder.record(thread, noting: { obligations.reach($0.answer == 1 ? 0 : 1) }) {
+            tree.asking(1)
           }
-        ),
-        (
-          name: "reader",
-          body: { recorder, thread in
-            recorder.record(thread) {
-              let call = tree.asking(1)
-              obligations.reach(call.answer == 1 ? 0 : 1)
-              return call
-            }
-            recorder.record(thread) { tree.marking(3) }
-            recorder.record(thread) { tree.asking(3) }
-          }
-        ),
-      ],
-      conclude: {
-        require(unsafe xa_marked(tree.array, XA_MARK_0), "XArray", "the array forgot its mark")
-        require(
-          unsafe xa_get_order(tree.array, 64) == 0 && !xa_empty(tree.array), "XArray",
-          "an entry of one index covers more")
-      })
+          recorder.record(thread) { tree.marking(3) }
+          recorder.record(thread) { tree.asking(3) }
+        }
+      ),
+    ]
   }
 
   private static let scanned: [UInt] = [1, 3, 64, 65]
 
   /// An iteration while entries come and go.
-  private static let scan = Scenario(
+  private static let scan = scenario(
     "xarray-scan", "iteration against stores and erasures: who stays is met, who is absent is not",
-    rules: [.strict], obligations: ["the new one was met", "the old one was met"]
-  ) { settings in
-    let initial: [(index: UInt, value: UInt)] = [(1, 10), (3, 30), (64, 640)]
-    let tree = try tree(initial)
-    let obligations = settings.obligations
-    return try world(
-      tree, initial,
-      [
-        (
-          name: "writer",
-          body: { recorder, thread in
-            recorder.record(thread) { tree.storing(3, nil) }
-            recorder.record(thread) { tree.storing(65, 650) }
+    [(1, 10), (3, 30), (64, 640)],
+    obligations: ["the new one was met", "the old one was met"]
+  ) { tree, obligations in
+    [
+      (
+        name: "writer",
+        body: { recorder, thread in
+          recorder.record(thread) { tree.storing(3, nil) }
+          recorder.record(thread) { tree.storing(65, 650) }
+        }
+      ),
+      (
+        name: "scanner",
+        body: { recorder, thread in
+          recorder.recordAll(thread) {
+            let met = tree.met(to: 127)
+            if met[65] != nil { obligations.reach(0) }
+            if met[3] != nil { obligations.reach(1) }
+            return scanned.map { XArrayOperation(.load, $0, answer: met[$0]) }
           }
-        ),
-        (
-          name: "scanner",
-          body: { recorder, thread in
-            recorder.recordAll(thread) {
-              let met = tree.met(to: 127)
-              if met[65] != nil { obligations.reach(0) }
-              if met[3] != nil { obligations.reach(1) }
-              return scanned.map { XArrayOperation(.load, $0, answer: met[$0]) }
-            }
-          }
-        ),
-      ])
+        }
+      ),
+    ]
   }
 
   /// An iteration over marked entries. Mark and entry are two words: each has its own moment.
-  private static let markedScan = Scenario(
+  private static let markedScan = scenario(
     "xarray-marked-scan", "iteration over marked entries against erasures and marks",
-    rules: [.strict], obligations: ["the erased one was met", "the new one was met"]
-  ) { settings in
-    let initial: [(index: UInt, value: UInt)] = [(1, 10), (3, 30), (64, 640)]
-    let tree = try tree(initial)
-    let obligations = settings.obligations
-    return try world(
-      tree, initial,
-      [
-        (
-          name: "writer",
-          body: { recorder, thread in
-            recorder.record(thread) { tree.marking(64) }
-            recorder.record(thread) { tree.marking(3) }
-            recorder.record(thread) { tree.storing(3, nil) }
-          }
-        ),
-        (
-          name: "scanner",
-          body: { recorder, thread in
-            recorder.recordAll(thread) {
-              let met = tree.met(to: 127, marked: true)
-              if met[3] != nil { obligations.reach(0) }
-              if met[64] != nil { obligations.reach(1) }
-              return scanned.flatMap { index in
-                let mark = XArrayOperation(.getMark, index, answer: met[index] == nil ? 0 : 1)
-                let entry = met[index].map { XArrayOperation(.load, index, answer: $0) }
-                return [mark] + (entry.map { [$0] } ?? [])
-              }
+    [(1, 10), (3, 30), (64, 640)],
+    obligations: ["the erased one was met", "the new one was met"]
+  ) { tree, obligations in
+    [
+      (
+        name: "writer",
+        body: { recorder, thread in
+          recorder.record(thread) { tree.marking(64) }
+          recorder.record(thread) { tree.marking(3) }
+          recorder.record(thread) { tree.storing(3, nil) }
+        }
+      ),
+      (
+        name: "scanner",
+        body: { recorder, thread in
+          recorder.recordAll(thread) {
+            let met = tree.met(to: 127, marked: true)
+            if met[3] != nil { obligations.reach(0) }
+            if met[64] != nil { obligations.reach(1) }
+            return scanned.flatMap { index in
+              let mark = XArrayOperation(.getMark, index, answer: met[index] == nil ? 0 : 1)
+              let entry = met[index].map { XArrayOperation(.load, index, answer: $0) }
+              return [mark] + (entry.map { [$0] } ?? [])
             }
           }
-        ),
-      ])
+        }
+      ),
+    ]
   }
 
   /// Allocations are refused now and then: a store that fails has changed nothing.
@@ -216,22 +191,19 @@ enum TreeHistories {
     "xarray-nomem", "stores that need nodes when there is no memory for some: all or nothing",
     rules: [.strict], obligations: ["both stored", "one was refused"]
   ) { settings in
-    let initial: [(index: UInt, value: UInt)] = [(1, 10)]
-    let tree = try tree(initial)
+    let tree = try Tree([(1, 0, 10)])
     let refusals = try SharedWord("refusals")
     let obligations = settings.obligations
     let writer = { (index: UInt) in
       { (recorder: Recorder, thread: Int) in
-        recorder.record(thread) {
-          let call = tree.storing(index, index * 10)
-          if call.kind == .refused { _ = refusals.add(1) }
-          return call
+        recorder.record(thread, noting: { if $0.kind == .refused { _ = refusals.add(1) } }) {
+          tree.storing(index, index * 10)
         }
         recorder.record(thread) { tree.loading(index) }
       }
     }
     let world = try HistoryWorld(
-      XArraySpecification(initial: initial), hasOnlyWords: false,
+      XArraySpecification(initial: [(1, 10)]), hasOnlyWords: false,
       [(name: "first writer", body: writer(64)), (name: "second writer", body: writer(128))],
       conclude: {
         tree.verify()
@@ -257,7 +229,7 @@ enum TreeHistories {
     "xarray-replace", "marked entries give way to a larger one, then to none: no stranger is met",
     rules: [.strict], obligations: ["an old entry", "the large entry", "nothing"]
   ) { settings in
-    let tree = try tree([(4, 40), (6, 60)])
+    let tree = try Tree([(4, 0, 40), (6, 0, 60)])
     unsafe xa_set_mark(tree.array, 6, XA_MARK_0)
     let obligations = settings.obligations
     return ProgramWorld(

@@ -50,9 +50,14 @@ where S.Operation: BitwiseCopyable & CustomStringConvertible {
   }
 
   /// Makes a call, whose answer is part of what `body` returns.
-  public func record(_ thread: Int, _ body: () -> S.Operation) {
+  ///
+  /// - Parameter noting: what its answer says of the execution; at once.
+  public func record(
+    _ thread: Int, noting: (S.Operation) -> Void = { _ in }, _ body: () -> S.Operation
+  ) {
     let seen = look(thread)
     let operation = body()
+    noting(operation)
     unsafe add(thread, Call(operation: operation, seen: seen))
     finished[thread].storeRelease(Int32(unsafe counts[thread]))
   }
