@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// A wait until a word is not 0, as most scenarios of waiting have one, and what can be said of how it
-// went.
+// A wait until a word is not 0, or until it is, as most scenarios of waiting have one, and what can be
+// said of how it went.
 
 import CFolio
 
@@ -23,23 +23,25 @@ struct FlagWait {
   @safe
   private struct Watched {
     var word: UnsafeMutablePointer<atomic_t>
+    var untilZero: Bool
     var tests = 0
     var met = false
   }
 
-  /// Waits on the word's address, or on `key`, until the word is not 0.
+  /// Waits on the word's address, or on `key`, until the word is not 0, or until it is.
   init(
-    _ word: SharedWord, key: UnsafeRawPointer? = nil,
+    _ word: SharedWord, key: UnsafeRawPointer? = nil, untilZero: Bool = false,
     _ options: wait_options = unsafe wait_options()
   ) {
     var options = unsafe options
-    var watched = unsafe Watched(word: word.address)
+    var watched = unsafe Watched(word: word.address, untilZero: untilZero)
     let key = unsafe key ?? UnsafeRawPointer(word.address)
     result = unsafe wait_var_event_options(
       key,
       { context in
         let watched = unsafe context!.assumingMemoryBound(to: Watched.self)
-        let met = unsafe atomic_read_acquire(watched.pointee.word) != 0
+        let isZero = unsafe atomic_read_acquire(watched.pointee.word) == 0
+        let met = unsafe isZero == watched.pointee.untilZero
         unsafe watched.pointee.tests += 1
         unsafe watched.pointee.met = met
         return met

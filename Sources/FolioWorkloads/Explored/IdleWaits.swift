@@ -34,11 +34,41 @@ enum IdleWaits {
     }
   }
 
-  /// A legacy map keeps a bit of the event word up; else only waiters could.
-  private static func requireNoWaiter(_ settings: Scenario.Settings) {
-    require(
-      settings.rules == .legacy || !folio_events_pending(), "CI46",
-      "a waiter is counted at the end")
+  /// A wait without a thread: it is over at once, or goes on later.
+  @safe
+  private struct Continued {
+    let wait: UnsafeMutablePointer<folio_idle_callback>
+    let done: SharedWord
+    /// How often it went on.
+    let resumed: SharedWord
+
+    init() throws {
+      done = try SharedWord("done")
+      resumed = try SharedWord("resumed")
+      unsafe wait = try unsafe seamMemory(folio_idle_callback.self)
+    }
+
+    /// True: the page is idle as it is.
+    func begin(_ page: Page, _ condition: folio_idle_condition) -> Bool {
+      let isDone = unsafe folio_idle_callback_begin(
+        wait, page.folio, condition,
+        { callback in
+          let word = unsafe callback.pointee.context!.assumingMemoryBound(to: atomic_t.self)
+          unsafe _ = atomic_add_return(1, word)
+        }, resumed.address)
+      if isDone { done.store(1) }
+      return isDone
+    }
+
+    func requireOnce() {
+      require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
+    }
+
+    func free() {
+      unsafe cfolio_free(wait)
+      done.free()
+      resumed.free()
+    }
   }
 
   private static let lastPut = Scenario(
@@ -64,7 +94,7 @@ enum IdleWaits {
           }
         )
       ] + (0..<settings.size).map { _ in (name: "holder", body: put) },
-      conclude: { requireNoWaiter(settings) },
+      conclude: { requireNoWaiter(settings.rules) },
       tearDown: { page.close() })
   }
 
@@ -133,34 +163,25 @@ enum IdleWaits {
     obligations: ["idle at once", "resumed later"]
   ) { settings in
     let page = try Page(settings, references: 1)
-    let (done, resumed) = (try SharedWord("done"), try SharedWord("resumed"))
-    let wait = unsafe try seamMemory(folio_idle_callback.self)
+    let continued = try Continued()
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "beginner",
           body: {
-            let isDone = unsafe folio_idle_callback_begin(
-              wait, page.folio, pgmap_idle_condition(page.pgmap),
-              { callback in
-                let word = unsafe callback.pointee.context!.assumingMemoryBound(to: atomic_t.self)
-                unsafe _ = atomic_add_return(1, word)
-              }, resumed.address)
-            if isDone { done.store(1) }
+            unsafe _ = continued.begin(page, pgmap_idle_condition(page.pgmap))
           }
         ),
         (name: "holder", body: { unsafe put_page(page.page) }),
       ],
       conclude: {
-        obligations.reach(done.load() == 1 ? 0 : 1)
-        require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
-        requireNoWaiter(settings)
+        obligations.reach(continued.done.load() == 1 ? 0 : 1)
+        continued.requireOnce()
+        requireNoWaiter(settings.rules)
       },
       tearDown: {
-        unsafe cfolio_free(wait)
-        done.free()
-        resumed.free()
+        continued.free()
         page.close()
       })
   }
@@ -172,37 +193,27 @@ enum IdleWaits {
     obligations: ["idle at once", "cancelled before it began", "resumed later"]
   ) { settings in
     let page = try Page(settings, references: 1)
-    let (done, resumed) = (try SharedWord("done"), try SharedWord("resumed"))
-    let wait = unsafe try seamMemory(folio_idle_callback.self)
+    let continued = try Continued()
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "beginner",
           body: {
-            let isDone = unsafe folio_idle_callback_begin(
-              wait, page.folio, FOLIO_UNPINNED,
-              { callback in
-                let word = unsafe callback.pointee.context!.assumingMemoryBound(to: atomic_t.self)
-                unsafe _ = atomic_add_return(1, word)
-              }, resumed.address)
-            guard isDone else { return }
-            done.store(1)
-            obligations.reach(unsafe folio_idle_callback_cancelled(wait) ? 1 : 0)
+            guard continued.begin(page, FOLIO_UNPINNED) else { return }
+            obligations.reach(unsafe folio_idle_callback_cancelled(continued.wait) ? 1 : 0)
           }
         ),
         (name: "holder", body: { unsafe folio_put(page.folio) }),
-        (name: "canceller", body: { unsafe folio_idle_callback_cancel(wait) }),
+        (name: "canceller", body: { unsafe folio_idle_callback_cancel(continued.wait) }),
       ],
       conclude: {
-        if resumed.load() > 0 { obligations.reach(2) }
-        require(done.load() + resumed.load() == 1, "CI47", "not continued exactly once")
-        requireNoWaiter(settings)
+        if continued.resumed.load() > 0 { obligations.reach(2) }
+        continued.requireOnce()
+        requireNoWaiter(settings.rules)
       },
       tearDown: {
-        unsafe cfolio_free(wait)
-        done.free()
-        resumed.free()
+        continued.free()
         page.close()
       })
   }

@@ -9,10 +9,34 @@ import FolioCore
 enum InterruptedWaits {
   static let scenarios = [cancel, cancelAgainstWake, killable, timeout, device]
 
-  private static func token() throws -> UnsafeMutablePointer<cancellation> {
-    let token = unsafe try seamMemory(cancellation.self)
-    unsafe cancellation_init(token)
-    return unsafe token
+  /// A word that somebody waits for, and what else may end the wait.
+  @safe
+  private struct Interruptible {
+    let word: SharedWord
+    let token: UnsafeMutablePointer<cancellation>
+
+    init(_ name: StaticString) throws {
+      readyWaitTable()
+      word = try SharedWord(name)
+      unsafe token = try unsafe seamMemory(cancellation.self)
+      unsafe cancellation_init(token)
+    }
+
+    /// Waits until the word is not 0, or for the token.
+    func wait(_ state: task_state) -> FlagWait {
+      unsafe FlagWait(word, .init(state: state, token: token))
+    }
+
+    func isPending(_ state: task_state) -> Bool { unsafe signal_pending_state(state, token) }
+
+    func wake() { unsafe store_release_wake_up(word.address, 1) }
+
+    func cancel(isFatal: Bool = false) { unsafe cancellation_fire(token, isFatal) }
+
+    func free() {
+      word.free()
+      unsafe cfolio_free(token)
+    }
   }
 
   /// Nothing but the cancellation comes: it must not be lost.
@@ -20,27 +44,21 @@ enum InterruptedWaits {
     "wait-cancel", "a cancellation fires while its wait begins: the wait ends",
     rules: [.strict], obligations: ["fired before the sleep", "fired during the sleep"]
   ) { settings in
-    readyWaitTable()
-    let word = try SharedWord("never")
-    let token = unsafe try token()
+    let waited = try Interruptible("never")
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "waiter",
           body: {
-            let wait = unsafe FlagWait(word, .init(state: TASK_INTERRUPTIBLE, token: token))
+            let wait = waited.wait(TASK_INTERRUPTIBLE)
             require(wait.result == -512, "CI47", "an interrupted wait came back otherwise")
             obligations.reach(wait.hasSlept ? 1 : 0)
           }
         ),
-        (name: "canceller", body: { unsafe cancellation_fire(token, false) }),
+        (name: "canceller", body: { waited.cancel() }),
       ],
-      conclude: { require(!folio_events_pending(), "CI46", "a waiter is counted at the end") },
-      tearDown: {
-        word.free()
-        unsafe cfolio_free(token)
-      })
+      conclude: { requireNoWaiter() }, tearDown: { waited.free() })
   }
 
   private static let cancelAgainstWake = Scenario(
@@ -48,32 +66,26 @@ enum InterruptedWaits {
     rules: [.strict],
     obligations: ["cancelled", "woken", "woken out of a sleep, with the cancellation pending"]
   ) { settings in
-    readyWaitTable()
-    let word = try SharedWord("ready")
-    let token = unsafe try token()
+    let waited = try Interruptible("ready")
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "waiter",
           body: {
-            let wait = unsafe FlagWait(word, .init(state: TASK_INTERRUPTIBLE, token: token))
+            let wait = waited.wait(TASK_INTERRUPTIBLE)
             require(
               wait.met == (wait.result == 0), "CI47", "the result is not what the condition was")
             obligations.reach(wait.met ? 1 : 0)
-            if unsafe wait.met && wait.hasSlept && signal_pending_state(TASK_INTERRUPTIBLE, token) {
+            if wait.met && wait.hasSlept && waited.isPending(TASK_INTERRUPTIBLE) {
               obligations.reach(2)
             }
           }
         ),
-        (name: "canceller", body: { unsafe cancellation_fire(token, false) }),
-        (name: "waker", body: { unsafe store_release_wake_up(word.address, 1) }),
+        (name: "canceller", body: { waited.cancel() }),
+        (name: "waker", body: { waited.wake() }),
       ],
-      conclude: { require(!folio_events_pending(), "CI46", "a waiter is counted at the end") },
-      tearDown: {
-        word.free()
-        unsafe cfolio_free(token)
-      })
+      conclude: { requireNoWaiter() }, tearDown: { waited.free() })
   }
 
   private static let killable = Scenario(
@@ -81,17 +93,15 @@ enum InterruptedWaits {
     rules: [.strict],
     obligations: ["killed out of a sleep", "killed before the sleep"]
   ) { settings in
-    readyWaitTable()
-    let word = try SharedWord("never")
+    let waited = try Interruptible("never")
     let fatal = try SharedWord("fatal")
-    let token = unsafe try token()
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "waiter",
           body: {
-            let wait = unsafe FlagWait(word, .init(state: TASK_KILLABLE, token: token))
+            let wait = waited.wait(TASK_KILLABLE)
             require(wait.result == -512, "CI47", "a killed wait came back otherwise")
             require(fatal.load() == 1, "CI48", "a killable wait ended by a signal")
             obligations.reach(wait.hasSlept ? 0 : 1)
@@ -100,16 +110,15 @@ enum InterruptedWaits {
         (
           name: "canceller",
           body: {
-            unsafe cancellation_fire(token, false)
+            waited.cancel()
             fatal.store(1)
-            unsafe cancellation_fire(token, true)
+            waited.cancel(isFatal: true)
           }
         ),
       ], conclude: {},
       tearDown: {
-        word.free()
+        waited.free()
         fatal.free()
-        unsafe cfolio_free(token)
       })
   }
 
@@ -118,42 +127,36 @@ enum InterruptedWaits {
     "wait-io", "a wait for a device, cancelled and begun again: counted while it sleeps, no longer",
     rules: [.strict], obligations: ["cancelled", "done at the first time", "seen waiting"]
   ) { settings in
-    readyWaitTable()
-    let word = try SharedWord("done")
-    let token = unsafe try token()
+    let waited = try Interruptible("done")
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "waiter",
           body: {
-            var options = unsafe wait_options(state: TASK_INTERRUPTIBLE, token: token)
+            var options = unsafe wait_options(state: TASK_INTERRUPTIBLE, token: waited.token)
             unsafe options.io = true
-            let first = unsafe FlagWait(word, options)
+            let first = unsafe FlagWait(waited.word, options)
             obligations.reach(first.isInterrupted ? 0 : 1)
             guard first.isInterrupted else { return }
-            unsafe cancellation_reset(token)
-            let second = unsafe FlagWait(word, options)
+            unsafe cancellation_reset(waited.token)
+            let second = unsafe FlagWait(waited.word, options)
             require(second.met, "CI47", "a token that was reset cancelled a wait")
           }
         ),
         (
           name: "device",
           body: {
-            unsafe cancellation_fire(token, false)
+            waited.cancel()
             if cfolio_io_waiters() == 1 { obligations.reach(2) }
-            unsafe store_release_wake_up(word.address, 1)
+            waited.wake()
           }
         ),
       ],
       conclude: {
         require(cfolio_io_waiters() == 0, "CI46", "a waiter for the device is counted at the end")
-        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
-      },
-      tearDown: {
-        word.free()
-        unsafe cfolio_free(token)
-      })
+        requireNoWaiter()
+      }, tearDown: { waited.free() })
   }
 
   private static let timeout = Scenario(
@@ -178,7 +181,7 @@ enum InterruptedWaits {
         (name: "waker", body: { unsafe store_release_wake_up(word.address, 1) }),
       ],
       conclude: {
-        require(!folio_events_pending(), "CI46", "a waiter is counted at the end")
+        requireNoWaiter()
         require(
           unsafe !waitqueue_active(__var_waitqueue(word.address)), "CI46",
           "an entry is queued at the end")
