@@ -44,17 +44,14 @@ struct CountedObject {
     }
   }
 
-  /// Waits for the release; only the first life's.
-  func waitForRelease() {
-    var options = unsafe wait_options(exclusive: false)
-    unsafe _ = wait_var_event_options(
-      word(.releases),
-      { unsafe atomic_read_acquire($0!.assumingMemoryBound(to: atomic_t.self)) != 0 },
-      word(.releases), &options)
+  /// At the end: one reference is left, its owner's.
+  func requireKept() {
+    require(releases == 0, "CI30", "released while the owner holds it")
+    require(unsafe percpu_ref_value(ref) == 1, "CI28", "the count is off")
   }
 
-  /// For releases that somebody waits for.
-  func wakeRelease() { unsafe wake_up_var(word(.releases)) }
+  /// At the end: all references are gone.
+  func requireReleased() { require(releases == 1, "CI30", "not released exactly once") }
 
   /// Ends it: whoever still touches it touches freed memory.
   func free() {
@@ -65,10 +62,6 @@ struct CountedObject {
 
 enum PercpuCounts {
   static let scenarios = [toAtomic, roundTrip, kill, tryget, lastPut, resurrect, life]
-
-  private static func tearDown(_ object: CountedObject) -> () -> Void {
-    { object.free() }
-  }
 
   /// Gets on one CPU, puts on another, while the counts are summed.
   private static let toAtomic = Scenario(
@@ -93,15 +86,10 @@ enum PercpuCounts {
         ),
       ],
       conclude: {
-        require(object.releases == 0, "CI30", "released while the owner holds it")
-        let (value, count) = unsafe (percpu_ref_value(object.ref), cfolio_count(object))
-        require(value == 1 && count == 1, "CI28", "the count is not the owner's reference")
-      }, tearDown: tearDown(object))
-  }
-
-  /// The count as the atomic half has it.
-  private static func cfolio_count(_ object: CountedObject) -> Int {
-    unsafe atomic_long_read(&object.ref.pointee.count)
+        object.requireKept()
+        let count = unsafe atomic_long_read(&object.ref.pointee.count)
+        require(count == 1, "CI28", "the owner's reference is not counted atomically")
+      }, tearDown: { object.free() })
   }
 
   private static let roundTrip = Scenario(
@@ -131,10 +119,9 @@ enum PercpuCounts {
         ),
       ],
       conclude: {
-        require(object.releases == 0, "CI30", "released while the owner holds it")
-        require(unsafe percpu_ref_value(object.ref) == 1, "CI28", "the count is off")
+        object.requireKept()
         require(unsafe percpu_ref_is_percpu(object.ref), "CI28", "not in per-CPU mode at the end")
-      }, tearDown: tearDown(object))
+      }, tearDown: { object.free() })
   }
 
   /// tryget, which a dying object does not refuse: only one without references does.
@@ -168,8 +155,7 @@ enum PercpuCounts {
           }
         ),
       ],
-      conclude: { require(object.releases == 1, "CI30", "not released once") },
-      tearDown: tearDown(object))
+      conclude: { object.requireReleased() }, tearDown: { object.free() })
   }
 
   /// tryget_live against kill: a reference that it gave keeps the object.
@@ -196,9 +182,9 @@ enum PercpuCounts {
       [(name: "killer", body: { object.killAndConfirm() })]
         + (0..<settings.size).map { _ in (name: "user", body: user) },
       conclude: {
-        require(object.releases == 1, "CI30", "not released exactly once")
+        object.requireReleased()
         require(unsafe percpu_ref_is_zero(object.ref), "CI28", "the count is not 0 at the end")
-      }, tearDown: tearDown(object))
+      }, tearDown: { object.free() })
   }
 
   private static let lastPut = Scenario(
@@ -225,8 +211,7 @@ enum PercpuCounts {
         ),
         (name: "holder", body: holder), (name: "holder", body: holder),
       ],
-      conclude: { require(object.releases == 1, "CI30", "not released exactly once") },
-      tearDown: tearDown(object))
+      conclude: { object.requireReleased() }, tearDown: { object.free() })
   }
 
   private static let resurrect = Scenario(
@@ -260,10 +245,7 @@ enum PercpuCounts {
           }
         ),
       ],
-      conclude: {
-        require(object.releases == 0, "CI30", "released while the owner holds it")
-        require(unsafe percpu_ref_value(object.ref) == 1, "CI28", "the count is off")
-      }, tearDown: tearDown(object))
+      conclude: { object.requireKept() }, tearDown: { object.free() })
   }
 
   /// The whole life of an object that is found by a pointer: found in a read section, kept by a
