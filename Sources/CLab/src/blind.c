@@ -122,27 +122,18 @@ static void see_hooked(const volatile void *word, size_t size, bool write)
 
 #define CALLER __builtin_return_address(0)
 
-#define DEFINE_SEEN(size)                                                                          \
-	void __tsan_read##size(const volatile void *address);                                      \
-	void __tsan_read##size(const volatile void *address)                                       \
+#define DEFINE_SEEN_BY(name, size, write)                                                          \
+	void name(const volatile void *address);                                                   \
+	void name(const volatile void *address)                                                    \
 	{                                                                                          \
-		see(address, size, false, CALLER);                                                 \
-	}                                                                                          \
-	void __tsan_write##size(const volatile void *address);                                     \
-	void __tsan_write##size(const volatile void *address)                                      \
-	{                                                                                          \
-		see(address, size, true, CALLER);                                                  \
-	}                                                                                          \
-	void __tsan_unaligned_read##size(const volatile void *address);                            \
-	void __tsan_unaligned_read##size(const volatile void *address)                             \
-	{                                                                                          \
-		see(address, size, false, CALLER);                                                 \
-	}                                                                                          \
-	void __tsan_unaligned_write##size(const volatile void *address);                           \
-	void __tsan_unaligned_write##size(const volatile void *address)                            \
-	{                                                                                          \
-		see(address, size, true, CALLER);                                                  \
+		see(address, size, write, CALLER);                                                 \
 	}
+
+#define DEFINE_SEEN(size)                                                                          \
+	DEFINE_SEEN_BY(__tsan_read##size, size, false)                                             \
+	DEFINE_SEEN_BY(__tsan_write##size, size, true)                                             \
+	DEFINE_SEEN_BY(__tsan_unaligned_read##size, size, false)                                   \
+	DEFINE_SEEN_BY(__tsan_unaligned_write##size, size, true)
 
 DEFINE_SEEN(1)
 DEFINE_SEEN(2)
