@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the enumerator's files share.
- *   enumerator.c  the unit that is compiled; schedules one after the other, the forms that were
- * seen threads.c     threads, who can go on, the switch between them words.c       words and other
- * objects, who shares them, the written-down form waiting.c     locks, futexes, RCU memory.c
- * allocations, and putting memory back between schedules
+ * - enumerator.c, the unit that is compiled: schedules one after the other, the forms seen
+ * - threads.c: threads, who can go on, the switch between them
+ * - words.c: words and other objects, who shares them, the written-down form
+ * - waiting.c: locks, futexes, RCU
+ * - memory.c: allocations, and putting memory back between schedules
  *
  * Definitions, on which the lab's counts are tested.
  *   A step is an access to a word that threads share, a futex call, a yield, or a step of RCU: the
