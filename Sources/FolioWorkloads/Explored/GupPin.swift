@@ -30,9 +30,6 @@ final class GupPin: ScenarioWorld {
 
   private enum Obligation: Int { case givenBack, refused, kept, lastOfPinner, lastOfUnmapper }
 
-  /// The world, for the free path, which has no context.
-  private nonisolated(unsafe) static var current: GupPin?
-
   let threads: [ScenarioThread]
   let hasOnlyWords = true
   private let pinners: Int
@@ -41,7 +38,7 @@ final class GupPin: ScenarioWorld {
   private let entry: SharedWord
   private let freed: SharedWord
   private let obligations: Obligations
-  private var ramFree: cfolio_ram_free_t?
+  private var freePath: RAMFreePath?
   /// Which thread unmaps, for the free path.
   private let unmapper = Atomic<UInt>(0)
 
@@ -56,9 +53,7 @@ final class GupPin: ScenarioWorld {
     unsafe set_page_count(page, 1)
     entry = try SharedWord("entry", 1)
     freed = try SharedWord("freed")
-    unsafe ramFree = nil
-    unsafe Self.current = self
-    unsafe ramFree = cfolio_ram_set_free { _ in unsafe GupPin.current?.free() }
+    freePath = unsafe RAMFreePath { [self] _ in free() }
     if isKeyed { cfolio_events_enable(Int32(FOLIO_EVENT_VMEMMAP.rawValue)) }
   }
 
@@ -116,8 +111,7 @@ final class GupPin: ScenarioWorld {
 
   func tearDown() {
     if isKeyed { cfolio_events_disable(Int32(FOLIO_EVENT_VMEMMAP.rawValue)) }
-    _ = unsafe cfolio_ram_set_free(ramFree)
-    unsafe Self.current = nil
+    freePath?.restore()
     entry.free()
     freed.free()
     unsafe cfolio_free(page)

@@ -27,13 +27,7 @@ class LitmusWorld: ScenarioWorld {
   final func reach(_ index: Int) { obligations.reach(index) }
 
   /// The shape's forbidden outcome.
-  final func forbid(_ text: StaticString) {
-    text.withUTF8Buffer { buffer in
-      unsafe buffer.withMemoryRebound(to: CChar.self) {
-        unsafe cfolio_violation_text("LITMUS", .max, $0.baseAddress!)
-      }
-    }
-  }
+  final func forbid(_ text: StaticString) { report("LITMUS", text) }
 }
 
 /// A shape around one page of RAM, whose free path tells it.
@@ -41,10 +35,7 @@ class LitmusWorld: ScenarioWorld {
 class LitmusPage: LitmusWorld {
   let page: UnsafeMutablePointer<page>
   final var folio: UnsafeMutablePointer<folio> { unsafe page_folio(page) }
-  private var ramFree: cfolio_ram_free_t?
-
-  /// The world, for the free path, which has no context.
-  private nonisolated(unsafe) static var current: LitmusPage?
+  private var freePath: RAMFreePath?
 
   /// - Parameter references: R of the page at the beginning.
   init(
@@ -52,12 +43,10 @@ class LitmusPage: LitmusWorld {
     tearDown: @escaping () -> Void = {}
   ) throws {
     unsafe page = try unsafe seamMemory(CFolio.page.self, count: pages)
-    unsafe ramFree = nil
     super.init(settings, names, tearDown: tearDown)
     for index in 0..<pages { unsafe cfolio_ram_init_page(page + index) }
     unsafe set_page_count(page, references)
-    unsafe Self.current = self
-    unsafe ramFree = cfolio_ram_set_free { _ in unsafe LitmusPage.current?.freed() }
+    freePath = unsafe RAMFreePath { [self] _ in freed() }
   }
 
   /// The free path: on the thread of the last put, once R is 0.
@@ -65,8 +54,7 @@ class LitmusPage: LitmusWorld {
 
   override func tearDown() {
     super.tearDown()
-    _ = unsafe cfolio_ram_set_free(ramFree)
-    unsafe Self.current = nil
+    freePath?.restore()
     unsafe cfolio_free(page)
   }
 }

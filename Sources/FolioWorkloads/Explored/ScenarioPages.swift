@@ -22,6 +22,25 @@ extension ScenarioPages {
   }
 }
 
+/// Who is told of the last put of each folio of RAM, once its R is 0. One at a time, on the thread of
+/// the put.
+@safe
+struct RAMFreePath {
+  private let previous: cfolio_ram_free_t?
+  /// The free path has no context.
+  private nonisolated(unsafe) static var current: ((UnsafeMutablePointer<folio>) -> Void)?
+
+  init(_ body: @escaping (UnsafeMutablePointer<folio>) -> Void) {
+    unsafe Self.current = unsafe body
+    unsafe previous = cfolio_ram_set_free { unsafe Self.current?($0) }
+  }
+
+  func restore() {
+    _ = unsafe cfolio_ram_set_free(previous)
+    unsafe Self.current = nil
+  }
+}
+
 /// A few struct pages of RAM, in the seam's memory, and what became of them. One at a time.
 ///
 /// The free path counts each page's runs; a second one within a life is CI22.
@@ -34,12 +53,9 @@ final class RAMPages: ScenarioPages {
   private let frees: [SharedWord]
   /// Who ran it last: the thread record's address. No shared state, for obligations only.
   private let freer = Atomic<UInt>(0)
-  private var previous: cfolio_ram_free_t?
+  private var freePath: RAMFreePath?
   /// Runs in the free path before it is counted.
   var onFree: ((Int) -> Void)?
-
-  /// The free path has no context.
-  private nonisolated(unsafe) static var current: RAMPages?
 
   /// Pages with R == 0, the first aligned to the number of pages, a power of two up to 64.
   init(_ count: Int) throws(ScenarioMemoryError) {
@@ -54,10 +70,8 @@ final class RAMPages: ScenarioPages {
     var frees: [SharedWord] = []
     for _ in 0..<count { frees.append(try SharedWord("frees")) }
     self.frees = frees
-    unsafe previous = nil
     for index in 0..<count { unsafe cfolio_ram_init_page(page(index)) }
-    unsafe Self.current = self
-    unsafe previous = cfolio_ram_set_free { folio in unsafe RAMPages.current?.freed(folio) }
+    freePath = unsafe RAMFreePath { [self] folio in unsafe freed(folio) }
   }
 
   func page(_ index: Int) -> UnsafeMutablePointer<page> { unsafe first + index }
@@ -101,8 +115,7 @@ final class RAMPages: ScenarioPages {
   }
 
   func tearDown() {
-    _ = unsafe cfolio_ram_set_free(previous)
-    unsafe Self.current = nil
+    freePath?.restore()
     for word in frees { word.free() }
     unsafe cfolio_free(memory)
   }
