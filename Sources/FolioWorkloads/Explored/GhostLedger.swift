@@ -16,13 +16,12 @@ final class GhostLedger: @unchecked Sendable {
   private struct Entry {
     var page: UnsafeMutablePointer<page>
     var initial: Int32
-    /// R is at least and at most this.
-    var low: Int32 = 0
-    var high: Int32 = 0
   }
 
   private let count: Int
   private let entries: UnsafeMutablePointer<Entry>
+  /// R is at least and at most this, per page.
+  private let bounds: UnsafeMutablePointer<Int32>
   private let isOn: Bool
   /// Bit per page.
   private let watched: UInt64
@@ -38,6 +37,7 @@ final class GhostLedger: @unchecked Sendable {
       isOn = false
     #endif
     unsafe entries = .allocate(capacity: pages.count)
+    unsafe bounds = .allocate(capacity: 2 * pages.count)
     for index in unsafe pages.indices {
       let entry = unsafe Entry(page: pages[index].page, initial: pages[index].references ?? 0)
       unsafe (entries + index).initialize(to: entry)
@@ -53,14 +53,17 @@ final class GhostLedger: @unchecked Sendable {
   /// Before each execution.
   func prepare() {
     for index in 0..<count {
-      unsafe entries[index].low = entries[index].initial
-      unsafe entries[index].high = entries[index].initial
+      unsafe bounds[2 * index] = entries[index].initial
+      unsafe bounds[2 * index + 1] = entries[index].initial
     }
   }
 
   private func allow(_ index: Int, _ low: Int32, _ high: Int32) {
-    unsafe entries[index].low += low
-    unsafe entries[index].high += high
+    #if LAB
+      // A call: an access of Swift's would be one that threads race for.
+      unsafe cfolio_seam_note(bounds + 2 * index, low)
+      unsafe cfolio_seam_note(bounds + 2 * index + 1, high)
+    #endif
   }
 
   /// A call that takes R of the page to somewhere between `low` below and `high` above what it was, and
@@ -125,20 +128,21 @@ final class GhostLedger: @unchecked Sendable {
     while rest != 0 {
       let index = rest.trailingZeroBitCount
       rest &= rest - 1
-      let entry = unsafe entries[index]
-      let references = unsafe page_ref_count(entry.page)
-      if references < entry.low || references > entry.high {
-        complain(index, references, entry)
-      }
+      let references = unsafe page_ref_count(entries[index].page)
+      let (low, high) = unsafe (bounds[2 * index], bounds[2 * index + 1])
+      if references < low || references > high { complain(index, references, low, high) }
     }
   }
 
   @inline(never)
-  private func complain(_ index: Int, _ references: Int32, _ entry: Entry) {
-    let held = entry.low == entry.high ? "\(entry.low)" : "\(entry.low) to \(entry.high)"
+  private func complain(_ index: Int, _ references: Int32, _ low: Int32, _ high: Int32) {
+    let held = low == high ? "\(low)" : "\(low) to \(high)"
     unsafe cfolio_violation_text(
       "LEDGER", UInt(index), "R of page \(index) is \(references), its holders have \(held)")
   }
 
-  func free() { unsafe entries.deallocate() }
+  func free() {
+    unsafe entries.deallocate()
+    unsafe bounds.deallocate()
+  }
 }
