@@ -21,7 +21,15 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Neither shrink a violation nor write what is known of it.") var quick = false
   @Argument(help: "Folders of inputs to begin with.") var corpus = ["Fuzz/corpus"]
 
+  func validate() throws {
+    guard seconds > 0 else { throw ValidationError("--seconds is above 0, as in --seconds 60") }
+    guard runs ?? 1 > 0 else { throw ValidationError("--runs is above 0, as in --runs 100000") }
+  }
+
   func run() throws {
+    for path in corpus where !FileManager.default.fileExists(atPath: path) {
+      throw ToolError(.noInput, "\(path): there is no such folder")
+    }
     let seed = seed ?? UInt32.random(in: 1...UInt32.max)
     ProgressLine.begin(isAsked: true)
     guard let setup = options.setup else {
@@ -77,7 +85,7 @@ struct RunCommand: ParsableCommand {
         "-use_counters=0",  // that a pair was reached counts, not how often: a twentieth faster
         "-timeout=120", "-rss_limit_mb=0", "-handle_int=0", "-handle_term=0", "-reload=0",
         "-detect_leaks=0", "-error_exitcode=1", "-artifact_prefix=\(alarms)/", folder,
-      ] + corpus.filter { FileManager.default.fileExists(atPath: $0) })
+      ] + corpus)
     throw ToolError(.cannotRun, "built without libFuzzer; use `make fuzz`")
   }
 
