@@ -50,7 +50,8 @@ static const char *const volatile marks[] = {"##SIG_AFL_PERSISTENT##", "##SIG_AF
 
 /*
  * Counters of edges, where code is compiled with -fsanitize-coverage=inline-8bit-counters:
- * libFuzzer has these functions, too, and then its own are taken.
+ * libFuzzer has these functions, too, and then its own are taken. AFL++ has none: its run-time
+ * library knows trace-pc-guard only. With counters, both engines link the same objects.
  */
 static struct {
 	char *start, *stop;
@@ -80,20 +81,28 @@ __attribute__((weak)) void __sanitizer_cov_pcs_init(const uintptr_t *start, cons
 /* AFL's map has at least so many bytes: edges from its beginning, pairs at its end. */
 #define AFL_MAP (1u << 16)
 
+/*
+ * That an edge or a pair was reached counts, not how often: the engine runs an execution in a
+ * thousand twice, and AFL++ would take that for an input that does not do the same each time.
+ */
+static void mark(unsigned char *map, unsigned char *counters, size_t size)
+{
+	for (size_t n = 0; n < size; n++)
+		map[n] |= counters[n] != 0;
+	memset(counters, 0, size);
+}
+
 static void add_to_map(unsigned char *map)
 {
-	unsigned int at = 0;
+	size_t at = 0;
 	for (unsigned int i = 0; i < edges_count; i++) {
 		size_t size = (size_t)(edges[i].stop - edges[i].start);
-		for (size_t n = 0; n < size; n++, at++)
-			if (edges[i].start[n])
-				map[at % (AFL_MAP - FUZZ_COUNTERS)] +=
-					(unsigned char)edges[i].start[n];
-		memset(edges[i].start, 0, size);
+		if (size > AFL_MAP - FUZZ_COUNTERS - at)
+			size = AFL_MAP - FUZZ_COUNTERS - at;
+		mark(map + at, (unsigned char *)edges[i].start, size);
+		at += size;
 	}
-	for (unsigned int i = 0; i < FUZZ_COUNTERS; i++)
-		map[AFL_MAP - FUZZ_COUNTERS + i] += fuzz_counters[i];
-	memset(fuzz_counters, 0, sizeof(fuzz_counters));
+	mark(map + AFL_MAP - FUZZ_COUNTERS, fuzz_counters, FUZZ_COUNTERS);
 }
 
 bool fuzz_has_afl(void)

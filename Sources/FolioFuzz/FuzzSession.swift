@@ -95,6 +95,12 @@ public final class FuzzSession {
     unsafe fuzz_afl(inputs, { unsafe FuzzSession.current!.take($0, $1) })
   }
 
+  /// Runs one input, whose header is taken for the setup's.
+  public func run(_ input: [UInt8]) {
+    let input = header + input.dropFirst(header.count)
+    unsafe input.withUnsafeBufferPointer { _ = unsafe take($0.baseAddress!, $0.count) }
+  }
+
   /// Runs one input; -1: it is for another setup.
   fileprivate func take(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     let input = unsafe UnsafeBufferPointer(start: data, count: min(size, Self.limit))
