@@ -17,11 +17,11 @@ of() {
   sed -n "s/^$1 *: *//p" "$scratch/afl/out/default/fuzzer_stats"
 }
 
-# reached edges|pairs: how many. afl-fuzz's map has edges at its beginning and pairs in its last
-# 1024 bytes (Sources/CFuzz); what was never reached is 255 in the file.
+# reached edges|pairs: how many. afl-fuzz's map has edges behind its first byte and pairs in its
+# last 1024 (Sources/CFuzz); what was never reached is 255 in the file.
 reached() {
   od -An -v -tu1 -w1 "$scratch/afl/out/default/fuzz_bitmap" | awk -v what="$1" '
-    $1 != 255 { reached[NR]; }
+    NR > 1 && $1 != 255 { reached[NR] }
     END {
       for (i in reached) count[i + 0 > NR - 1024 ? "pairs" : "edges"]++
       print count[what] + 0

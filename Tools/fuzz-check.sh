@@ -41,7 +41,7 @@ check_afl() {
 
   say 'afl-fuzz with mutant C01, from nothing'
   seconds=300
-  ends_with 1 run_afl --program counters --mutant C01 --alarms "$alarms" "$empty"
+  ends_with 1 run_afl --program counters --size 2 --mutant C01 --alarms "$alarms" "$empty"
   small=$(find "$alarms" -name '*.small.input' | head -n 1)
   [ -s "$small" ] || wrong 'the crash became no alarm'
 

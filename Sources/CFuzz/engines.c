@@ -94,7 +94,7 @@ static void mark(unsigned char *map, unsigned char *counters, size_t size)
 
 static void add_to_map(unsigned char *map)
 {
-	size_t at = 0;
+	size_t at = 1; /* the first byte is set by AFL++ for every input */
 	for (unsigned int i = 0; i < edges_count; i++) {
 		size_t size = (size_t)(edges[i].stop - edges[i].start);
 		if (size > AFL_MAP - FUZZ_COUNTERS - at)
