@@ -127,8 +127,8 @@ static inline void cfolio_seam_live(unsigned long scope, unsigned long value)
 }
 
 /**
- * Adds to a word of who checks executions: it is no part of them, fibers share it without order, and
- * ThreadSanitizer does not look.
+ * Adds to a word of who checks executions: it is no part of them, fibers share it without
+ * order, and ThreadSanitizer does not look.
  */
 __attribute__((no_sanitize("thread"))) static inline void cfolio_seam_note(int *word, int by)
 {
