@@ -4,7 +4,8 @@
 # A user's package with a scenario of its own, in debug and release, as the article "Find a race of your
 # own" tells it: Examples/LabTemplate is copied next to Folio and built; each file that the article
 # shows is the template's, each command that it shows prints what it says. Then the same package without
-# -DFOLIO_LAB, which every entry to the lab must refuse, naming the flag.
+# -DFOLIO_LAB, which every entry to the lab must refuse, naming the flag. Then reproducers of planted
+# bugs, in C and in Swift, built and run as somebody would who got them with a report.
 # Takes about as long as two builds of Folio. One line for each case; exit status 1 when one fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -87,6 +88,53 @@ entries() {
 	END
 }
 
+# reproduced NAME CONFIGURATION STATUS TEXT: the reproducer ends with the status and says the text.
+reproduced() {
+	local status=0
+	"$package/.build/$2/$1" >"$scratch/got" 2>&1 || status=$?
+	if [ "$status" = "$3" ] && grep -q "^$4" "$scratch/got"; then
+		pass "$1 ends with $3 and says $4 ($2)"
+	else
+		echo "exit status $status, not $3; or it does not say: $4" >>"$scratch/got"
+		fail "$1 ($2)" "$scratch/got"
+	fi
+}
+
+# reproducers CONFIGURATION
+reproducers() {
+	local names=() mutant invariant
+	rm -rf "$package"/Sources/*
+	mkdir -p "$package/Sources/plant"
+	cp Tests/Consumer/Witnesses/Package.swift "$package/"
+	cp Tests/Consumer/Witnesses/plant.swift "$package/Sources/plant/main.swift"
+	if ! build "$1"; then
+		fail "a package that plants bugs builds ($1)" "$scratch/build"
+		return
+	fi
+	if ! (cd "$package" && ".build/$1/plant") >"$scratch/planted" 2>&1; then
+		fail "planted bugs are found ($1)" "$scratch/planted"
+		return
+	fi
+	# One whose token says nothing of the bug: the schedule alone does no harm.
+	mkdir -p "$package/Sources/c-C01-mended"
+	sed 's/[.]C01:/:/' "$package/Sources/c-C01/main.c" >"$package/Sources/c-C01-mended/main.c"
+	names=(c-C01-mended)
+	while read -r mutant invariant; do
+		names+=("c-$mutant" "swift-$mutant")
+	done <"$scratch/planted"
+	if ! REPRODUCERS=${names[*]} build "$1"; then
+		fail "reproducers build ($1)" "$scratch/build"
+		return
+	fi
+	while read -r mutant invariant; do
+		reproduced "c-$mutant" "$1" 1 "$invariant: "
+		reproduced "swift-$mutant" "$1" 1 "$invariant: "
+	done <"$scratch/planted"
+	grep -q 'c11.O07' "$package/Sources/c-O07/main.c" ||
+		fail "O07's token is one of c11 ($1)" "$package/Sources/c-O07/main.c"
+	reproduced c-C01-mended "$1" 0 'no violation'
+}
+
 mkdir -p "$package/Sources/counter"
 ln -sfn "$root" "$place/folio"
 shown "$template/Package.swift" >"$scratch/wanted"
@@ -134,6 +182,10 @@ for configuration in debug release; do
 		echo "exit status $status" >>"$scratch/got"
 		fail "without the flag every entry names it ($configuration)" "$scratch/got"
 	fi
+
+	reproducers "$configuration"
+	rm -rf "$package"/Sources/*
+	mkdir -p "$package/Sources/counter"
 done
 
 summary
