@@ -112,7 +112,7 @@ bool hook_trylock(const struct seam_site *site, const volatile void *word)
 	refuse_dead(site, word);
 	if (lab.mode == MODE_DRAIN)
 		count_drained();
-	if (lab.mode == MODE_RUN || lab.mode == MODE_START) {
+	if (is_running()) {
 		if (!is_private(word, &index, word_now(word, 4) == 0)) {
 			describe(LAB_TRYLOCK, site, word, 4, index)->order = __ATOMIC_ACQUIRE;
 			bool recorded = step();

@@ -11,18 +11,7 @@
  *   REPLAY  the given choices.
  *   BYTES   a byte per decision: see lab_run_bytes().
  */
-#include "model.h"
-
-/* splitmix64 */
-uint64_t next_random(void)
-{
-	return mix(lab.random += 0x9e3779b97f4a7c15u);
-}
-
-static unsigned int below(unsigned int limit)
-{
-	return (unsigned int)(((next_random() >> 32) * limit) >> 32);
-}
+#include "step.h"
 
 void begin_walk(void)
 {
@@ -58,20 +47,21 @@ static unsigned int highest(unsigned short lanes)
 	return best;
 }
 
-/* Where the n-th bit of a byte is: a loop over bits would be mispredicted at every step. */
-static unsigned char nth_of_byte[256][8];
+unsigned char nth_of_byte[256][8];
+unsigned char bits_of_byte[256];
 
 void prepare_choices(void)
 {
-	for (unsigned int byte = 1; byte < 256; byte++)
-		for (unsigned int rest = byte, n = 0; rest; rest &= rest - 1)
+	for (unsigned int byte = 1; byte < 256; byte++) {
+		unsigned char n = 0;
+		for (unsigned int rest = byte; rest; rest &= rest - 1)
 			nth_of_byte[byte][n++] = (unsigned char)__builtin_ctz(rest);
+		bits_of_byte[byte] = n;
+	}
 }
 
-static unsigned int nth(unsigned short lanes, unsigned int n)
+unsigned int nth_of_many(unsigned short lanes, unsigned int n)
 {
-	if (likely(lanes < 256))
-		return nth_of_byte[lanes][n];
 	unsigned int rest = lanes;
 	while (n-- > 0)
 		rest &= rest - 1;
@@ -116,7 +106,6 @@ static unsigned int lane_of_byte(unsigned short enabled)
 	return nth(enabled & (unsigned short)~last, number - 1);
 }
 
-/* Called where there is a choice: more than one lane is enabled. */
 unsigned int choose_walk(unsigned short enabled)
 {
 	lab.choices++;
@@ -142,7 +131,7 @@ unsigned int choose_walk(unsigned short enabled)
 		return (unsigned int)__builtin_ctz(enabled);
 	}
 	default:
-		return nth(enabled, below((unsigned int)__builtin_popcount(enabled)));
+		return choose_at_random(enabled);
 	}
 }
 
@@ -164,11 +153,8 @@ unsigned int choose_value_of_walk(unsigned int index, unsigned int count)
 	return below(2) ? 0 : 1 + below(count - 1);
 }
 
-/* After a step of a walk. */
-void walked(unsigned int index)
+void draw_again(unsigned int index)
 {
-	if (lab.search.strategy != LAB_POS)
-		return;
 	const struct lab_event *event = &lab.events[index];
 	lane(event->thread)->priority = next_random() | 1;
 	if (!event->address)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A step: who is chosen, what is recorded, how it fails. See engine.h. */
-#include "model.h"
 #include "sanitizer.h"
+#include "step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static const char *const waits[] = {
 	[LAB_RECLAIM] = "work",
 };
 
-static void report_deadlock(void)
+static __cold void report_deadlock(void)
 {
 	char message[sizeof(lab.finding.message)];
 	size_t used = 0;
@@ -59,11 +59,6 @@ static unsigned int lowest(unsigned short lanes)
 /* Who goes on; HOST when the execution is over. */
 static unsigned int choose_lane(void)
 {
-	if (lab.mode == MODE_START) {
-		if (lab.started < lab.program->threads)
-			return lab.started++;
-		lab.mode = MODE_RUN;
-	}
 	unsigned short enabled = enabled_lanes();
 	if (!enabled) {
 		if (lab.alive & program_lanes())
@@ -107,6 +102,11 @@ static unsigned int choose_lane(void)
 /* Flushes have no fiber: they take place here. */
 static unsigned int choose(void)
 {
+	if (lab.mode == MODE_START) {
+		if (lab.started < lab.program->threads)
+			return lab.started++;
+		lab.mode = MODE_RUN;
+	}
 	unsigned int next = choose_lane();
 	while (next != HOST && is_flush_lane(next)) {
 		flush_step(next);
@@ -117,20 +117,26 @@ static unsigned int choose(void)
 
 static void go_to(unsigned int next)
 {
-	unsigned int self = lab.current;
-	if (next == self)
-		return;
+	struct lab_lane *self = lane(lab.current);
 	struct lab_fiber *to = next == HOST ? &lab.host : &lane(next)->fiber;
 	lab.current = next;
-	lab_fiber_switch(&lane(self)->fiber, to);
+	lab_fiber_switch(&self->fiber, to);
+}
+
+void choose_and_go(void)
+{
+	if (!lab.recording && lab.model == LAB_SC && is_plain_walk()) {
+		go_on_in_walk(self());
+		return;
+	}
+	unsigned int next = choose();
+	if (next != lab.current)
+		go_to(next);
 }
 
 bool take_turn(void)
 {
-	struct lab_lane *self = lane(lab.current);
-	go_to(choose());
-	cfolio_seam_resume(self->pending.site);
-	return lab.mode == MODE_RUN;
+	return take_turn_as(false, self());
 }
 
 bool step(void)
@@ -170,7 +176,7 @@ void lane_main(void *argument)
 	if (self->nesting)
 		fail_at("RCU", UINT64_MAX, "the thread ended inside a read section");
 	lab.alive &= (unsigned short)~bit(number);
-	go_to(choose());
+	choose_and_go();
 }
 
 /* The reclaimer is parked in front of its first callback from the beginning. */
@@ -196,46 +202,26 @@ static void check_repetition(unsigned int index, const struct operation *pending
 			"something that the lab does not put back");
 }
 
+void record_step(unsigned int index)
+{
+	const struct lab_lane *l = self();
+	struct step *s = &lab.steps[index];
+	if (index < lab.replay) {
+		check_repetition(index, &l->pending);
+		return;
+	}
+	s->thread = (unsigned char)lab.current;
+	s->previous_of_thread = l->last_step;
+	s->kind = l->pending.kind;
+	s->behind = -1;
+	if (l->pending.kind == LAB_FLUSH)
+		s->behind = step_behind_store(lab.current);
+	(void)touches_of(&l->pending, l, s->touches);
+}
+
 unsigned int begin_step(void)
 {
-	unsigned int index = lab.depth++;
-	struct lab_lane *self = lane(lab.current);
-	struct operation *pending = &self->pending;
-	if (lab.recording && !takes_turns(index)) {
-		struct step *s = &lab.steps[index];
-		if (index < lab.replay) {
-			check_repetition(index, pending);
-		} else {
-			s->thread = (unsigned char)lab.current;
-			s->previous_of_thread = self->last_step;
-			s->kind = pending->kind;
-			s->behind = -1;
-			if (pending->kind == LAB_FLUSH)
-				s->behind = step_behind_store(lab.current);
-			(void)touches_of(pending, self, s->touches);
-		}
-	}
-	struct lab_event *event = &lab.events[index];
-	event->from = -1;
-	event->missed = -1;
-	event->choice = 0;
-	event->choices = 0;
-	event->owner = (unsigned char)lab.current;
-	event->site = pending->site;
-	event->address = pending->address;
-	event->thread = (unsigned char)lab.current;
-	event->kind = pending->kind;
-	event->order = pending->order;
-	event->bytes = pending->bytes;
-	event->of_thread = self->steps++;
-	self->last_step = (int)index;
-	event->in_section = self->nesting != 0;
-	if (self->nesting) {
-		if (!self->section_begun && lab.model == LAB_C11)
-			history_section_begins();
-		self->section_begun = true;
-	}
-	return index;
+	return begin_step_as(false, self());
 }
 
 /* TSO: while stores wait, memory is not what any thread sees. */
@@ -247,27 +233,23 @@ static bool memory_is_settled(void)
 	return true;
 }
 
+void look_between(void)
+{
+	if (lab.failed || !memory_is_settled())
+		return;
+	lab.mode = MODE_OFF;
+	lab.program->between(lab.program->context);
+	lab.mode = MODE_RUN;
+}
+
 void end_step(unsigned int index, unsigned long before, unsigned long after)
 {
-	lab.events[index].before = before;
-	lab.events[index].after = after;
-	lab.events[index].read = before;
-	if (unlikely(lab.search.pairs) && lane(lab.current)->pending.object)
-		note_pairs(index, lane(lab.current)->pending.object);
-	if (!lab.recording)
-		walked(index);
-	else if (!takes_turns(index))
-		searched(index);
-	if (lab.program->between && !lab.failed && memory_is_settled()) {
-		lab.mode = MODE_OFF;
-		lab.program->between(lab.program->context);
-		lab.mode = MODE_RUN;
-	}
+	end_step_as(false, self(), index, before, after);
 }
 
 /* ---- findings -------------------------------------------------------------------------------- */
 
-void fail_at(const char *invariant, unsigned long pfn, const char *message)
+__cold void fail_at(const char *invariant, unsigned long pfn, const char *message)
 {
 	if (lab.failed)
 		return;

@@ -2,7 +2,7 @@
 /*
  * The engine's state, shared by its files:
  *   executions.c  executions from beginning to end, the self-check, what lab.h offers
- *   engine.c   a step: the choice, the record, failures
+ *   engine.c   a step: the choice, the record, failures; step.h: its parts that are inline
  *   words.c    accesses to words: sites, objects, undo
  *   block.c    locks and futexes; grace.c: RCU; hooks.c: the table of hooks
  *   memory.c   the arena, tracked memory; sanitizer.c: what sanitizers are told
@@ -31,6 +31,9 @@
 #include <folio/rcu.h>
 #include <folio/seam_hooks.h>
 #include <folio/thread.h>
+
+/* Nothing of it is seen from elsewhere, so nothing goes around by tables of symbols. */
+#pragma GCC visibility push(hidden)
 
 #include "fiber.h"
 
@@ -183,6 +186,7 @@ struct lab {
 	bool inside;	/**< between restored states: writes are undone, by whomever they are */
 	unsigned int drained;	  /**< accesses since the execution was cut */
 	unsigned int decommitted; /**< ranges of pages that were given back */
+	bool given_back; /**< something was, since the world was opened: addresses may be dead */
 	uint64_t execution;
 	struct lab_fiber host;
 	struct lab_lane lanes[LAB_LANES + 1]; /**< the last stands for the host */
@@ -235,6 +239,12 @@ static inline uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+/** Operations wait their turn, or take place at once: nobody is to be asked. */
+static inline bool is_running(void)
+{
+	return lab.mode == MODE_START || lab.mode == MODE_RUN;
+}
+
 static inline struct lab_lane *lane(unsigned int number)
 {
 	return &lab.lanes[number];
@@ -285,6 +295,11 @@ void lane_main(void *lane);
 /* words.c */
 /** For SC; for states, which want to know what threads have read; for the weak models. */
 extern const struct seam_hooks lab_hooks, lab_state_hooks, lab_weak_hooks;
+/** For walks under SC, which keep no record for a search. */
+extern const struct seam_hooks lab_walk_hooks;
+unsigned long access_of_walk(const struct seam_site *site, unsigned int access,
+			     const volatile void *word, unsigned long operand,
+			     unsigned long expected);
 struct object *object_at(uintptr_t address, uint32_t *index);
 /** NULL: nobody has touched it. */
 struct object *find_object(uintptr_t address, uint32_t *index);
@@ -295,7 +310,28 @@ bool touches_of(const struct operation *operation, const struct lab_lane *lane,
 		struct touch touches[LAB_TOUCHES]);
 void undo_words(void);
 /** Notes an access that is no step; true: it conflicts, so the object is shared from now on. */
-bool note_access(struct object *object, unsigned int lane, bool write);
+static inline bool note_access(struct object *object, unsigned int number, bool write)
+{
+	unsigned short mine = bit(number);
+	if (object->execution != lab.execution) {
+		object->execution = lab.execution;
+		object->readers = 0;
+		object->writers = 0;
+	}
+	unsigned int others = object->writers;
+	if (write) {
+		others |= object->readers;
+		object->writers |= mine;
+	} else {
+		object->readers |= mine;
+	}
+	if (likely(!(others & ~(unsigned int)mine)))
+		return false;
+	object->shared = true;
+	lab.restart = true;
+	return true;
+}
+
 unsigned long word_now(const volatile void *address, unsigned int bytes);
 void write_word(const volatile void *address, unsigned int bytes, unsigned long value);
 unsigned char halves(const volatile void *address, unsigned int bytes);
@@ -376,8 +412,15 @@ enum line { LINE_UNUSED, LINE_LIVE, LINE_FIRST, LINE_DEAD };
 
 bool is_decommitted(const volatile void *address);
 
+void refuse_if_dead(const struct seam_site *site, const volatile void *address);
+
 /** Who touches a word of freed memory, at `site`, does not go on. */
-void refuse_dead(const struct seam_site *site, const volatile void *address);
+static inline void refuse_dead(const struct seam_site *site, const volatile void *address)
+{
+	if (unlikely(lab.given_back))
+		refuse_if_dead(site, address);
+}
+
 /** The lane that gave this memory back. */
 unsigned int freer_of(const volatile void *address);
 
@@ -388,6 +431,16 @@ static inline bool arena_is_dead(const volatile void *address)
 	if (offset < ARENA_SIZE)
 		return lab.lines[offset / ARENA_LINE] == LINE_DEAD;
 	return unlikely(lab.decommitted) && is_decommitted(address);
+}
+
+/** The same at a glance: false where it surely is not. */
+static inline bool may_be_dead(const volatile void *address)
+{
+	size_t offset = (size_t)((const volatile char *)address - lab.arena);
+	if (!lab.given_back)
+		return false;
+	return offset < ARENA_SIZE ? lab.lines[offset / ARENA_LINE] == LINE_DEAD
+				   : lab.decommitted != 0;
 }
 
 /* Pages that a program gives back or takes: they stay readable until executions end. */
@@ -401,11 +454,24 @@ bool is_tracked(uintptr_t address);
 void forget_snapshot(void);
 
 /* choose.c */
-uint64_t next_random(void);
+/** splitmix64 */
+static inline uint64_t next_random(void)
+{
+	return mix(lab.random += 0x9e3779b97f4a7c15u);
+}
+
 void prepare_choices(void);
+/** Where the n-th bit of a byte is: a loop over bits would be mispredicted at every step. */
+extern unsigned char nth_of_byte[256][8];
+/** So many bits it has. */
+extern unsigned char bits_of_byte[256];
+/** The n-th of a set of lanes, of any size. */
+unsigned int nth_of_many(unsigned short lanes, unsigned int n);
 void begin_walk(void);
+/** Called where there is a choice: more than one lane is enabled. */
 unsigned int choose_walk(unsigned short enabled);
-void walked(unsigned int index);
+/** POS: behind a step. */
+void draw_again(unsigned int index);
 /** Which of `count` values a step of a walk reads; 0: the last. */
 unsigned int choose_value_of_walk(unsigned int index, unsigned int count);
 void end_walk(void);
@@ -433,5 +499,7 @@ size_t states_seen(void);
 void forget_states(void);
 unsigned long hook_scope(void);
 void hook_live(unsigned long scope, unsigned long value);
+
+#pragma GCC visibility pop
 
 #endif

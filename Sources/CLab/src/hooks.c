@@ -23,7 +23,7 @@ static int64_t hook_clock(void)
  */
 static bool hook_free(void *memory)
 {
-	size_t size = lab.mode == MODE_RUN || lab.mode == MODE_START ? arena_size(memory) : 0;
+	size_t size = is_running() ? arena_size(memory) : 0;
 	bool freed = false;
 	for (size_t offset = 0; offset < size; offset += 8) {
 		const volatile void *word = (const char *)memory + offset;
@@ -69,16 +69,18 @@ static void hook_violation(const char *invariant, unsigned long pfn, const char 
 }
 
 #define HOOKS                                                                                      \
-	.access = lab_access, .rcu_read_lock = hook_rcu_read_lock,                                 \
-	.rcu_read_unlock = hook_rcu_read_unlock, .rcu_read_lock_held = hook_rcu_read_lock_held,    \
-	.synchronize_rcu = hook_synchronize_rcu, .call_rcu = hook_call_rcu,                        \
-	.rcu_barrier = hook_rcu_barrier, .lock = hook_lock, .trylock = hook_trylock,               \
-	.unlock = hook_unlock, .bit_lock = hook_bit_lock, .futex_wait = hook_futex_wait,           \
-	.futex_wake = hook_futex_wake, .yield = hook_yield, .clock_ns = hook_clock,                \
-	.allocate = arena_allocate, .free = hook_free, .commit = arena_commit,                     \
-	.decommit = arena_decommit, .this_thread = hook_this_thread, .this_cpu = hook_this_cpu,    \
-	.bug = hook_bug, .violation = hook_violation
+	.rcu_read_lock = hook_rcu_read_lock, .rcu_read_unlock = hook_rcu_read_unlock,              \
+	.rcu_read_lock_held = hook_rcu_read_lock_held, .synchronize_rcu = hook_synchronize_rcu,    \
+	.call_rcu = hook_call_rcu, .rcu_barrier = hook_rcu_barrier, .lock = hook_lock,             \
+	.trylock = hook_trylock, .unlock = hook_unlock, .bit_lock = hook_bit_lock,                 \
+	.futex_wait = hook_futex_wait, .futex_wake = hook_futex_wake, .yield = hook_yield,         \
+	.clock_ns = hook_clock, .allocate = arena_allocate, .free = hook_free,                     \
+	.commit = arena_commit, .decommit = arena_decommit, .this_thread = hook_this_thread,       \
+	.this_cpu = hook_this_cpu, .bug = hook_bug, .violation = hook_violation
 
-const struct seam_hooks lab_hooks = {HOOKS};
-const struct seam_hooks lab_state_hooks = {HOOKS, .scope = hook_scope, .live = hook_live};
-const struct seam_hooks lab_weak_hooks = {HOOKS, .fence = hook_fence, .plain = plain_in_model};
+const struct seam_hooks lab_hooks = {HOOKS, .access = lab_access};
+const struct seam_hooks lab_walk_hooks = {HOOKS, .access = access_of_walk};
+const struct seam_hooks lab_state_hooks = {HOOKS, .access = lab_access, .scope = hook_scope,
+					   .live = hook_live};
+const struct seam_hooks lab_weak_hooks = {HOOKS, .access = lab_access, .fence = hook_fence,
+					  .plain = plain_in_model};

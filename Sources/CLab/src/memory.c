@@ -52,6 +52,7 @@ bool memory_open(void)
 	poison(lab.arena, used[LAB_LANES]);
 	used[LAB_LANES] = 0;
 	kept = 0;
+	lab.given_back = false;
 	return true;
 }
 
@@ -124,6 +125,7 @@ bool arena_free(void *memory)
 	if (!is_mine(memory))
 		return false;
 	size_t line = (size_t)((char *)memory - lab.arena) / ARENA_LINE;
+	lab.given_back = true;
 	if (lab.lines[line] != LINE_FIRST) {
 		fail_at("DOUBLE-FREE", UINT64_MAX, "memory is given back that nobody holds");
 		return true;
@@ -176,6 +178,7 @@ bool arena_decommit(void *start, size_t size)
 		fail_at("LAB", UINT64_MAX, "more pages given back than the lab keeps");
 		return true;
 	}
+	lab.given_back = true;
 	decommitted[lab.decommitted].by = lab.current;
 	decommitted[lab.decommitted].start = start;
 	decommitted[lab.decommitted++].size = size;

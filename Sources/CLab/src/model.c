@@ -155,7 +155,7 @@ unsigned long access_in_model(unsigned int index, const struct operation *o,
 unsigned long plain_in_model(const struct seam_site *site, unsigned int operation,
 			     const volatile void *word, unsigned long value)
 {
-	bool runs = lab.mode == MODE_RUN || lab.mode == MODE_START;
+	bool runs = is_running();
 	if (runs)
 		refuse_dead(site, word);
 	if (!runs || lab.model != LAB_C11)

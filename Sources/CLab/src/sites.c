@@ -94,8 +94,10 @@ const struct seam_hooks *hooks_for(enum lab_model model)
 	static struct seam_hooks noting;
 	if (model != LAB_SC)
 		return &lab_weak_hooks;
+	if (!notes && lab.search.strategy == LAB_STATES)
+		return &lab_state_hooks;
 	if (!notes)
-		return lab.search.strategy == LAB_STATES ? &lab_state_hooks : &lab_hooks;
+		return lab.recording ? &lab_hooks : &lab_walk_hooks;
 	noting = lab_hooks;
 	noting.access = noting_access;
 	noting.fence = noting_fence;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Accesses to words: what is shared, what an operation touches, undo. See engine.h. */
-#include "model.h"
+#include "step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +16,20 @@ struct object *object_number(uint32_t index)
 	return &objects[index];
 }
 
-/* Open addressing; slot 0 stays free, so that 0 can mean none. */
-struct object *object_at(uintptr_t address, uint32_t *index)
+static inline uintptr_t object_address(const volatile void *word)
 {
-	uint32_t slot = (uint32_t)((address * 0x9e3779b97f4a7c15u) >> (64 - OBJECTS_BITS));
+	return (uintptr_t)word & ~(uintptr_t)7;
+}
+
+static inline uint32_t first_slot(uintptr_t address)
+{
+	return (uint32_t)((address * 0x9e3779b97f4a7c15u) >> (64 - OBJECTS_BITS));
+}
+
+/* Open addressing; slot 0 stays free, so that 0 can mean none. */
+static __attribute__((noinline)) uint32_t probe(uintptr_t address)
+{
+	uint32_t slot = first_slot(address);
 	while (objects[slot].address != address || slot == 0) {
 		if (!objects[slot].address && slot != 0) {
 			if (objects_used++ > OBJECTS / 2)
@@ -29,13 +39,21 @@ struct object *object_at(uintptr_t address, uint32_t *index)
 		}
 		slot = (slot + 1) & (OBJECTS - 1);
 	}
+	return slot;
+}
+
+struct object *object_at(uintptr_t address, uint32_t *index)
+{
+	uint32_t slot = first_slot(address);
+	if (unlikely(objects[slot].address != address))
+		slot = probe(address);
 	*index = slot;
 	return &objects[slot];
 }
 
 struct object *find_object(uintptr_t address, uint32_t *index)
 {
-	uint32_t slot = (uint32_t)((address * 0x9e3779b97f4a7c15u) >> (64 - OBJECTS_BITS));
+	uint32_t slot = first_slot(address);
 	while (objects[slot].address != address) {
 		if (!objects[slot].address && slot != 0)
 			return NULL;
@@ -57,28 +75,6 @@ void forget_touches(void)
 		objects[i].last = 0;
 }
 
-bool note_access(struct object *object, unsigned int number, bool write)
-{
-	unsigned short mine = (unsigned short)(1u << number);
-	if (object->execution != lab.execution) {
-		object->execution = lab.execution;
-		object->readers = 0;
-		object->writers = 0;
-	}
-	unsigned int others = object->writers;
-	if (write) {
-		others |= object->readers;
-		object->writers |= mine;
-	} else {
-		object->readers |= mine;
-	}
-	if (likely(!(others & ~(unsigned int)mine)))
-		return false;
-	object->shared = true;
-	lab.restart = true;
-	return true;
-}
-
 /* ---- words ----------------------------------------------------------------------------------- */
 
 struct undo {
@@ -87,8 +83,7 @@ struct undo {
 	unsigned int bytes;
 };
 
-static struct undo *undo;
-static size_t undo_used, undo_capacity;
+static struct undo *undo, *undo_next, *undo_end;
 
 static uint64_t contribution(const volatile void *address, unsigned long value)
 {
@@ -111,31 +106,48 @@ static void set_word(volatile void *address, unsigned int bytes, unsigned long v
 		__atomic_store_n((volatile unsigned long *)address, value, __ATOMIC_RELAXED);
 }
 
-void write_word(const volatile void *place, unsigned int bytes, unsigned long value)
+static __attribute__((cold, noinline)) void grow_undo(void)
+{
+	size_t used = (size_t)(undo_next - undo), capacity = used ? 2 * used : 4096;
+	struct undo *more = realloc(undo, capacity * sizeof(*more));
+	if (!more)
+		abort();
+	undo = more;
+	undo_next = more + used;
+	undo_end = more + capacity;
+}
+
+/* While executions run; from `old`, which is there. */
+static inline void change_word(const volatile void *place, unsigned int bytes, unsigned long old,
+			       unsigned long value)
 {
 	volatile void *address = (volatile void *)(uintptr_t)place;
-	unsigned long old = word_now(address, bytes);
-	if (lab.inside) {
-		if (unlikely(undo_used == undo_capacity)) {
-			size_t capacity = undo_capacity ? 2 * undo_capacity : 4096;
-			struct undo *more = realloc(undo, capacity * sizeof(*more));
-			if (!more)
-				abort();
-			undo = more;
-			undo_capacity = capacity;
-		}
-		undo[undo_used++] = (struct undo){address, old, bytes};
-		if (lab.search.strategy == LAB_STATES)
-			lab.state += contribution(address, value) - contribution(address, old);
-	}
+	if (unlikely(undo_next == undo_end))
+		grow_undo();
+	undo_next->address = address;
+	undo_next->value = old;
+	undo_next->bytes = bytes;
+	undo_next++;
 	set_word(address, bytes, value);
+}
+
+void write_word(const volatile void *place, unsigned int bytes, unsigned long value)
+{
+	unsigned long old = word_now(place, bytes);
+	if (!lab.inside) {
+		set_word((volatile void *)(uintptr_t)place, bytes, value);
+		return;
+	}
+	if (lab.search.strategy == LAB_STATES)
+		lab.state += contribution(place, value) - contribution(place, old);
+	change_word(place, bytes, old, value);
 }
 
 void undo_words(void)
 {
-	while (undo_used > 0) {
-		const struct undo *u = &undo[--undo_used];
-		set_word(u->address, u->bytes, u->value);
+	while (undo_next > undo) {
+		undo_next--;
+		set_word(undo_next->address, undo_next->bytes, undo_next->value);
 	}
 }
 
@@ -299,14 +311,12 @@ bool touches_of(const struct operation *o, const struct lab_lane *l,
 
 /* ---- the hook -------------------------------------------------------------------------------- */
 
-static unsigned char kind_of(unsigned int change)
-{
-	if (change == SEAM_OP_LOAD)
-		return LAB_LOAD;
-	if (change == SEAM_OP_STORE)
-		return LAB_STORE;
-	return change == SEAM_OP_CMPXCHG ? LAB_CMPXCHG : LAB_CHANGE;
-}
+/* A table: which operation comes next is what processors cannot predict. */
+static const unsigned char kinds[16] = {
+	[SEAM_OP_LOAD] = LAB_LOAD,	 [SEAM_OP_STORE] = LAB_STORE, [SEAM_OP_ADD] = LAB_CHANGE,
+	[SEAM_OP_OR] = LAB_CHANGE,	 [SEAM_OP_AND] = LAB_CHANGE,  [SEAM_OP_XCHG] = LAB_CHANGE,
+	[SEAM_OP_CMPXCHG] = LAB_CMPXCHG,
+};
 
 unsigned long perform(unsigned int change, unsigned int bytes, const volatile void *word,
 		      unsigned long operand, unsigned long expected)
@@ -317,8 +327,7 @@ unsigned long perform(unsigned int change, unsigned int bytes, const volatile vo
 	return old;
 }
 
-static __attribute__((cold)) void report_dead(const struct seam_site *site,
-					      const volatile void *word)
+static __cold void report_dead(const struct seam_site *site, const volatile void *word)
 {
 	char message[sizeof(lab.finding.message)], by[32];
 	unsigned int freer = freer_of(word);
@@ -331,7 +340,7 @@ static __attribute__((cold)) void report_dead(const struct seam_site *site,
 	fail_at("USE-AFTER-FREE", UINT64_MAX, message);
 }
 
-void refuse_dead(const struct seam_site *site, const volatile void *word)
+void refuse_if_dead(const struct seam_site *site, const volatile void *word)
 {
 	if (likely(!arena_is_dead(word)) || lab.mode == MODE_OFF)
 		return;
@@ -356,57 +365,132 @@ static bool spins_on(struct object *object)
 	return true;
 }
 
+static inline void describe_access(struct operation *pending, const struct seam_site *site,
+				   unsigned int access, const volatile void *word,
+				   unsigned long operand, unsigned long expected, uint32_t object)
+{
+	unsigned int change = SEAM_ACCESS_OPERATION(access);
+	pending->kind = kinds[change];
+	pending->change = (unsigned char)change;
+	pending->bytes = (unsigned char)SEAM_ACCESS_BYTES(access);
+	pending->order = (unsigned char)SEAM_ACCESS_ORDER(access);
+	pending->site = site;
+	pending->address = word;
+	pending->operand = operand;
+	pending->expected = expected;
+	pending->object = object;
+}
+
+/* SC: an access to a shared word, as a step. */
+STEP_INLINE unsigned long step_as(bool walks, const struct seam_site *site, unsigned int access,
+				  const volatile void *word, unsigned long operand,
+				  unsigned long expected, uint32_t object)
+{
+	struct lab_lane *l = self();
+	describe_access(&l->pending, site, access, word, operand, expected, object);
+	bool recorded = take_turn_as(walks, l);
+	/* What it is about to do is read again: nothing else has to be kept over the switch. */
+	const struct operation *o = &l->pending;
+	if (unlikely(!recorded))
+		return perform(o->change, o->bytes, o->address, o->operand, o->expected);
+	/* Freed while the thread was parked in front of it. */
+	refuse_dead(o->site, o->address);
+	unsigned int number = begin_step_as(walks, l);
+	unsigned long old = word_now(o->address, o->bytes);
+	unsigned long new = old;
+	if (writes(o->change, old, o->expected)) {
+		new = result_of(o->change, o->bytes, old, o->operand);
+		if (walks)
+			change_word(o->address, o->bytes, old, new);
+		else
+			write_word(o->address, o->bytes, new);
+	} else if (o->change == SEAM_OP_CMPXCHG) {
+		lab.events[number].kind = LAB_LOAD;
+	}
+	end_step_as(walks, l, number, old, new);
+	return old;
+}
+
+static __attribute__((noinline)) unsigned long step_of_walk(const struct seam_site *site,
+							    unsigned int access,
+							    const volatile void *word,
+							    unsigned long operand,
+							    unsigned long expected, uint32_t object)
+{
+	return step_as(true, site, access, word, operand, expected, object);
+}
+
+static __attribute__((noinline)) unsigned long step_of_search(
+	const struct seam_site *site, unsigned int access, const volatile void *word,
+	unsigned long operand, unsigned long expected, uint32_t object)
+{
+	return step_as(false, site, access, word, operand, expected, object);
+}
+
+static __attribute__((noinline)) unsigned long step_in_model(
+	const struct seam_site *site, unsigned int access, const volatile void *word,
+	unsigned long operand, unsigned long expected, uint32_t object)
+{
+	unsigned int change = SEAM_ACCESS_OPERATION(access), bytes = SEAM_ACCESS_BYTES(access);
+	unsigned int order = SEAM_ACCESS_ORDER(access);
+	enum lab_strength strength = strengthen(site, change, &order);
+	if (!readies_access(site, change, order, word, bytes))
+		return perform(change, bytes, word, operand, expected);
+	if (lab.model == LAB_TSO && change == SEAM_OP_STORE) {
+		buffer_store(site, order, word, bytes, operand, object);
+		if (strength == LAB_FULL_BARRIERS || order == __ATOMIC_SEQ_CST)
+			note_fence(site);
+		return 0;
+	}
+	struct operation *pending = &self()->pending;
+	describe_access(pending, site, SEAM_ACCESS(change, bytes, order), word, operand, expected,
+			object);
+	/* Only a store buffer makes a word wait. */
+	if (!(lab.model == LAB_TSO ? step() : take_turn()))
+		return perform(change, bytes, word, operand, expected);
+	refuse_dead(site, word);
+	return access_in_model(begin_step(), pending, strength);
+}
+
+/* All that can be: executions are over or cut, memory was given back, nobody came here yet. */
 unsigned long lab_access(const struct seam_site *site, unsigned int access,
 			 const volatile void *word, unsigned long operand, unsigned long expected)
 {
-	unsigned int change = SEAM_ACCESS_OPERATION(access);
-	unsigned int bytes = SEAM_ACCESS_BYTES(access);
+	unsigned int change = SEAM_ACCESS_OPERATION(access), bytes = SEAM_ACCESS_BYTES(access);
+	uint32_t index;
 	refuse_dead(site, word);
 	if (lab.mode == MODE_DRAIN)
 		count_drained();
-	if (lab.mode == MODE_OFF || lab.mode == MODE_DRAIN)
+	if (!is_running())
 		return perform(change, bytes, word, operand, expected);
-	uint32_t index;
-	struct object *object = object_at((uintptr_t)word & ~(uintptr_t)7, &index);
+	struct object *object = object_at(object_address(word), &index);
 	if (!object->shared) {
 		bool write = writes(change, word_now(word, bytes), expected);
 		if (!note_access(object, lab.current, write) && !spins_on(object))
 			return perform(change, bytes, word, operand, expected);
 	}
-	unsigned int order = SEAM_ACCESS_ORDER(access);
-	enum lab_strength strength = LAB_AS_WRITTEN;
-	if (lab.model != LAB_SC) {
-		strength = strengthen(site, change, &order);
-		if (!readies_access(site, change, order, word, bytes))
-			return perform(change, bytes, word, operand, expected);
-		if (lab.model == LAB_TSO && change == SEAM_OP_STORE) {
-			buffer_store(site, order, word, bytes, operand, index);
-			if (strength == LAB_FULL_BARRIERS || order == __ATOMIC_SEQ_CST)
-				note_fence(site);
-			return 0;
-		}
+	if (lab.model == LAB_SC)
+		return step_of_search(site, access, word, operand, expected, index);
+	return step_in_model(site, access, word, operand, expected, index);
+}
+
+/*
+ * The same for walks, and for what nearly always is: a step, or a load of what nobody else writes.
+ * What it calls it calls last, so that it needs no frame.
+ */
+unsigned long access_of_walk(const struct seam_site *site, unsigned int access,
+			     const volatile void *word, unsigned long operand,
+			     unsigned long expected)
+{
+	uintptr_t address = object_address(word);
+	uint32_t index = first_slot(address);
+	struct object *object = &objects[index];
+	if (likely(is_running() && object->address == address && !may_be_dead(word))) {
+		if (object->shared)
+			return step_of_walk(site, access, word, operand, expected, index);
+		if (SEAM_ACCESS_OPERATION(access) == SEAM_OP_LOAD &&
+		    !note_access(object, lab.current, false) && !spins_on(object))
+			return word_now(word, SEAM_ACCESS_BYTES(access));
 	}
-	struct operation *pending = &lane(lab.current)->pending;
-	pending->kind = kind_of(change);
-	pending->change = (unsigned char)change;
-	pending->bytes = (unsigned char)bytes;
-	pending->order = (unsigned char)order;
-	pending->site = site;
-	pending->address = word;
-	pending->operand = operand;
-	pending->expected = expected;
-	pending->object = index;
-	/* Only a store buffer makes a word wait. */
-	if (!(lab.model == LAB_TSO ? step() : take_turn()))
-		return perform(change, bytes, word, operand, expected);
-	/* Freed while the thread was parked in front of it. */
-	refuse_dead(site, word);
-	unsigned int number = begin_step();
-	if (lab.model != LAB_SC)
-		return access_in_model(number, pending, strength);
-	unsigned long old = perform(change, bytes, word, operand, expected);
-	if (change == SEAM_OP_CMPXCHG && old != expected)
-		lab.events[number].kind = LAB_LOAD;
-	end_step(number, old, word_now(word, bytes));
-	return old;
+	return lab_access(site, access, word, operand, expected);
 }
