@@ -14,12 +14,11 @@
 
 #define GUARD 4096u
 
-#if defined(__x86_64__) || defined(__aarch64__)
-#define LAB_ASSEMBLY 1
-void lab_switch(void **save, void *load);
+bool lab_fiber_told;
+
+#if LAB_ASSEMBLY
 void lab_fiber_start(void);
 #else
-#define LAB_ASSEMBLY 0
 #include <stdlib.h>
 #include <ucontext.h>
 #endif
@@ -48,6 +47,7 @@ void lab_fiber_adopt(struct lab_fiber *fiber)
 	pthread_attr_t attributes;
 	void *stack = NULL;
 	memset(fiber, 0, sizeof(*fiber));
+	lab_fiber_told = __sanitizer_start_switch_fiber || __tsan_switch_to_fiber;
 	if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
 		pthread_attr_getstack(&attributes, &stack, &fiber->size);
 		pthread_attr_destroy(&attributes);
@@ -130,14 +130,16 @@ void lab_fiber_entered(struct lab_fiber *self)
 		__sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
 }
 
-void lab_fiber_switch(struct lab_fiber *from, struct lab_fiber *to)
+void lab_fiber_switch_told(struct lab_fiber *from, struct lab_fiber *to)
 {
+	if (from == to)
+		return;
 	if (__sanitizer_start_switch_fiber)
 		__sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->size);
 	if (__tsan_switch_to_fiber)
 		__tsan_switch_to_fiber(to->tsan, TSAN_NO_SYNCHRONISATION);
 #if LAB_ASSEMBLY
-	lab_switch(&from->sp, to->sp);
+	lab_switch(&from->sp, &to->sp);
 #else
 	swapcontext(from->portable, to->portable);
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* void lab_switch(void **save, void *load): see fiber.h. AAPCS64. */
+/* void lab_switch(void **save, void **load): see fiber.h. AAPCS64. */
 #if defined(__aarch64__)
 
 	.text
@@ -22,7 +22,8 @@ lab_switch:
 	stp	d14, d15, [sp, #144]
 	mov	x9, sp
 	str	x9, [x0]
-	mov	sp, x1
+	ldr	x9, [x1]
+	mov	sp, x9
 	ldp	x19, x20, [sp, #0]
 	ldp	x21, x22, [sp, #16]
 	ldp	x23, x24, [sp, #32]

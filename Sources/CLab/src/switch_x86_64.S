@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* void lab_switch(void **save, void *load): see fiber.h. System V ABI, x86-64. */
+/* void lab_switch(void **save, void **load): see fiber.h. System V ABI, x86-64. */
 #if defined(__x86_64__)
 
 	.text
@@ -21,7 +21,7 @@ lab_switch:
 	pushq	%r15
 	.cfi_adjust_cfa_offset 8
 	movq	%rsp, (%rdi)
-	movq	%rsi, %rsp
+	movq	(%rsi), %rsp
 	popq	%r15
 	.cfi_adjust_cfa_offset -8
 	popq	%r14
