@@ -43,7 +43,10 @@
 
 /* ---- objects --------------------------------------------------------------------------------- */
 
-/** Eight bytes of memory that operations touch, or something that blocks (an odd address). */
+/**
+ * Eight bytes of memory that operations touch, or something that blocks (an odd address). A cache
+ * line each, found by a shift.
+ */
 struct object {
 	uintptr_t address;  /**< 0: a free slot of the table */
 	uint64_t execution; /**< the one that the masks are of */
@@ -54,7 +57,7 @@ struct object {
 	uint32_t last;
 	uint64_t located; /**< the execution in which `location` is its number; LAB_C11 */
 	uint16_t location;
-};
+} __attribute__((aligned(64)));
 
 /** What an operation does to an object. */
 struct touch {
@@ -132,10 +135,11 @@ struct callback {
 /* ---- threads --------------------------------------------------------------------------------- */
 
 struct lab_lane {
+	struct folio_thread record; /**< first, so that no store to it crosses a cache line */
 	struct lab_fiber fiber;
 	struct operation pending;
 	int last_step; /**< index of its last step, -1 */
-	unsigned short steps;
+	unsigned int steps;
 	/* RCU */
 	unsigned short nesting;
 	bool section_begun;
@@ -156,8 +160,7 @@ struct lab_lane {
 	uint64_t priority;
 	/* LAB_STATES */
 	uint64_t history;
-	struct folio_thread record;
-};
+} __attribute__((aligned(64)));
 
 enum mode {
 	MODE_OFF,   /**< between executions: operations take place at once */
@@ -175,8 +178,9 @@ struct lab {
 	unsigned int current;	/**< lane that runs */
 	unsigned int unstepped; /**< accesses of this execution that were no steps */
 	unsigned int fair_from; /**< from this step on threads take turns */
-	unsigned short alive;
-	unsigned short blocking; /**< parked in front of something that may block */
+	/* Sets of lanes; whole words, because a load of more than was just stored stalls. */
+	unsigned int alive;
+	unsigned int blocking; /**< parked in front of something that may block */
 	unsigned int started;
 	unsigned int depth; /**< steps taken */
 	bool failed;

@@ -16,7 +16,8 @@
 
 /* Bytes, by part: who allocates when must not move what another lane gets. */
 static size_t used[LAB_LANES + 1];
-static size_t kept; /* of the host's part: belongs to the snapshot */
+static unsigned int parts_used; /* those that may have grown since memory was put back */
+static size_t kept;		/* of the host's part: belongs to the snapshot */
 static char *image;
 static unsigned char *lines_image;
 static unsigned char *freers; /* by line: the lane that gave it back */
@@ -104,6 +105,7 @@ void *arena_allocate(size_t size)
 	memset(lab.lines + offset / ARENA_LINE, LINE_LIVE, rounded / ARENA_LINE);
 	lab.lines[offset / ARENA_LINE] = LINE_FIRST;
 	used[part] += taken;
+	parts_used |= 1u << part;
 	return memory;
 }
 
@@ -267,7 +269,8 @@ void restore_memory(bool everything)
 				open_line(line);
 		memcpy(lab.lines, lines_image, kept / ARENA_LINE);
 	}
-	for (unsigned int part = 0; part <= LAB_LANES; part++) {
+	for (; parts_used; parts_used &= parts_used - 1) {
+		unsigned int part = (unsigned int)__builtin_ctz(parts_used);
 		size_t stays = part == LAB_LANES ? kept : 0, gone = used[part] - stays;
 		if (gone)
 			memset(lab.lines + (part_start(part) + stays) / ARENA_LINE, LINE_UNUSED,

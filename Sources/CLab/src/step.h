@@ -99,7 +99,7 @@ STEP_INLINE unsigned int begin_step_as(bool walks, struct lab_lane *self)
 	event->kind = pending->kind;
 	event->order = pending->order;
 	event->bytes = pending->bytes;
-	event->of_thread = self->steps++;
+	event->of_thread = (unsigned short)self->steps++;
 	self->last_step = (int)index;
 	event->in_section = self->nesting != 0;
 	if (self->nesting) {
