@@ -9,6 +9,8 @@
 /* ---- objects --------------------------------------------------------------------------------- */
 
 static struct object objects[OBJECTS];
+/* Slots that are not free, so that forgetting does not go through the whole table. */
+static uint16_t taken[OBJECTS];
 static unsigned int objects_used;
 
 struct object *object_number(uint32_t index)
@@ -32,8 +34,9 @@ static __attribute__((noinline)) uint32_t probe(uintptr_t address)
 	uint32_t slot = first_slot(address);
 	while (objects[slot].address != address || slot == 0) {
 		if (!objects[slot].address && slot != 0) {
-			if (objects_used++ > OBJECTS / 2)
+			if (objects_used > OBJECTS / 2)
 				fail_at("LAB", UINT64_MAX, "more shared words than the lab keeps");
+			taken[objects_used++] = (uint16_t)slot;
 			objects[slot].address = address;
 			break;
 		}
@@ -65,14 +68,14 @@ struct object *find_object(uintptr_t address, uint32_t *index)
 
 void forget_objects(void)
 {
-	memset(objects, 0, sizeof(objects));
-	objects_used = 0;
+	while (objects_used > 0)
+		objects[taken[--objects_used]] = (struct object){0};
 }
 
 void forget_touches(void)
 {
-	for (unsigned int i = 0; i < OBJECTS; i++)
-		objects[i].last = 0;
+	for (unsigned int i = 0; i < objects_used; i++)
+		objects[taken[i]].last = 0;
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
