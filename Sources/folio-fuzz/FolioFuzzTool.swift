@@ -26,7 +26,7 @@ struct FolioFuzzTool: ParsableCommand {
       EXAMPLES
         folio-fuzz run                                 all programs in turn, 60 s
         folio-fuzz run --program counters --seconds 600 --memory c11
-        folio-fuzz run --program gup-pin --mutant C01  until the planted bug is found
+        folio-fuzz run --program gup-pin --mutant P02  until the planted bug is found
         folio-fuzz replay Fuzz/corpus                  each file once
         folio-fuzz replay .build-fuzz/alarms/CI22-1f0c.input
         folio-fuzz museum                              every bug of the museum within 30 s each

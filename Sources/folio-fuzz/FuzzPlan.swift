@@ -28,7 +28,9 @@ struct FuzzPlan {
         parts.append((FuzzSetup(family, threads: threads, model: model), share))
       }
     }
-    for scenario in Scenario.all {
+    // In another order each time: where time is too short for all, others are left out each time.
+    var generator = SplitMix64(seed: UInt64(seed))
+    for scenario in Scenario.all.shuffled(using: &generator) {
       parts.append((FuzzSetup(scenario), 0.4 / Double(Scenario.all.count)))
     }
   }
@@ -47,8 +49,10 @@ struct FuzzPlan {
     var planned = 0.0
     for (index, part) in parts.enumerated() {
       planned += part.share * command.seconds
-      let left = planned - (clock.now - begin) / .seconds(1)
+      let elapsed = (clock.now - begin) / .seconds(1)
+      guard elapsed < command.seconds else { break }
       // Whose predecessors took longer than planned has a moment at least.
+      let left = planned - elapsed
       let child = try ChildProcess(
         part.setup, seconds: max(left, 0.2), seed: seed &+ UInt32(index), folder: command.work,
         options: options)
