@@ -46,8 +46,11 @@ public enum Console {
     attempt(ended(text), STDOUT_FILENO, "standard output")
   }
 
-  /// A line, or lines, on standard error.
-  public static func writeMessage(_ text: String) { writeRaw(ended(text)) }
+  /// A line, or lines, on standard error, behind what was printed before.
+  public static func writeMessage(_ text: String) {
+    fflush(nil)
+    writeRaw(ended(text))
+  }
 
   /// To standard error as it is.
   public static func writeRaw(_ text: String) { attempt(text, STDERR_FILENO, "standard error") }

@@ -127,6 +127,7 @@ struct MuseumCommand: ParsableCommand {
   private func measureRate() throws -> Bool {
     let scenario = Scenario.named("gup-pin")!
     var rates: [Double] = []
+    try makeFolder("\(work)/rate")
     for round in 0..<3 {
       let child = try ChildProcess(
         FuzzSetup(scenario), seconds: 3, seed: seed &+ UInt32(round), folder: work,
