@@ -42,12 +42,16 @@ struct WordNames {
     guard !step.text.isEmpty else { return nil }
     guard let open = step.text.firstIndex(of: "(") else { return (step.text, true) }
     let arguments = split(step.text[step.text.index(after: open)...].dropLast())
+    // Constants have capitals only.
+    func isVariable(_ text: Substring) -> Bool {
+      (text.first.map { $0.isLetter || $0 == "_" } ?? false) && text.contains(where: \.isLowercase)
+    }
     func isMember(_ text: Substring) -> Bool { text.contains("->") || text.contains(".") }
     let chosen =
       arguments.first { $0.hasPrefix("&") && isMember($0) }
       ?? arguments.first { isMember($0) && !$0.contains("(") }
       ?? arguments.first { $0.hasPrefix("&") }
-      ?? arguments.last { $0.first.map { $0.isLetter || $0 == "_" } ?? false }
+      ?? arguments.last { isVariable($0) }
     guard let chosen else { return nil }
     // The last component, without what indexes it.
     var name = ""
