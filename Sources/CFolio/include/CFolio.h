@@ -14,6 +14,8 @@
 #include <folio/globals.h>
 #include <folio/seam_native.h>
 #include <folio/lock.h>
+#include <folio/rwsem.h>
+#include <folio/srcu.h>
 #include <folio/wait.h>
 #include <folio/percpu_refcount.h>
 #include <folio/mm_types.h>
@@ -26,6 +28,10 @@
 #include <folio/memremap.h>
 #include <folio/idle.h>
 #include <folio/vmemmap.h>
+#include <folio/pgtable.h>
+#include <folio/mmap.h>
+#include <folio/tlb.h>
+#include <folio/gup.h>
 #include <folio/trace.h>
 #include <folio/ledger.h>
 #include <folio/devres.h>

@@ -7,6 +7,8 @@
 #include <folio/sys.h>
 #include <folio/thread.h>
 
+#include "lock_order.h"
+
 #if defined(DEBUG)
 
 /*
@@ -46,7 +48,7 @@ static unsigned long reachable_from(int number)
 }
 
 /* A lock that was only tried cannot deadlock: it is recorded as held, not as taken under others. */
-static void lock_order_acquire(struct lock_class *lock_class, bool tried)
+void lock_order_acquire(struct lock_class *lock_class, bool tried)
 {
 	struct folio_thread *thread = folio_this_thread();
 	/* The order words would be shared by all threads: steps that a normal build has not. */
@@ -68,7 +70,7 @@ static void lock_order_acquire(struct lock_class *lock_class, bool tried)
 	thread->locks[thread->locks_held++] = lock_class;
 }
 
-static void lock_order_release(struct lock_class *lock_class)
+void lock_order_release(struct lock_class *lock_class)
 {
 	struct folio_thread *thread = folio_this_thread();
 	if (!lock_class || seam_schedules())
@@ -82,19 +84,6 @@ static void lock_order_release(struct lock_class *lock_class)
 		return;
 	}
 	cfolio_bug("LOCK", NULL, "%s released by a thread that does not hold it", lock_class->name);
-}
-
-#else
-
-static inline void lock_order_acquire(struct lock_class *lock_class, bool tried)
-{
-	(void)lock_class;
-	(void)tried;
-}
-
-static inline void lock_order_release(struct lock_class *lock_class)
-{
-	(void)lock_class;
 }
 
 #endif

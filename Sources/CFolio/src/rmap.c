@@ -268,24 +268,34 @@ static void remove_entire(struct folio *folio, long pages, mm_id_t mm)
 	mapping_removed(folio, 1);
 }
 
+void folio_add_file_rmap_leaf(struct folio *folio, unsigned int order, mm_id_t mm)
+{
+	add_entire(folio, 1 << order, mm);
+}
+
+void folio_remove_rmap_leaf(struct folio *folio, unsigned int order, mm_id_t mm)
+{
+	remove_entire(folio, 1 << order, mm);
+}
+
 void folio_add_file_rmap_pmd(struct folio *folio, mm_id_t mm)
 {
-	add_entire(folio, HPAGE_PMD_NR, mm);
+	folio_add_file_rmap_leaf(folio, PMD_ORDER, mm);
 }
 
 void folio_add_file_rmap_pud(struct folio *folio, mm_id_t mm)
 {
-	add_entire(folio, HPAGE_PUD_NR, mm);
+	folio_add_file_rmap_leaf(folio, PUD_ORDER, mm);
 }
 
 void folio_remove_rmap_pmd(struct folio *folio, mm_id_t mm)
 {
-	remove_entire(folio, HPAGE_PMD_NR, mm);
+	folio_remove_rmap_leaf(folio, PMD_ORDER, mm);
 }
 
 void folio_remove_rmap_pud(struct folio *folio, mm_id_t mm)
 {
-	remove_entire(folio, HPAGE_PUD_NR, mm);
+	folio_remove_rmap_leaf(folio, PUD_ORDER, mm);
 }
 
 void folio_dup_file_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child)

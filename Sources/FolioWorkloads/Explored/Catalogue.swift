@@ -3,7 +3,11 @@
 // All scenarios, in the order in which lists show them.
 
 extension Scenario {
-  public static let all: [Scenario] = references + waiting + litmus
+  public static let all: [Scenario] = references + waiting + memory + litmus
+
+  /// Address spaces, fast walks, translations.
+  static let memory =
+    MapLocks.scenarios + FastPins.scenarios + PinRules.scenarios + Translations.scenarios
 
   /// References, shapes, batches.
   static let references: [Scenario] =

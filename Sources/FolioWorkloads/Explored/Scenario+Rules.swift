@@ -38,12 +38,14 @@ extension Scenario {
       "xarray-marked-scan", "xarray-nomem", "xarray-replace", "gup-pin-key", "counter-freeze",
       "counter-try-get", "counter-puts", "free-tails", "migrate-freeze", "wait-io",
       "percpu-tryget", "anon-share", "anon-fork", "anon-family", "anon-huge", "trace-lost",
-      "device-actions",
+      "device-actions", "rwsem", "rwsem-downgrade", "srcu", "folio-lock", "area-lock",
+      "table-populate", "table-remove",
     ] {
       reasons[name] = { _ in .same }
     }
     for name in [
       "map-teardown", "map-window", "map-overlap", "trace-rings", "ledger-stop",
+      "pin-peer", "pin-fork-read",
     ] {
       reasons[name] = { _ in .asStrict }
     }
@@ -54,7 +56,9 @@ extension Scenario {
     }
     for name in [
       "rmap-owners", "rmap-unslotted", "rmap-entire", "rmap-scan", "rmap-scan-unslotted",
-      "rmap-scan-rise", "rmap-fork-small", "rmap-fork", "rmap-fork-huge",
+      "rmap-scan-rise", "rmap-fork-small", "rmap-fork", "rmap-fork-huge", "pin-zap",
+      "pin-table-free", "pin-collapse", "pin-huge", "pin-slow", "pin-fork", "pin-two-pages",
+      "pin-longterm", "pin-device-dax", "pin-zero", "flush-translation", "flush-gathers",
     ] {
       reasons[name] = { $0 == .legacy ? .unmapped : .asStrict }
     }

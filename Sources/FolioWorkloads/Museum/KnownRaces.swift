@@ -19,7 +19,7 @@ public struct KnownRace: Sendable {
 
   /// What keeps an entry from being a mutant.
   public enum Reason: String, Sendable, CaseIterable {
-    case gup = "needs the lockless page-table walk and pins, which are the memory half's"
+    case gup = "needs legacy walks, or shapes that change under a pin, which are not here yet"
     case insertion = "needs page tables and their entries, which are the memory half's"
     case removal = "needs zapping and translation flushes, which are the memory half's"
     case fork = "needs fork and anonymous memory, which are the memory half's"
@@ -47,19 +47,19 @@ public struct KnownRace: Sendable {
   public static let all: [KnownRace] = [
     by("C01"), by("C02"), by("C03"), by("C04", "O05", "P09"), by("C06"),
     by("C07", "O01", "O02", "O03"), by("C08", "O04"), by("C09"), by("C10"),
-    no("C12", .gup, "the entry is not read again behind the grab"),
-    no("C13", .gup, "the entry is read again before the grab"),
-    no("C14", .gup, "no full fence between the grab and the second read of the entry"),
-    no("C15", .gup, "the table above is not read again"),
-    no("C16", .gup, "the walk is in no read section"),
-    no("C17", .fork, "a pin does not look whether a fork ran meanwhile"),
-    no("C18", .fork, "a pin begins inside a fork's copy"),
-    no("C20", .gup, "a small pin counts the references that it took twice"),
-    no("C21", .gup, "the pins of a large folio go after its references"),
+    by("C12"),
+    by("C13"),
+    by("C14"),
+    by("C15"),
+    by("C16"),
+    by("C17"),
+    by("C18"),
+    by("C20"),
+    by("C21"),
     no("C22", .gup, "how pins are counted is decided by an old order"),
-    no("C23", .gup, "peer-to-peer pages are pinned for everybody"),
-    no("C24", .gup, "a long-term pin does not ask whether the page allows it"),
-    no("C25", .gup, "pins of the zero page are counted"),
+    by("C23"),
+    by("C24"),
+    by("C25"),
     no("C27", .insertion, "an entry is set before its reference is taken"),
     no("C28", .insertion, "a repeated insertion counts again"),
     by("C29"), by("C30"), by("C32"), by("C33"), by("C34"), by("C35"), by("C37"), by("C38"),
@@ -67,7 +67,7 @@ public struct KnownRace: Sendable {
     no("C44", .gup, "a legacy walk takes no reference on the map"),
     no("C46", .dax, "a busy scan leaves the page open to faults"),
     by("C47", "C41"),
-    no("C48", .removal, "a zap puts before it flushes translations"),
+    by("C48"),
     no("C50", .removal, "a split of a huge entry counts for the mm after its put"),
     no("C51", .removal, "a huge zap drops the table's lock before the mapping count"),
     no("C52", .removal, "a huge zap puts one reference per page"),

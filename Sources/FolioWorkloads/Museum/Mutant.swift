@@ -48,7 +48,7 @@ public struct Mutant: Sendable, Hashable {
     self.model = model
   }
 
-  public static let all: [Mutant] = references + answers + waiting + orders
+  public static let all: [Mutant] = references + answers + waiting + memory + orders
 
   /// Those of the museum, and those that only who watches plain accesses can see.
   public static func named(_ id: String) -> Mutant? { (all + plain).first { $0.id == id } }

@@ -78,6 +78,24 @@ static inline void smp_wmb(void)
 	SEAM_HERE(SEAM_STORE(&(p)->word, (unsigned long)(value), memory_order_release),            \
 		  "smp_store_release(" #p ", " #value ")")
 
+/** RLX; READ_ONCE() for functions that have a site of their own. */
+static inline unsigned long shared_read(const shared_t *p)
+{
+	return SEAM_LOAD(&p->word, memory_order_relaxed);
+}
+
+/** ACQ-LD. */
+static inline unsigned long shared_read_acquire(const shared_t *p)
+{
+	return SEAM_LOAD(&p->word, memory_order_acquire);
+}
+
+/** REL-ST. */
+static inline void shared_set_release(shared_t *p, unsigned long value)
+{
+	SEAM_STORE(&p->word, value, memory_order_release);
+}
+
 /** FULL: swaps in value, returns the old word. */
 static inline unsigned long shared_xchg(shared_t *p, unsigned long value)
 {

@@ -8,6 +8,7 @@
 #ifndef FOLIO_PAGE_FLAGS_H
 #define FOLIO_PAGE_FLAGS_H
 
+#include <folio/events.h>
 #include <folio/mm_types.h>
 
 FOLIO_ASSUME_NONNULL_BEGIN
@@ -171,10 +172,21 @@ static inline bool folio_trylock(struct folio *folio)
 	return test_and_set_bits_lock(&folio->flags, BIT(PG_locked));
 }
 
-/** REL: drops PG_locked. Folio has no folio-lock sleepers yet: lockers try and give up. */
+/** Takes PG_locked; sleeps, uninterruptibly, while somebody has it. ACQUIRE. */
+void folio_lock(struct folio *folio);
+/** Wakes who sleeps for PG_locked. Context: it was dropped, then a full barrier. */
+void __folio_unlock_wake(struct folio *folio);
+
+/**
+ * REL: drops PG_locked. Whoever sleeps for it is counted in the event word (T4: the drop, then the
+ * look, and on the other side the count, then the try).
+ */
 static inline void folio_unlock(struct folio *folio)
 {
 	clear_bits_unlock(&folio->flags, BIT(PG_locked));
+	smp_mb__after_atomic();
+	if (folio_events_pending())
+		__folio_unlock_wake(folio);
 }
 
 FOLIO_ASSUME_NONNULL_END

@@ -204,6 +204,8 @@ static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 {
 	if (MUTANT(O05))
 		return weakened_add_unless(&page->_refcount, nr, u, memory_order_relaxed);
+	if (MUTANT(C14))
+		return weakened_add_unless(&page->_refcount, nr, u, memory_order_acq_rel);
 	if (folio_events_pending())
 		return __page_ref_add_unless(page, nr, u);
 	if (MUTANT(P02))

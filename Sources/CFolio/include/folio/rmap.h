@@ -41,6 +41,9 @@ void folio_add_file_rmap_pud(struct folio *folio, mm_id_t mm);
 void folio_remove_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t mm);
 void folio_remove_rmap_pmd(struct folio *folio, mm_id_t mm);
 void folio_remove_rmap_pud(struct folio *folio, mm_id_t mm);
+/** One entry that maps 2^order pages: PMD and PUD forms of maps with smaller tables. */
+void folio_add_file_rmap_leaf(struct folio *folio, unsigned int order, mm_id_t mm);
+void folio_remove_rmap_leaf(struct folio *folio, unsigned int order, mm_id_t mm);
 
 static inline void folio_add_file_rmap_pte(struct folio *folio, struct page *page, mm_id_t mm)
 {

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * References and pins on pages by virtual address (spec: core.md section 12): the primitives that
+ * count, the fast walk, and the ways back. The slow walk is in FolioCore/Memory. Mirrors the
+ * kernel's gup.c.
+ *
+ * A reference is taken with FOLL_GET or FOLL_PIN and given back in kind (CI44). A pin of a small
+ * folio weighs GUP_PIN_COUNTING_BIAS in R; a large folio counts pins beside R.
+ */
+#ifndef FOLIO_GUP_H
+#define FOLIO_GUP_H
+
+#include <folio/mmap.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+/* Flags of v6.18 (12.1). */
+#define FOLL_WRITE (1u << 0)
+#define FOLL_GET (1u << 1)
+#define FOLL_DUMP (1u << 2)
+#define FOLL_FORCE (1u << 3)
+#define FOLL_NOWAIT (1u << 4)
+#define FOLL_NOFAULT (1u << 5)
+#define FOLL_HWPOISON (1u << 6)
+#define FOLL_ANON (1u << 7)
+#define FOLL_LONGTERM (1u << 8)
+#define FOLL_SPLIT_PMD (1u << 9)
+#define FOLL_PCI_P2PDMA (1u << 10)
+#define FOLL_INTERRUPTIBLE (1u << 11)
+#define FOLL_HONOR_NUMA_FAULT (1u << 12)
+/* Internal: refused from callers. */
+#define FOLL_TOUCH (1u << 16)
+#define FOLL_TRIED (1u << 17)
+#define FOLL_REMOTE (1u << 18)
+#define FOLL_PIN (1u << 19)
+#define FOLL_FAST_ONLY (1u << 20)
+#define FOLL_UNLOCKABLE (1u << 21)
+#define FOLL_MADV_POPULATE (1u << 22)
+
+/* ---- counting -------------------------------------------------------------------------------- */
+
+/**
+ * +refs on a folio that cannot go (12.4). 0; -ENOMEM when R <= 0 (warns); -EREMOTEIO for
+ * peer-to-peer memory without FOLL_PCI_P2PDMA. A pin of the zero page counts nothing. Context: the
+ * page-table lock of an entry that maps it. RLX.
+ */
+int try_grab_folio(struct folio *folio, int refs, unsigned int flags) __must_check;
+
+/**
+ * The same by a page that may go any moment: the folio, or NULL with nothing taken. Full barrier at
+ * the end: what is read next tells whether the page was still mapped (T3). Context: a read section
+ * (warns otherwise, NULL).
+ */
+struct folio *_Nullable try_grab_folio_fast(struct page *page, int refs, unsigned int flags)
+	__must_check;
+
+/** Gives back refs that were taken with these flags; may free. FULL. */
+void gup_put_folio(struct folio *folio, int refs, unsigned int flags);
+
+/** One more pin on what the caller has pinned (warns otherwise). RLX. */
+void folio_add_pin(struct folio *folio);
+/** refs more pins. 0, or as try_grab_folio(). */
+int folio_add_pins(struct folio *folio, unsigned int refs) __must_check;
+
+/* ---- giving pins back ------------------------------------------------------------------------ */
+
+void unpin_user_page(struct page *page);
+void unpin_folio(struct folio *folio);
+void unpin_user_folio(struct folio *folio, unsigned long npages);
+/** Runs of one folio are one put (CI57); NULL entries are skipped. Warns of an errno as a count. */
+void unpin_user_pages(struct page *_Nullable const *_Nonnull pages, unsigned long npages);
+void unpin_folios(struct folio *_Nonnull const *_Nonnull folios, unsigned long nfolios);
+/** Marks the folios dirty first, each under its lock, where make_dirty. */
+void unpin_user_pages_dirty_lock(struct page *_Nonnull const *_Nonnull pages, unsigned long npages,
+				 bool make_dirty);
+/** The same for consecutive frames. */
+void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
+
+/** FOLL_PIN_ACQUIRED and FOLL_PIN_RELEASED: pages, since the process began (CI45). */
+struct foll_pin_statistics {
+	long acquired;
+	long released;
+};
+struct foll_pin_statistics foll_pin_statistics(void);
+/** For walks of their own: counted once per call. */
+void count_foll_pins(long acquired, long released);
+
+/* ---- the fast walk --------------------------------------------------------------------------- */
+
+/**
+ * Takes references on the pages of [start, end), in order, as far as no lock is needed (12.6):
+ * returns how many. flags: FOLL_GET or FOLL_PIN, and FOLL_WRITE, FOLL_LONGTERM, FOLL_PCI_P2PDMA.
+ * Takes no lock and writes nothing but counters and accessed bits. Context: any but a translation
+ * of the caller; start and end are page-aligned, in the address space.
+ */
+unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long end,
+		       unsigned int flags, struct page *_Nullable *_Nonnull pages);
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * struct rw_semaphore: many readers or one writer, all of them may block while they hold it.
+ * Mirrors the kernel's rwsem.h. The order checker (folio/lock.h) takes a reader for a holder like
+ * any other.
+ *
+ * Ordering: down is ACQUIRE, up is RELEASE. A writer keeps later readers out from the moment it
+ * sleeps, so that readers cannot starve it.
+ */
+#ifndef FOLIO_RWSEM_H
+#define FOLIO_RWSEM_H
+
+#include <folio/lock.h>
+
+FOLIO_ASSUME_NONNULL_BEGIN
+
+/** Bit 0: a writer holds it. Bit 1: somebody sleeps. From bit 2 on: readers. */
+struct rw_semaphore {
+	atomic_t count; /**< by lockers and holders; futex word of the sleepers */
+	struct lock_class *_Nullable lock_class;
+} FOLIO_NONCOPYABLE;
+
+void init_rwsem(struct rw_semaphore *sem, struct lock_class *_Nullable lock_class);
+void down_read(struct rw_semaphore *sem);
+bool down_read_trylock(struct rw_semaphore *sem) __must_check;
+void up_read(struct rw_semaphore *sem);
+void down_write(struct rw_semaphore *sem);
+bool down_write_trylock(struct rw_semaphore *sem) __must_check;
+void up_write(struct rw_semaphore *sem);
+/** The writer goes on as a reader; no other writer comes in between. */
+void downgrade_write(struct rw_semaphore *sem);
+
+/** Somebody holds it. A snapshot. */
+bool rwsem_is_locked(const struct rw_semaphore *sem);
+
+FOLIO_ASSUME_NONNULL_END
+
+#endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/*
+ * References and pins: counting, and giving back. See folio/gup.h; mirrors the kernel's gup.c. The
+ * fast walk is in gup_fast.c.
+ */
+#include <folio/gup.h>
+#include <folio/memremap.h>
+#include <folio/thread.h>
+
+#include <errno.h>
+
+static bool refused(struct folio *folio, unsigned int flags)
+{
+	return !(flags & FOLL_PCI_P2PDMA) && !MUTANT(C23) && folio_is_pci_p2pdma(folio);
+}
+
+/* Pins of the permanent pages are not counted (CI20). */
+static bool uncounted(const struct folio *folio)
+{
+	return (is_zero_folio(folio) || is_huge_zero_folio(folio)) && !MUTANT(C25);
+}
+
+int try_grab_folio(struct folio *folio, int refs, unsigned int flags)
+{
+	if (FOLIO_WARN_ON(folio_ref_count(folio) <= 0, &folio->page, "try_grab_folio with R <= 0"))
+		return -ENOMEM;
+	if (refused(folio, flags))
+		return -EREMOTEIO;
+	if (flags & FOLL_GET) {
+		folio_ref_add(folio, refs);
+	} else if (flags & FOLL_PIN) {
+		if (uncounted(folio))
+			return 0;
+		/* PC never exceeds R (CI6): R first. */
+		if (folio_has_pincount(folio)) {
+			folio_ref_add(folio, refs);
+			atomic_add(refs, &folio->_pincount);
+		} else {
+			folio_ref_add(folio, refs * GUP_PIN_COUNTING_BIAS);
+		}
+	}
+	return 0;
+}
+
+/*
+ * The barrier at the end pairs with the one between clearing an entry and looking at the counters
+ * (T3): who unmaps sees this reference, or we see the cleared entry.
+ */
+struct folio *try_grab_folio_fast(struct page *page, int refs, unsigned int flags)
+{
+	if (FOLIO_WARN_ON(!rcu_read_lock_held() && !MUTANT(C16), page,
+			  "try_grab_folio_fast outside a read section"))
+		return NULL;
+	if (FOLIO_WARN_ON(!(flags & (FOLL_GET | FOLL_PIN)), page,
+			  "try_grab_folio_fast with neither FOLL_GET nor FOLL_PIN"))
+		return NULL;
+	if (refused(page_folio(page), flags))
+		return NULL;
+	if (flags & FOLL_GET)
+		return try_get_folio(page, refs);
+	if (uncounted(page_folio(page)))
+		return page_folio(page);
+	struct folio *folio = try_get_folio(page, refs);
+	if (!folio)
+		return NULL;
+	if ((flags & FOLL_LONGTERM) && !MUTANT(C24) && !folio_is_longterm_pinnable(folio)) {
+		gup_put_folio(folio, refs, FOLL_GET);
+		return NULL;
+	}
+	if (folio_has_pincount(folio))
+		atomic_add(MUTANT(P75) ? 1 : refs, &folio->_pincount);
+	else
+		folio_ref_add(folio, refs * (GUP_PIN_COUNTING_BIAS - !MUTANT(C20)));
+	if (!MUTANT(C14))
+		smp_mb__after_atomic();
+	return folio;
+}
+
+void gup_put_folio(struct folio *folio, int refs, unsigned int flags)
+{
+	if (flags & FOLL_PIN) {
+		if (uncounted(folio))
+			return;
+		/* PC first (C21): once R is down the words of page 1 may be somebody else's. */
+		if (!folio_has_pincount(folio))
+			refs *= GUP_PIN_COUNTING_BIAS;
+		else if (MUTANT(C21))
+			return folio_put_refs(folio, refs), atomic_sub(refs, &folio->_pincount);
+		else
+			atomic_sub(refs, &folio->_pincount);
+	}
+	if (!put_devmap_managed_folio_refs(folio, refs))
+		folio_put_refs(folio, refs);
+}
+
+void folio_add_pin(struct folio *folio)
+{
+	if (uncounted(folio))
+		return;
+	if (folio_has_pincount(folio)) {
+		(void)FOLIO_WARN_ON(atomic_read(&folio->_pincount) < 1, &folio->page,
+				    "folio_add_pin of a folio that is not pinned");
+		folio_ref_inc(folio);
+		atomic_inc(&folio->_pincount);
+	} else {
+		(void)FOLIO_WARN_ON(folio_ref_count(folio) < GUP_PIN_COUNTING_BIAS, &folio->page,
+				    "folio_add_pin of a folio that is not pinned");
+		folio_ref_add(folio, GUP_PIN_COUNTING_BIAS);
+	}
+	count_foll_pins(1, 0);
+}
+
+int folio_add_pins(struct folio *folio, unsigned int refs)
+{
+	(void)FOLIO_WARN_ON(!folio_maybe_dma_pinned(folio), &folio->page,
+			    "folio_add_pins of a folio that is not pinned");
+	int result = try_grab_folio(folio, (int)refs, FOLL_PIN);
+	if (result == 0 && !uncounted(folio))
+		count_foll_pins(refs, 0);
+	return result;
+}
+
+/* ---- statistics ------------------------------------------------------------------------------ */
+
+#define STATISTICS_SLOTS 64
+
+/* Spread by CPU, summed by who asks. RLX. */
+static struct {
+	atomic_long_t acquired;
+	atomic_long_t released;
+	char pad[FOLIO_CACHE_LINE - 2 * sizeof(atomic_long_t)];
+} statistics[STATISTICS_SLOTS];
+
+void count_foll_pins(long acquired, long released)
+{
+	unsigned int slot = folio_this_cpu() % STATISTICS_SLOTS;
+	if (acquired)
+		atomic_long_add(acquired, &statistics[slot].acquired);
+	if (released)
+		atomic_long_add(released, &statistics[slot].released);
+}
+
+struct foll_pin_statistics foll_pin_statistics(void)
+{
+	struct foll_pin_statistics sum = {0, 0};
+	for (unsigned int slot = 0; slot < STATISTICS_SLOTS; slot++) {
+		sum.released += atomic_long_read(&statistics[slot].released);
+		sum.acquired += atomic_long_read(&statistics[slot].acquired);
+	}
+	return sum;
+}
+
+/* ---- giving back ----------------------------------------------------------------------------- */
+
+/* Pins of one folio at once; how many of them count. */
+static long unpin(struct folio *folio, unsigned long refs)
+{
+	if (uncounted(folio))
+		return 0;
+	gup_put_folio(folio, (int)refs, FOLL_PIN);
+	return (long)refs;
+}
+
+void unpin_user_folio(struct folio *folio, unsigned long npages)
+{
+	count_foll_pins(0, unpin(folio, npages));
+}
+
+void unpin_folio(struct folio *folio)
+{
+	unpin_user_folio(folio, 1);
+}
+
+void unpin_user_page(struct page *page)
+{
+	unpin_user_folio(page_folio(page), 1);
+}
+
+static bool is_count(unsigned long npages)
+{
+	return !FOLIO_WARN_ON((long)npages < 0 && (long)npages >= -4095, NULL,
+			      "an errno where a number of pages is asked for");
+}
+
+/* How many of the next pages belong to the folio of the first. */
+static unsigned long run_of(struct page *const *pages, unsigned long npages)
+{
+	struct folio *folio = page_folio(pages[0]);
+	unsigned long nr = 1;
+	while (nr < npages && pages[nr] && page_folio(pages[nr]) == folio)
+		nr++;
+	return nr;
+}
+
+void unpin_user_pages(struct page *const *pages, unsigned long npages)
+{
+	if (!is_count(npages))
+		return;
+	long released = 0;
+	for (unsigned long i = 0, nr; i < npages; i += nr) {
+		nr = 1;
+		if (!pages[i])
+			continue;
+		nr = run_of(pages + i, npages - i);
+		released += unpin(page_folio(pages[i]), nr);
+	}
+	count_foll_pins(0, released);
+}
+
+void unpin_folios(struct folio *const *folios, unsigned long nfolios)
+{
+	if (!is_count(nfolios))
+		return;
+	long released = 0;
+	for (unsigned long i = 0, nr; i < nfolios; i += nr) {
+		for (nr = 1; i + nr < nfolios && folios[i + nr] == folios[i];)
+			nr++;
+		released += unpin(folios[i], nr);
+	}
+	count_foll_pins(0, released);
+}
+
+/* The last unpin sees the folio dirty (T15): the mark is in front of it. */
+static void mark_dirty(struct folio *folio)
+{
+	if (folio_test_flag(folio, PG_dirty))
+		return;
+	folio_lock(folio);
+	folio_set_flag(folio, PG_dirty);
+	folio_unlock(folio);
+}
+
+void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages, bool make_dirty)
+{
+	if (!is_count(npages))
+		return;
+	for (unsigned long i = 0, nr; make_dirty && i < npages; i += nr) {
+		nr = run_of(pages + i, npages - i);
+		mark_dirty(page_folio(pages[i]));
+	}
+	unpin_user_pages(pages, npages);
+}
+
+void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)
+{
+	if (!is_count(npages))
+		return;
+	long released = 0;
+	for (unsigned long i = 0, nr; i < npages; i += nr) {
+		struct folio *folio = page_folio(page + i);
+		unsigned long left =
+			(1UL << folio_order(folio)) - (unsigned long)(page + i - &folio->page);
+		nr = left < npages - i ? left : npages - i;
+		if (make_dirty)
+			mark_dirty(folio);
+		released += unpin(folio, nr);
+	}
+	count_foll_pins(0, released);
+}

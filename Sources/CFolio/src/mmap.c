@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Address spaces and their areas. See folio/mmap.h; mirrors the kernel's mm/mmap_lock.c and vma.c.
+ */
+#include <folio/bug.h>
+#include <folio/mmap.h>
+#include <folio/mutant.h>
+#include <folio/sys.h>
+#include <folio/wait.h>
+
+static struct lock_class mmap_class = LOCK_CLASS("mmap");
+static struct lock_class page_table_class = LOCK_CLASS("page table");
+
+struct mm_struct *mm_alloc(unsigned int shift, bool deposits, mm_id_t id)
+{
+	struct mm_struct *mm = cfolio_zalloc(sizeof(*mm));
+	struct vma_index *none = cfolio_zalloc(sizeof(*none));
+	struct ptdesc *pgd = pgtable_alloc(PGTABLE_LEVEL_PGD, shift);
+	if (!mm || !none || !pgd || init_srcu_struct(&mm->translations) != 0) {
+		cfolio_free(mm);
+		cfolio_free(none);
+		cfolio_free(pgd);
+		return NULL;
+	}
+	init_rwsem(&mm->mmap_lock, &mmap_class);
+	spin_lock_init(&mm->page_table_lock, &page_table_class);
+	mm->pgd = pgd;
+	mm->table_shift = shift;
+	mm->deposits = deposits;
+	mm->mm_id = id;
+	rcu_assign_pointer(mm->areas, none);
+	atomic_long_set(&mm->pgtables, 1);
+	return mm;
+}
+
+/* Tables below this one. Nobody else has them, so they go at once. */
+static void free_tables(struct ptdesc *table)
+{
+	for (unsigned int i = 0; i < pgtable_entries(table); i++) {
+		pmd_t pmd = ptep_get(pgtable_entry(table, i));
+		FOLIO_BUG_ON(pte_present(pmd) && !pmd_table(pmd), "CI18", NULL,
+			     "an address space goes while it maps frame %#lx", pte_pfn(pmd));
+		if (table->level == PGTABLE_LEVEL_PTE || !pmd_table(pmd))
+			continue;
+		free_tables(pmd_page_table(pmd));
+		pgtable_free(pmd_page_table(pmd));
+	}
+}
+
+void mm_free(struct mm_struct *mm)
+{
+	struct vma_index *none = (struct vma_index *)READ_ONCE(mm->areas);
+	FOLIO_BUG_ON(none->count > 0, "CI52", NULL, "an address space goes with %lu areas in it",
+		     none->count);
+	cleanup_srcu_struct(&mm->translations);
+	free_tables(mm->pgd);
+	pgtable_free(mm->pgd);
+	cfolio_free(none);
+	cfolio_free(mm);
+}
+
+/* ---- the index ------------------------------------------------------------------------------- */
+
+struct vm_area_struct *find_vma(const struct mm_struct *mm, unsigned long address)
+{
+	const struct vma_index *index = (const struct vma_index *)rcu_dereference(mm->areas);
+	unsigned long low = 0, high = index->count;
+	while (low < high) {
+		unsigned long middle = low + (high - low) / 2;
+		if (index->area[middle]->vm_end > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low < index->count ? index->area[low] : NULL;
+}
+
+struct vm_area_struct *vma_lookup(const struct mm_struct *mm, unsigned long address)
+{
+	struct vm_area_struct *vma = find_vma(mm, address);
+	return vma && vma->vm_start <= address ? vma : NULL;
+}
+
+struct vm_area_struct *vm_area_alloc(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma = cfolio_zalloc(sizeof(*vma));
+	if (vma)
+		vma->vm_mm = mm;
+	return vma;
+}
+
+void vm_area_free(struct vm_area_struct *vma)
+{
+	if (vma->release)
+		vma->release(vma->owner);
+	cfolio_free(vma);
+}
+
+static void free_area(struct rcu_head *head)
+{
+	vm_area_free(container_of(head, struct vm_area_struct, rcu));
+}
+
+static void free_index(struct rcu_head *head)
+{
+	cfolio_free(container_of(head, struct vma_index, rcu));
+}
+
+bool vma_index_replace(struct mm_struct *mm, struct vm_area_struct *const *areas,
+		       unsigned long count)
+{
+	struct vma_index *old = (struct vma_index *)READ_ONCE(mm->areas);
+	struct vma_index *new = cfolio_zalloc(sizeof(*new) + count * sizeof(*areas));
+	if (!new)
+		return false;
+	new->count = count;
+	for (unsigned long i = 0; i < count; i++) {
+		new->area[i] = areas[i];
+		if (atomic_read(&areas[i]->vm_refcnt) == 0)
+			atomic_set(&areas[i]->vm_refcnt, 1);
+	}
+	rcu_assign_pointer(mm->areas, new);
+	/* Both are in order: what the new one has not in its place is gone. */
+	for (unsigned long i = 0, j = 0; i < old->count; i++) {
+		while (j < count && areas[j]->vm_start < old->area[i]->vm_start)
+			j++;
+		bool stays = j < count && areas[j] == old->area[i];
+		if (stays)
+			continue;
+		FOLIO_BUG_ON(atomic_read(&old->area[i]->vm_refcnt) != VMA_LOCK_OFFSET + 1, "VMA",
+			     NULL, "an area goes while it is not locked for writing");
+		atomic_set(&old->area[i]->vm_refcnt, 0);
+		call_rcu(&old->area[i]->rcu, free_area);
+	}
+	call_rcu(&old->rcu, free_index);
+	return true;
+}
+
+/* ---- the lock of an area --------------------------------------------------------------------- */
+
+/*
+ * A reader counts itself in unless a writer is there (or waits) or the area is detached; the
+ * exchange acquires, so it sees what the last writer left. The area cannot be freed meanwhile: it
+ * was found in a read section that is still open, and afterwards a writer waits for the count.
+ */
+struct vm_area_struct *lock_vma_under_rcu(struct mm_struct *mm, unsigned long address)
+{
+	rcu_read_lock();
+	struct vm_area_struct *vma = vma_lookup(mm, address);
+	if (vma) {
+		int count = atomic_read(&vma->vm_refcnt);
+		do {
+			if (count == 0 || count >= VMA_LOCK_OFFSET) {
+				vma = NULL;
+				break;
+			}
+		} while (!atomic_try_cmpxchg(&vma->vm_refcnt, &count, count + 1));
+	}
+	rcu_read_unlock();
+	return vma;
+}
+
+void vma_end_read(struct vm_area_struct *vma)
+{
+	/* The writer may free the area as soon as it sees the count, so nothing is read after it.
+	 */
+	if (atomic_sub_return(1, &vma->vm_refcnt) == VMA_LOCK_OFFSET + 1 && !MUTANT(P97))
+		wake_up_var(&vma->vm_refcnt);
+}
+
+static bool readers_are_gone(void *context)
+{
+	const struct vm_area_struct *vma = context;
+	return atomic_read_acquire(&vma->vm_refcnt) == VMA_LOCK_OFFSET + 1;
+}
+
+void vma_start_write(struct vm_area_struct *vma)
+{
+	if (atomic_read(&vma->vm_refcnt) >= VMA_LOCK_OFFSET)
+		return;
+	if (atomic_add_return(VMA_LOCK_OFFSET, &vma->vm_refcnt) == VMA_LOCK_OFFSET + 1)
+		return;
+	(void)wait_var_event_options(&vma->vm_refcnt, readers_are_gone, vma,
+				     &(struct wait_options){0});
+}
+
+/* ---- walks ----------------------------------------------------------------------------------- */
+
+static spinlock_t *entry_lock(struct mm_struct *mm, struct ptdesc *table)
+{
+	return table->level >= PGTABLE_LEVEL_PUD ? &mm->page_table_lock : &table->ptl;
+}
+
+static struct pgtable_place place_in(struct mm_struct *mm, struct ptdesc *table,
+				     unsigned long address)
+{
+	return (struct pgtable_place){
+		.entry = pgtable_entry(table, mm_entry_index(mm, table->level, address)),
+		.lock = entry_lock(mm, table),
+		.table = table,
+	};
+}
+
+struct pgtable_place pgtable_walk(struct mm_struct *mm, unsigned long address,
+				  enum pgtable_level level)
+{
+	struct pgtable_place place = place_in(mm, mm->pgd, address);
+	while (place.table->level > level) {
+		pmd_t pmd = ptep_get_lockless(place.entry);
+		if (!pmd_table(pmd))
+			return (struct pgtable_place){NULL, NULL, NULL};
+		place = place_in(mm, pmd_page_table(pmd), address);
+	}
+	return place;
+}
+
+struct pgtable_place pgtable_walk_alloc(struct mm_struct *mm, unsigned long address,
+					enum pgtable_level level, bool *failed)
+{
+	struct pgtable_place place = place_in(mm, mm->pgd, address);
+	*failed = false;
+	while (place.table->level > level) {
+		pmd_t pmd = ptep_get_lockless(place.entry);
+		if (pte_none(pmd)) {
+			struct ptdesc *table =
+				pgtable_alloc(place.table->level - 1, mm->table_shift);
+			if (!table) {
+				*failed = true;
+				return (struct pgtable_place){NULL, NULL, NULL};
+			}
+			spin_lock(place.lock);
+			pmd = ptep_get(place.entry);
+			if (pte_none(pmd) || MUTANT(P72)) {
+				pmd_populate(place.entry, table);
+				atomic_long_add(1, &mm->pgtables);
+				pmd = ptep_get(place.entry);
+				table = NULL;
+			}
+			spin_unlock(place.lock);
+			if (table)
+				pgtable_free(table);
+		}
+		if (!pmd_table(pmd))
+			return (struct pgtable_place){NULL, NULL, NULL};
+		place = place_in(mm, pmd_page_table(pmd), address);
+	}
+	return place;
+}
+
+/*
+ * The table may be taken out of the one above between the walk and the lock. Whoever takes it out
+ * holds this lock while clearing the entry above, so what that entry says under the lock is final.
+ */
+struct pgtable_place pgtable_walk_lock(struct mm_struct *mm, unsigned long address,
+				       enum pgtable_level level)
+{
+	for (;;) {
+		rcu_read_lock();
+		struct pgtable_place above = {NULL, NULL, NULL};
+		struct pgtable_place place = place_in(mm, mm->pgd, address);
+		pmd_t pmd = {0};
+		while (place.table && place.table->level > level) {
+			above = place;
+			pmd = ptep_get_lockless(place.entry);
+			if (!pmd_table(pmd)) {
+				rcu_read_unlock();
+				return (struct pgtable_place){NULL, NULL, NULL};
+			}
+			place = place_in(mm, pmd_page_table(pmd), address);
+		}
+		spin_lock(place.lock);
+		if (!above.entry || pte_same(ptep_get(above.entry), pmd)) {
+			rcu_read_unlock();
+			return place;
+		}
+		spin_unlock(place.lock);
+		rcu_read_unlock();
+	}
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+
+// What fast pins must refuse, and what they must not count (spec: core.md 12.4, 12.7, CI20, CI42, CI43).
+
+import CFolio
+import FolioCore
+
+enum PinRules {
+  static let scenarios = [longTerm, deviceDax, peerToPeer, zeroPage, forkRead]
+
+  /// Where a walk of one page leaves what it found.
+  @safe
+  private struct Walk {
+    let space: AddressSpace
+    private let found: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
+
+    init(_ space: AddressSpace) throws(ScenarioMemoryError) {
+      self.space = space
+      unsafe found = try unsafe seamMemory(UnsafeMutablePointer<page>?.self)
+    }
+
+    /// Pins the page at address 0.
+    func pin(_ flags: UInt32) -> Bool {
+      unsafe gup_fast(space.mm, 0, AddressSpace.address(1), flags | FOLL_PIN, found) == 1
+    }
+
+    func unpin() { unsafe unpin_user_pages(found, 1) }
+
+    func free() { unsafe cfolio_free(found) }
+  }
+
+  /// A walk with flags that the page does not allow, and one with flags that it does, against removal.
+  private static func refused(
+    _ name: String, _ title: String, _ kind: PageMap.Kind, _ invariant: StaticString,
+    flags: UInt32, allowed: UInt32
+  ) -> Scenario {
+    Scenario(name, title, rules: [.strict], obligations: ["pinned as allowed", "gone"]) {
+      settings in
+      let pages = try DevicePages(kind, settings.rules)
+      let space = try AddressSpace(pages: pages)
+      if kind == .pciP2PDMA { unsafe zone_device_page_init(pages.page(0)) }
+      try space.map(0, at: 0)
+      let walk = try Walk(space)
+      let obligations = settings.obligations
+      return ProgramWorld(
+        [
+          (
+            name: "pinner",
+            body: {
+              if walk.pin(flags) {
+                report(invariant, "a pin that the page does not allow")
+                walk.unpin()
+              }
+              let isPinned = walk.pin(allowed)
+              obligations.reach(isPinned ? 0 : 1)
+              if isPinned { walk.unpin() }
+            }
+          ), (name: "unmapper", body: { _ = space.zap(0) }),
+        ],
+        conclude: { pages.require(0, references: kind == .fsdax ? 0 : 1) },
+        tearDown: {
+          walk.free()
+          space.tearDown()
+          if kind == .pciP2PDMA {
+            unsafe folio_unlock(pages.folio(0))
+            unsafe folio_put(pages.folio(0))
+          }
+          pages.tearDown()
+        })
+    }
+  }
+
+  private static let longTerm = refused(
+    "pin-longterm", "long-term fast pins of a file's page are refused, while it goes (CI43)",
+    .fsdax, "CI43", flags: FOLL_LONGTERM, allowed: 0)
+
+  private static let deviceDax = refused(
+    "pin-device-dax",
+    "long-term fast pins for writing need an anonymous page, others do not (12.6)",
+    .generic, "CI43", flags: FOLL_LONGTERM | FOLL_WRITE, allowed: FOLL_LONGTERM)
+
+  private static let peerToPeer = refused(
+    "pin-peer", "fast pins of peer-to-peer memory need their flag, while it goes (C23)",
+    .pciP2PDMA, "CI44", flags: 0, allowed: FOLL_PCI_P2PDMA)
+
+  /// The zero page is mapped by a special entry and pinned through another: neither counts.
+  private static let zeroPage = Scenario(
+    "pin-zero", "pins of the zero page change no counter (CI20)",
+    rules: [.strict], obligations: ["pinned"]
+  ) { settings in
+    let pages = try DevicePages(.fsdax, settings.rules)
+    let space = try AddressSpace(pages: pages)
+    let place = unsafe try space.place(0)
+    unsafe folio_ref_inc(pages.folio(0))
+    unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT))
+    unsafe cfolio_set_zero_folios(pages.page(0), nil)
+    let walk = try Walk(space)
+    let obligations = settings.obligations
+    let pin = {
+      guard walk.pin(0) else { return }
+      obligations.reach(0)
+      require(unsafe page_ref_count(pages.page(0)) == 1, "CI20", "a pin of the zero page counts")
+      walk.unpin()
+    }
+    return ProgramWorld(
+      [
+        (name: "pinner", body: pin),
+        (name: "unmapper", body: { _ = unsafe ptep_get_and_clear(place.entry!) }),
+      ],
+      conclude: { pages.require(0, references: 1) },
+      tearDown: {
+        walk.free()
+        cfolio_set_zero_folios(nil, nil)
+        _ = unsafe ptep_get_and_clear(place.entry!)
+        unsafe folio_put(pages.folio(0))
+        space.tearDown()
+        pages.tearDown()
+      })
+  }
+
+  /// C17, C18: an anonymous page that is this map's alone is pinned for reading while a fork shares it.
+  private static let forkRead = Scenario(
+    "pin-fork-read", "a fast pin for reading against a fork: a pinned page is not shared (CI42)",
+    rules: [.strict], obligations: ["pinned", "not pinned", "the fork copies", "the fork shares"]
+  ) { settings in
+    let pages = try DevicePages(.deviceCoherent, settings.rules)
+    let space = try AddressSpace(pages: pages)
+    let mm = unsafe space.mm
+    let (folio, page) = unsafe (pages.folio(0), pages.page(0))
+    unsafe zone_device_page_init(page)
+    unsafe folio_move_anon_rmap(folio, 0x1000)
+    unsafe folio_unlock(folio)
+    let place = unsafe try space.place(0)
+    unsafe folio_add_new_anon_rmap(folio, mm.pointee.mm_id, true)
+    unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT | _PAGE_RW))
+    let walk = try Walk(space)
+    let obligations = settings.obligations
+    let child: mm_id_t = 2
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            guard walk.pin(0) else { return obligations.reach(1) }
+            obligations.reach(0)
+            require(unsafe folio_mapcount(folio) == 1, "CI42", "a pinned page has a second mapping")
+            walk.unpin()
+          }
+        ),
+        (
+          name: "fork",
+          body: {
+            unsafe write_protect_seq_begin(mm)
+            unsafe spin_lock(place.lock!)
+            let sequence = unsafe UInt32(bitPattern: atomic_read(&mm.pointee.write_protect_seq))
+            let isPinned = unsafe folio_needs_cow_for_dma(
+              atomic_read(&mm.pointee.has_pinned) != 0, sequence, folio)
+            unsafe folio_get(folio)
+            if unsafe folio_try_dup_anon_rmap_pte(folio, page, child, isPinned) == 0 {
+              unsafe ptep_set_wrprotect(place.entry!)
+              obligations.reach(3)
+            } else {
+              unsafe folio_put(folio)
+              obligations.reach(2)
+            }
+            unsafe spin_unlock(place.lock!)
+            unsafe write_protect_seq_end(mm)
+          }
+        ),
+      ],
+      conclude: {
+        let mappings = unsafe folio_mapcount(folio)
+        pages.require(0, references: mappings)
+      },
+      tearDown: {
+        walk.free()
+        space.tearDown()
+        pages.tearDown()
+      })
+  }
+}
