@@ -20,5 +20,5 @@ static void reserve(void)
 shared_t *cfolio_frame_word(unsigned long pfn)
 {
 	pthread_once(&reserved, reserve);
-	return words ? words + pfn : NULL;
+	return words && pfn < FOLIO_MAX_PFN ? words + pfn : NULL;
 }

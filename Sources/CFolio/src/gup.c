@@ -14,6 +14,15 @@ static bool refused(struct folio *folio, unsigned int flags)
 	return !(flags & FOLL_PCI_P2PDMA) && !MUTANT(C23) && folio_is_pci_p2pdma(folio);
 }
 
+/* Pins of one folio that a counter of 32 bits can take at once; an errno is far above it. */
+#define PINS_MAX (__INT_MAX__ / GUP_PIN_COUNTING_BIAS)
+
+static bool is_count(unsigned long npages)
+{
+	return !FOLIO_WARN_ON(npages > PINS_MAX, NULL,
+			      "an errno, or too many, where a number of pages is asked for");
+}
+
 /* Pins of the permanent pages are not counted (CI20). */
 static bool uncounted(const struct folio *folio)
 {
@@ -112,10 +121,14 @@ void folio_add_pin(struct folio *folio)
 
 int folio_add_pins(struct folio *folio, unsigned int refs)
 {
+	if (uncounted(folio))
+		return 0;
+	if (!is_count(refs))
+		return -EINVAL;
 	(void)FOLIO_WARN_ON(!folio_maybe_dma_pinned(folio), &folio->page,
 			    "folio_add_pins of a folio that is not pinned");
 	int result = try_grab_folio(folio, (int)refs, FOLL_PIN);
-	if (result == 0 && !uncounted(folio))
+	if (result == 0)
 		count_foll_pins(refs, 0);
 	return result;
 }
@@ -163,7 +176,8 @@ static long unpin(struct folio *folio, unsigned long refs)
 
 void unpin_user_folio(struct folio *folio, unsigned long npages)
 {
-	count_foll_pins(0, unpin(folio, npages));
+	if (is_count(npages))
+		count_foll_pins(0, unpin(folio, npages));
 }
 
 void unpin_folio(struct folio *folio)
@@ -174,12 +188,6 @@ void unpin_folio(struct folio *folio)
 void unpin_user_page(struct page *page)
 {
 	unpin_user_folio(page_folio(page), 1);
-}
-
-static bool is_count(unsigned long npages)
-{
-	return !FOLIO_WARN_ON((long)npages < 0 && (long)npages >= -4095, NULL,
-			      "an errno where a number of pages is asked for");
 }
 
 /* How many of the next pages belong to the folio of the first. */
@@ -234,11 +242,14 @@ void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages
 {
 	if (!is_count(npages))
 		return;
-	for (unsigned long i = 0, nr; make_dirty && i < npages; i += nr) {
+	long released = 0;
+	for (unsigned long i = 0, nr; i < npages; i += nr) {
 		nr = run_of(pages + i, npages - i);
-		mark_dirty(page_folio(pages[i]));
+		if (make_dirty)
+			mark_dirty(page_folio(pages[i]));
+		released += unpin(page_folio(pages[i]), nr);
 	}
-	unpin_user_pages(pages, npages);
+	count_foll_pins(0, released);
 }
 
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)

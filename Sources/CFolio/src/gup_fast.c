@@ -28,7 +28,8 @@ struct walk {
 
 static bool allowed(pte_t pte, unsigned int flags)
 {
-	if (!(pte.pte & _PAGE_PRESENT) || pte_special(pte))
+	/* What a legacy entry leads to is not counted: the slow walk knows how to hold it. */
+	if (!(pte.pte & _PAGE_PRESENT) || pte_special(pte) || pte_devmap(pte))
 		return false;
 	return !(flags & FOLL_WRITE) || pte_write(pte);
 }
@@ -41,13 +42,20 @@ static bool allowed(pte_t pte, unsigned int flags)
 static bool must_unshare(pte_t pte, unsigned int flags, const struct folio *folio,
 			 const struct page *page)
 {
-	if (!(flags & FOLL_PIN) || pte_write(pte) || !folio_test_anon(folio))
+	if (!(flags & FOLL_PIN) || pte_write(pte))
 		return false;
+	/* A private mapping of a file would replace the page; which area it is nobody knows here.
+	 */
+	if (!folio_test_anon(folio))
+		return (flags & FOLL_LONGTERM) != 0;
 	smp_rmb();
 	return !(READ_ONCE(page->flags) & BIT(PG_anon_exclusive));
 }
 
-/* Long-term pins for writing need pages that no file system has to track (12.6). */
+/*
+ * Long-term pins for writing need pages that no file system has to track (12.6). Folio has no
+ * secret memory, which is the other reason the kernel looks at the mapping for.
+ */
 static bool folio_allowed(const struct folio *folio, unsigned int flags)
 {
 	const unsigned int asked = FOLL_PIN | FOLL_LONGTERM | FOLL_WRITE;
@@ -73,13 +81,19 @@ static bool grab(struct walk *w, shared_t *entry, pte_t pte, const shared_t *abo
 		return false;
 	bool same = (MUTANT(C12) || early || pte_same(ptep_get(entry), pte)) &&
 		    (!above || MUTANT(C15) || pte_same(ptep_get(above), pmd));
-	if (!same || !folio_allowed(folio, w->flags) || must_unshare(pte, w->flags, folio, page)) {
+	/* Of a leaf the first page says whether all of them are exclusive. */
+	const struct page *exclusive = above ? page : &folio->page;
+	if (!same || !folio_allowed(folio, w->flags) ||
+	    must_unshare(pte, w->flags, folio, exclusive)) {
 		gup_put_folio(folio, (int)nr, w->flags);
 		return false;
 	}
 	if ((w->flags & FOLL_PIN) && !is_zero(folio))
 		w->pins += (long)nr;
-	if (!pte_young(pte))
+	/* The page is marked, not the entry, which may be somebody else's by now. */
+	if (!folio_test_flag(folio, PG_referenced))
+		folio_set_flag(folio, PG_referenced);
+	if (MUTANT(P76))
 		set_bits(entry, _PAGE_ACCESSED);
 	for (unsigned long i = 0; i < nr; i++)
 		w->pages[w->nr++] = page + i;
@@ -136,6 +150,10 @@ unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long 
 {
 	struct walk w = {.mm = mm, .flags = flags, .pages = pages, .nr = 0, .pins = 0};
 	int sequence = 0;
+	if (FOLIO_WARN_ON(!(flags & FOLL_GET) == !(flags & FOLL_PIN), NULL,
+			  "gup_fast with both or neither of FOLL_GET and FOLL_PIN") ||
+	    end > mm_task_size(mm))
+		return 0;
 	if (flags & FOLL_PIN) {
 		/* In front of the first pin: a fork that sees none need not look (MMF_HAS_PINNED).
 		 */

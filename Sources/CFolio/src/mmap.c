@@ -34,17 +34,19 @@ struct mm_struct *mm_alloc(unsigned int shift, bool deposits, mm_id_t id)
 }
 
 /* Tables below this one. Nobody else has them, so they go at once. */
-static void free_tables(struct ptdesc *table)
+static long free_tables(struct ptdesc *table)
 {
+	long freed = 0;
 	for (unsigned int i = 0; i < pgtable_entries(table); i++) {
 		pmd_t pmd = ptep_get(pgtable_entry(table, i));
-		FOLIO_BUG_ON(pte_present(pmd) && !pmd_table(pmd), "CI18", NULL,
+		FOLIO_BUG_ON(!pte_none(pmd) && !pmd_table(pmd), "CI18", NULL,
 			     "an address space goes while it maps frame %#lx", pte_pfn(pmd));
 		if (table->level == PGTABLE_LEVEL_PTE || !pmd_table(pmd))
 			continue;
-		free_tables(pmd_page_table(pmd));
+		freed += free_tables(pmd_page_table(pmd)) + 1;
 		pgtable_free(pmd_page_table(pmd));
 	}
+	return freed;
 }
 
 void mm_free(struct mm_struct *mm)
@@ -53,7 +55,10 @@ void mm_free(struct mm_struct *mm)
 	FOLIO_BUG_ON(none->count > 0, "CI52", NULL, "an address space goes with %lu areas in it",
 		     none->count);
 	cleanup_srcu_struct(&mm->translations);
-	free_tables(mm->pgd);
+	long counted = atomic_long_read(&mm->pgtables);
+	long freed = free_tables(mm->pgd) + 1;
+	FOLIO_BUG_ON(counted != freed, "CI53", NULL, "%ld tables are counted, %ld are there",
+		     counted, freed);
 	pgtable_free(mm->pgd);
 	cfolio_free(none);
 	cfolio_free(mm);
@@ -164,7 +169,10 @@ void vma_end_read(struct vm_area_struct *vma)
 {
 	/* The writer may free the area as soon as it sees the count, so nothing is read after it.
 	 */
-	if (atomic_sub_return(1, &vma->vm_refcnt) == VMA_LOCK_OFFSET + 1 && !MUTANT(P97))
+	int left = atomic_sub_return(1, &vma->vm_refcnt);
+	FOLIO_BUG_ON((left & (VMA_LOCK_OFFSET - 1)) == 0, "VMA", NULL,
+		     "the lock of an area is let go more often than it was taken");
+	if (left == VMA_LOCK_OFFSET + 1 && !MUTANT(P97))
 		wake_up_var(&vma->vm_refcnt);
 }
 
@@ -176,7 +184,9 @@ static bool readers_are_gone(void *context)
 
 void vma_start_write(struct vm_area_struct *vma)
 {
-	if (atomic_read(&vma->vm_refcnt) >= VMA_LOCK_OFFSET)
+	int readers = atomic_read(&vma->vm_refcnt);
+	FOLIO_BUG_ON(readers == 0, "VMA", NULL, "an area is locked that nobody can find");
+	if (readers >= VMA_LOCK_OFFSET)
 		return;
 	if (atomic_add_return(VMA_LOCK_OFFSET, &vma->vm_refcnt) == VMA_LOCK_OFFSET + 1)
 		return;

@@ -8,9 +8,14 @@
 
 /* ---- translations ---------------------------------------------------------------------------- */
 
-static unsigned long own_bit(void)
+/* The calling thread is the map's one user, or one of several. */
+static void note_user(struct mm_struct *mm)
 {
-	return BIT(folio_this_thread()->id % 64);
+	unsigned long own = folio_this_thread()->id;
+	unsigned long user = READ_ONCE(mm->user);
+	while (user != own && user != MM_USERS)
+		if (shared_try_cmpxchg(&mm->user, &user, user ? MM_USERS : own))
+			return;
 }
 
 /* The entry as it allows the access, its accessed and dirty bits set; none: it does not. */
@@ -39,8 +44,9 @@ static pte_t walk(struct mm_struct *mm, unsigned long address, bool write, unsig
 bool mmu_begin(struct mm_struct *mm, unsigned long address, bool write,
 	       struct translation *translation)
 {
-	if (!(READ_ONCE(mm->cpumask) & own_bit()))
-		set_bits(&mm->cpumask, own_bit());
+	if (address >= mm_task_size(mm))
+		return false;
+	note_user(mm);
 	translation->section = srcu_read_lock(&mm->translations);
 	rcu_read_lock();
 	unsigned long size = 0;
@@ -62,7 +68,8 @@ void mmu_end(struct mm_struct *mm, const struct translation *translation)
 void flush_tlb_mm(struct mm_struct *mm)
 {
 	smp_mb();
-	if (READ_ONCE(mm->cpumask) & ~own_bit())
+	unsigned long user = READ_ONCE(mm->user);
+	if (user != 0 && user != folio_this_thread()->id)
 		synchronize_srcu(&mm->translations);
 }
 
@@ -84,6 +91,8 @@ bool tlb_remove_folio_pages(struct mmu_gather *tlb, struct page *page, unsigned 
 {
 	unsigned long bits = (delay_rmap ? ENCODED_PAGE_BIT_DELAY_RMAP : 0) |
 			     (nr > 1 ? ENCODED_PAGE_BIT_NR_PAGES_NEXT : 0);
+	FOLIO_BUG_ON(tlb->nr + 2 > MMU_GATHER_BUNDLE, "CI51", page,
+		     "a page for a batch that said it was full");
 	tlb->need_flush = true;
 	tlb->delayed_rmap |= delay_rmap;
 	tlb->pages[tlb->nr++] = encode_page(page, bits);
@@ -117,9 +126,13 @@ void tlb_flush_rmaps(struct mmu_gather *tlb)
 {
 	if (!tlb->delayed_rmap)
 		return;
+	FOLIO_BUG_ON(tlb->need_flush, "CI51", NULL,
+		     "delayed mapping counts are dropped in front of the flush");
 	for (unsigned int i = 0; i < tlb->nr; i++) {
 		unsigned long word = (unsigned long)tlb->pages[i];
 		struct page *page = (struct page *)(word & ~3UL);
+		/* Once. */
+		tlb->pages[i] = (struct encoded_page *)(word & ~ENCODED_PAGE_BIT_DELAY_RMAP);
 		int nr = 1;
 		if (word & ENCODED_PAGE_BIT_NR_PAGES_NEXT)
 			nr = (int)((unsigned long)tlb->pages[++i] >> 2);

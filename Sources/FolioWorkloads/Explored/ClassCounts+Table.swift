@@ -137,21 +137,21 @@ extension ClassCount {
     srcu 1 strict 38 502503 enumerator
     folio-lock 1 strict 23 403478 enumerator
     area-lock 1 strict 68 - enumerator, beginnings merged
-    pin-zap 1 strict 44 5921 enumerator
-    pin-zap 1 kernel 44 5921 enumerator
-    pin-table-free 1 strict 17 - enumerator, beginnings merged
-    pin-collapse 1 strict 18 35768 enumerator
-    pin-huge 1 strict 44 - enumerator, beginnings merged
-    pin-huge 1 kernel 76 - enumerator, beginnings merged
+    pin-zap 1 strict 60 - enumerator, beginnings merged
+    pin-zap 1 kernel 60 - enumerator, beginnings merged
+    pin-table-free 1 strict 27 - enumerator, beginnings merged
+    pin-collapse 1 strict 22 - enumerator, beginnings merged
+    pin-huge 1 strict 84 - enumerator, beginnings merged
+    pin-huge 1 kernel 136 - enumerator, beginnings merged
     pin-slow 1 strict 7 7649 enumerator
     pin-slow 1 kernel 7 7649 enumerator
-    pin-fork 1 strict 22 7850 enumerator
-    pin-two-pages 1 strict 89 - enumerator, beginnings merged
-    pin-longterm 1 strict 16 1217 enumerator
-    pin-device-dax 1 strict 19 1095 enumerator
-    pin-peer 1 strict 12 415 enumerator
-    pin-zero 1 strict 4 5 enumerator
-    pin-fork-read 1 strict 102 - enumerator, beginnings merged
+    pin-fork 1 strict 22 82024 enumerator
+    pin-two-pages 1 strict 114 - enumerator, beginnings merged
+    pin-longterm 1 strict 20 193156 enumerator
+    pin-device-dax 1 strict 23 248938 enumerator
+    pin-peer 1 strict 16 12644 enumerator
+    pin-zero 1 strict 3 4 enumerator
+    pin-fork-read 1 strict 216 - enumerator, beginnings merged
     flush-translation 1 strict 24 600833 enumerator
     flush-translation 1 kernel 24 600833 enumerator
     flush-gathers 1 strict 2514 - enumerator, beginnings merged

@@ -89,6 +89,12 @@ extension Mutant {
         counter.
         """, scenarios: ["pin-zero"], expected: ["CI20"]),
     .init(
+      "P76", 476, "a walk marks an entry that may be gone", source: "planted",
+      story: """
+        The walk has its reference and marks the entry accessed, as hardware would, but without \
+        comparing. The entry was removed a moment before: now it is neither none nor anything else.
+        """, scenarios: ["pin-zap"], expected: ["CI18"]),
+    .init(
       "P75", 475, "pins of a leaf are counted once", source: "planted",
       story: """
         Two pages of a large folio are pinned by one walk. The references are two, the pin count \

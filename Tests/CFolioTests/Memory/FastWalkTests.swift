@@ -19,7 +19,8 @@ struct FastWalkTests {
     let found = space.walk(508, 8, flags | FOLL_WRITE)
     #expect(found == (0..<8).map { space.frame($0) })
     #expect((0..<8).allSatisfy { space.references($0) == 1 + weight })
-    #expect(unsafe try pte_young(ptep_get(space.entry(510))))
+    #expect(unsafe folio_test_flag(space.folio(2), Int32(PG_referenced.rawValue)))
+    #expect(unsafe try !pte_young(ptep_get(space.entry(510))), "the entry is not the walk's")
     if flags == FOLL_PIN { space.unpin(8) } else { space.put(8) }
     #expect((0..<8).allSatisfy { space.references($0) == 1 })
     for index in 0..<8 { try space.clear(508 + index) }

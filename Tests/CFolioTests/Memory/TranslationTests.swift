@@ -207,7 +207,8 @@ struct MapLockTests {
       NativeThread {
         while isOver.value == 0 {
           let section = unsafe srcu_read_lock(srcu)
-          if cells[current.load(ordering: .acquiring)].value != 0 { found.add() }
+          let cell = cells[current.load(ordering: .acquiring)]
+          for _ in 0..<50 where cell.value != 0 { found.add() }
           unsafe srcu_read_unlock(srcu, section)
         }
       }
@@ -217,7 +218,8 @@ struct MapLockTests {
       unsafe synchronize_srcu(srcu)
       // A reader that finds this one now would have to have been missed.
       cells[old].add()
-      cells[old].add(-1)
+      // Published again after the others.
+      if round >= 63 { cells[(round + 1) % 64].add(-1) }
     }
     isOver.add()
     for reader in readers { reader.join() }

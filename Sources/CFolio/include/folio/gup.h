@@ -73,10 +73,14 @@ void unpin_folios(struct folio *_Nonnull const *_Nonnull folios, unsigned long n
 /** Marks the folios dirty first, each under its lock, where make_dirty. */
 void unpin_user_pages_dirty_lock(struct page *_Nonnull const *_Nonnull pages, unsigned long npages,
 				 bool make_dirty);
-/** The same for consecutive frames. */
+/** The same for consecutive frames, which struct pages in one array always are. */
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
-/** FOLL_PIN_ACQUIRED and FOLL_PIN_RELEASED: pages, since the process began (CI45). */
+/**
+ * FOLL_PIN_ACQUIRED and FOLL_PIN_RELEASED: pages, since the process began (CI45). Counted once per
+ * call by gup_fast(), folio_add_pin(s) and all of unpin_*; try_grab_folio(), its fast form and
+ * gup_put_folio() leave it to their callers.
+ */
 struct foll_pin_statistics {
 	long acquired;
 	long released;
@@ -90,8 +94,9 @@ void count_foll_pins(long acquired, long released);
 /**
  * Takes references on the pages of [start, end), in order, as far as no lock is needed (12.6):
  * returns how many. flags: FOLL_GET or FOLL_PIN, and FOLL_WRITE, FOLL_LONGTERM, FOLL_PCI_P2PDMA.
- * Takes no lock and writes nothing but counters and accessed bits. Context: any but a translation
- * of the caller; start and end are page-aligned, in the address space.
+ * Takes no lock and writes nothing but counters and
+ * PG_referenced. 0 and a warning unless exactly one of FOLL_GET and FOLL_PIN is asked for. Context:
+ * any but a translation of the caller; start and end are page-aligned, in the address space.
  */
 unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long end,
 		       unsigned int flags, struct page *_Nullable *_Nonnull pages);

@@ -8,8 +8,8 @@
  * in its place (FolioCore/Memory/Areas.swift). So whoever found one may go on with what it says for
  * as long as it holds the area's lock or the map's.
  *
- * Locks, outer to inner: mmap_lock, an area's lock, i_mmap lock of a mapping, page-table locks (PMD
- * table in front of PTE table), a folio's MM-id lock.
+ * Locks, outer to inner: mmap_lock, an area's lock, i_mmap lock of a mapping, page_table_lock, the
+ * lock of a PMD table, of a PTE table, a folio's MM-id lock.
  */
 #ifndef FOLIO_MMAP_H
 #define FOLIO_MMAP_H
@@ -77,6 +77,9 @@ struct vma_index {
 
 enum mm_counter { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES, NR_MM_COUNTERS };
 
+/** mm_struct.user: more than one thread. */
+#define MM_USERS (~0UL)
+
 struct mm_struct {
 	struct rw_semaphore mmap_lock;
 	spinlock_t page_table_lock; /**< entries of PUD and PGD tables */
@@ -89,7 +92,8 @@ struct mm_struct {
 	atomic_t write_protect_seq;
 	atomic_t has_pinned;	    /**< MMF_HAS_PINNED: set by the first pin, never cleared */
 	atomic_t tlb_flush_pending; /**< gathers that are open */
-	shared_t cpumask;	    /**< threads that ever used a translation, by number mod 64 */
+	/** Who ever used a translation: 0 nobody, a thread's number, or MM_USERS. FULL. */
+	shared_t user;
 	struct srcu_struct translations; /**< sections in which one is used; see folio/tlb.h */
 	atomic_long_t rss_stat[NR_MM_COUNTERS]; /**< pages, by whoever maps and unmaps, RLX */
 	atomic_long_t pgtables;			/**< tables in use or deposited, RLX */
@@ -173,8 +177,9 @@ void vm_area_free(struct vm_area_struct *vma);
 
 /**
  * Puts `count` areas, in order, in the place of all that the map has: those that are new are
- * attached, those that are gone detached and freed a grace period later. False: no memory, nothing
- * has changed. Context: mmap_lock for writing; vma_start_write() of those that go.
+ * attached, those that are gone detached and freed a grace period later. False: no memory, the
+ * map has the areas that it had; those that were locked to go stay locked, so faults in them take
+ * mmap_lock. Context: mmap_lock for writing; vma_start_write() of those that go.
  */
 bool vma_index_replace(struct mm_struct *mm, struct vm_area_struct *_Nonnull const *_Nullable areas,
 		       unsigned long count) __must_check;

@@ -164,7 +164,9 @@ static inline bool softleaf_is_device_private(pte_t pte)
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 /**
- * A table of 2^shift entries. Freed a grace period after it was taken out of the table above.
+ * A table of 2^shift entries. Freed a grace period after it was taken out of the table above, under
+ * both locks, when all tables below it are out: so a walk has to look twice at one level only. Who
+ * takes tables out keeps pgtable_walk_alloc() away by mmap_lock for writing and the areas' locks.
  *
  * | word      | written by                                  | protected by                       |
  * |-----------|---------------------------------------------|------------------------------------|

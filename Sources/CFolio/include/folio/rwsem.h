@@ -4,8 +4,8 @@
  * Mirrors the kernel's rwsem.h. The order checker (folio/lock.h) takes a reader for a holder like
  * any other.
  *
- * Ordering: down is ACQUIRE, up is RELEASE. A writer keeps later readers out from the moment it
- * sleeps, so that readers cannot starve it.
+ * Ordering: down is ACQUIRE, up is RELEASE. Who sleeps keeps later readers out until it is
+ * woken; then all compete again.
  */
 #ifndef FOLIO_RWSEM_H
 #define FOLIO_RWSEM_H

@@ -9,9 +9,10 @@
  * section that may have walked before has ended.
  *
  * A map that only the calling thread ever touched has nobody to wait for. Why that may be asked
- * without a lock: a thread sets its bit of cpumask in front of its first section, which begins by a
- * full barrier, and then reads entries; who unmaps clears the entry by a FULL operation and then
- * reads cpumask. One of them sees the other (store buffering).
+ * without a lock: the map names its user before that thread's first section, which begins by a full
+ * barrier, and then entries are read; who unmaps clears the entry by a FULL operation and then
+ * reads the user. One of them sees the other (store buffering; a third thread may have stored the
+ * name, the barrier is behind the read of it then).
  */
 #ifndef FOLIO_TLB_H
 #define FOLIO_TLB_H
@@ -45,7 +46,8 @@ void flush_tlb_mm(struct mm_struct *mm);
 
 /**
  * What a frame holds, as far as Folio keeps contents: one word, zero at first, enough to tell
- * writes apart (ours; the kernel's pages are bytes). NULL: no address space for the words. Written
+ * writes apart (ours; the kernel's pages are bytes). NULL: no such frame, or
+ * no address space for the words. Written
  * by whoever has a translation for writing, or owns the page.
  */
 shared_t *_Nullable cfolio_frame_word(unsigned long pfn);

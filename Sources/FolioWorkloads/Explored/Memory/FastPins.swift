@@ -93,7 +93,11 @@ enum FastPins {
           }
         )
       ],
-      conclude: { world.pages.require(0, references: 0) }, tearDown: { world.tearDown() })
+      conclude: {
+        world.pages.require(0, references: 0)
+        let entry = unsafe world.space.entry(0, PGTABLE_LEVEL_PTE)!
+        require(unsafe pte_none(ptep_get(entry)), "CI18", "a removed entry is there again")
+      }, tearDown: { world.tearDown() })
   }
 
   /// C15, C16: the walk is in a table that is taken out and freed.
