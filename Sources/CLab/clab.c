@@ -14,6 +14,7 @@
 			     apply_to = function)
 #endif
 
+#include "src/accesses.c"
 #include "src/blind.c"
 #include "src/block.c"
 #include "src/choose.c"
@@ -28,6 +29,7 @@
 #include "src/identity.c"
 #include "src/memory.c"
 #include "src/model.c"
+#include "src/objects.c"
 #include "src/orders.c"
 #include "src/pairs.c"
 #include "src/plain.c"
@@ -38,6 +40,7 @@
 #include "src/sites.c"
 #include "src/states.c"
 #include "src/store_buffer.c"
+#include "src/touches.c"
 #include "src/words.c"
 
 #if defined(__clang__)
