@@ -9,15 +9,16 @@ import Synchronization
 public enum ZeroFolios {
   private static let turn = Mutex(())
 
-  /// Runs `body` with these pages as the permanent ones; then there are none again.
+  /// Runs `body` with these pages as the permanent ones; then those from before again.
   public static func with(
     page: UnsafeMutablePointer<page>? = nil, huge: UnsafeMutablePointer<folio>? = nil,
     _ body: () -> Void
   ) {
     turn.withLock { _ in
+      let before = unsafe (cfolio_zero_page_now(), cfolio_huge_zero_folio_now())
       unsafe cfolio_set_zero_folios(page, huge)
       body()
-      cfolio_set_zero_folios(nil, nil)
+      unsafe cfolio_set_zero_folios(before.0, before.1)
     }
   }
 }

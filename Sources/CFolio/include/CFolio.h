@@ -28,9 +28,11 @@
 #include <folio/memremap.h>
 #include <folio/idle.h>
 #include <folio/vmemmap.h>
+#include <folio/fs.h>
 #include <folio/pgtable.h>
 #include <folio/mmap.h>
 #include <folio/tlb.h>
+#include <folio/memory.h>
 #include <folio/gup.h>
 #include <folio/trace.h>
 #include <folio/ledger.h>

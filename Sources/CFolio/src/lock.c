@@ -47,16 +47,21 @@ static unsigned long reachable_from(int number)
 	return seen;
 }
 
-/* A lock that was only tried cannot deadlock: it is recorded as held, not as taken under others. */
-void lock_order_acquire(struct lock_class *lock_class, bool tried)
+/*
+ * A lock that was only tried cannot deadlock: it is recorded as held, not as taken under others. Of
+ * a nested one the caller knows why it may be taken under one of its own class.
+ */
+void lock_order_acquire(struct lock_class *lock_class, enum lock_order how)
 {
 	struct folio_thread *thread = folio_this_thread();
 	/* The order words would be shared by all threads: steps that a normal build has not. */
 	if (!lock_class || seam_schedules())
 		return;
 	int taken = class_number(lock_class);
-	for (unsigned int i = 0; i < thread->locks_held && !tried; i++) {
+	for (unsigned int i = 0; i < thread->locks_held && how != LOCK_TRIED; i++) {
 		const struct lock_class *held = thread->locks[i];
+		if (held == lock_class && how == LOCK_NESTED)
+			continue;
 		int number = atomic_read(&held->number);
 		if (READ_ONCE(after[number]) & BIT(taken))
 			continue;
@@ -91,6 +96,7 @@ void lock_order_release(struct lock_class *lock_class)
 #if !defined(FOLIO_LAB)
 /* Only a Lab build has a site to hand on. */
 #define spin_lock_sited spin_lock
+#define spin_lock_nested_sited spin_lock_nested
 #define spin_trylock_sited spin_trylock
 #define spin_unlock_sited spin_unlock
 #define mutex_lock_sited mutex_lock
@@ -126,14 +132,24 @@ static void spin_lock_slow(spinlock_t *lock)
 		cfolio_futex_wait(&lock->state, 2, 0);
 }
 
-void spin_lock_sited(spinlock_t *lock)
+static inline void take(spinlock_t *lock, enum lock_order how)
 {
 	int expected = 0;
-	lock_order_acquire(lock->lock_class, false);
+	lock_order_acquire(lock->lock_class, how);
 	if (seam_lock(&lock->state))
 		return;
 	if (unlikely(!atomic_try_cmpxchg(&lock->state, &expected, 1)))
 		spin_lock_slow(lock);
+}
+
+void spin_lock_sited(spinlock_t *lock)
+{
+	take(lock, LOCK_WAITED);
+}
+
+void spin_lock_nested_sited(spinlock_t *lock)
+{
+	take(lock, LOCK_NESTED);
 }
 
 bool spin_trylock_sited(spinlock_t *lock)
@@ -143,7 +159,7 @@ bool spin_trylock_sited(spinlock_t *lock)
 	if (!seam_trylock(&lock->state, &taken))
 		taken = atomic_try_cmpxchg(&lock->state, &expected, 1);
 	if (taken)
-		lock_order_acquire(lock->lock_class, true);
+		lock_order_acquire(lock->lock_class, LOCK_TRIED);
 	return taken;
 }
 

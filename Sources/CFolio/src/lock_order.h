@@ -5,18 +5,21 @@
 
 #include <folio/lock.h>
 
+/** How a lock is taken: waited for, tried, or waited for under another one of its class. */
+enum lock_order { LOCK_WAITED, LOCK_TRIED, LOCK_NESTED };
+
 #if defined(DEBUG)
 
-/** Called before the lock is taken. tried: a lock that was taken without waiting. */
-void lock_order_acquire(struct lock_class *lock_class, bool tried);
+/** Called before the lock is waited for, and when a tried one was taken. */
+void lock_order_acquire(struct lock_class *lock_class, enum lock_order how);
 void lock_order_release(struct lock_class *lock_class);
 
 #else
 
-static inline void lock_order_acquire(struct lock_class *lock_class, bool tried)
+static inline void lock_order_acquire(struct lock_class *lock_class, enum lock_order how)
 {
 	(void)lock_class;
-	(void)tried;
+	(void)how;
 }
 
 static inline void lock_order_release(struct lock_class *lock_class)

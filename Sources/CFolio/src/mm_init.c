@@ -139,6 +139,19 @@ void cfolio_ram_free_folio(struct folio *folio)
 	free_folio(folio);
 }
 
+static shared_t ram_alloc; /* cfolio_ram_alloc_t; set before RAM is used */
+
+cfolio_ram_alloc_t cfolio_ram_set_alloc(cfolio_ram_alloc_t alloc_folio)
+{
+	return (cfolio_ram_alloc_t)shared_xchg(&ram_alloc, (unsigned long)alloc_folio);
+}
+
+struct folio *cfolio_ram_alloc_folio(unsigned int order)
+{
+	cfolio_ram_alloc_t alloc_folio = (cfolio_ram_alloc_t)smp_load_acquire(&ram_alloc);
+	return alloc_folio ? alloc_folio(order) : NULL;
+}
+
 void cfolio_ram_init_page(struct page *page)
 {
 	init_page(page, (unsigned long)ZONE_NORMAL << ZONES_PGSHIFT);

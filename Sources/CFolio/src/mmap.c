@@ -11,24 +11,24 @@
 static struct lock_class mmap_class = LOCK_CLASS("mmap");
 static struct lock_class page_table_class = LOCK_CLASS("page table");
 
-struct mm_struct *mm_alloc(unsigned int shift, bool deposits, mm_id_t id)
+/* Every map begins and ends with it. */
+static struct vma_index no_areas;
+
+struct mm_struct *mm_alloc(const struct mm_options *options, mm_id_t id)
 {
 	struct mm_struct *mm = cfolio_zalloc(sizeof(*mm));
-	struct vma_index *none = cfolio_zalloc(sizeof(*none));
-	struct ptdesc *pgd = pgtable_alloc(PGTABLE_LEVEL_PGD, shift);
-	if (!mm || !none || !pgd || init_srcu_struct(&mm->translations) != 0) {
+	struct ptdesc *pgd = pgtable_alloc(PGTABLE_LEVEL_PGD, options->table_shift);
+	if (!mm || !pgd || init_srcu_struct(&mm->translations) != 0) {
 		cfolio_free(mm);
-		cfolio_free(none);
 		cfolio_free(pgd);
 		return NULL;
 	}
 	init_rwsem(&mm->mmap_lock, &mmap_class);
 	spin_lock_init(&mm->page_table_lock, &page_table_class);
 	mm->pgd = pgd;
-	mm->table_shift = shift;
-	mm->deposits = deposits;
+	mm->options = *options;
 	mm->mm_id = id;
-	rcu_assign_pointer(mm->areas, none);
+	rcu_assign_pointer(mm->areas, &no_areas);
 	atomic_long_set(&mm->pgtables, 1);
 	return mm;
 }
@@ -51,16 +51,14 @@ static long free_tables(struct ptdesc *table)
 
 void mm_free(struct mm_struct *mm)
 {
-	struct vma_index *none = (struct vma_index *)READ_ONCE(mm->areas);
-	FOLIO_BUG_ON(none->count > 0, "CI52", NULL, "an address space goes with %lu areas in it",
-		     none->count);
+	FOLIO_BUG_ON(mm_areas(mm) != &no_areas, "CI52", NULL,
+		     "an address space goes with %lu areas in it", mm_areas(mm)->count);
 	cleanup_srcu_struct(&mm->translations);
 	long counted = atomic_long_read(&mm->pgtables);
 	long freed = free_tables(mm->pgd) + 1;
 	FOLIO_BUG_ON(counted != freed, "CI53", NULL, "%ld tables are counted, %ld are there",
 		     counted, freed);
 	pgtable_free(mm->pgd);
-	cfolio_free(none);
 	cfolio_free(mm);
 }
 
@@ -68,7 +66,7 @@ void mm_free(struct mm_struct *mm)
 
 struct vm_area_struct *find_vma(const struct mm_struct *mm, unsigned long address)
 {
-	const struct vma_index *index = (const struct vma_index *)rcu_dereference(mm->areas);
+	const struct vma_index *index = mm_areas(mm);
 	unsigned long low = 0, high = index->count;
 	while (low < high) {
 		unsigned long middle = low + (high - low) / 2;
@@ -96,8 +94,8 @@ struct vm_area_struct *vm_area_alloc(struct mm_struct *mm)
 
 void vm_area_free(struct vm_area_struct *vma)
 {
-	if (vma->release)
-		vma->release(vma->owner);
+	FOLIO_BUG_ON(vma->i_mmap_prev != NULL, "VMA", NULL,
+		     "an area goes while its mapping knows it");
 	cfolio_free(vma);
 }
 
@@ -111,25 +109,30 @@ static void free_index(struct rcu_head *head)
 	cfolio_free(container_of(head, struct vma_index, rcu));
 }
 
-bool vma_index_replace(struct mm_struct *mm, struct vm_area_struct *const *areas,
-		       unsigned long count)
+struct vma_index *vma_index_alloc(unsigned long room)
+{
+	return cfolio_zalloc(sizeof(struct vma_index) + room * sizeof(struct vm_area_struct *));
+}
+
+void vma_index_free(struct vma_index *index)
+{
+	cfolio_free(index);
+}
+
+void vma_index_replace(struct mm_struct *mm, struct vma_index *new)
 {
 	struct vma_index *old = (struct vma_index *)READ_ONCE(mm->areas);
-	struct vma_index *new = cfolio_zalloc(sizeof(*new) + count * sizeof(*areas));
 	if (!new)
-		return false;
-	new->count = count;
-	for (unsigned long i = 0; i < count; i++) {
-		new->area[i] = areas[i];
-		if (atomic_read(&areas[i]->vm_refcnt) == 0)
-			atomic_set(&areas[i]->vm_refcnt, 1);
-	}
+		new = &no_areas;
+	for (unsigned long i = 0; i < new->count; i++)
+		if (atomic_read(&new->area[i]->vm_refcnt) == 0)
+			atomic_set(&new->area[i]->vm_refcnt, 1);
 	rcu_assign_pointer(mm->areas, new);
 	/* Both are in order: what the new one has not in its place is gone. */
 	for (unsigned long i = 0, j = 0; i < old->count; i++) {
-		while (j < count && areas[j]->vm_start < old->area[i]->vm_start)
+		while (j < new->count &&new->area[j]->vm_start < old->area[i]->vm_start)
 			j++;
-		bool stays = j < count && areas[j] == old->area[i];
+		bool stays = j < new->count &&new->area[j] == old->area[i];
 		if (stays)
 			continue;
 		FOLIO_BUG_ON(atomic_read(&old->area[i]->vm_refcnt) != VMA_LOCK_OFFSET + 1, "VMA",
@@ -137,8 +140,8 @@ bool vma_index_replace(struct mm_struct *mm, struct vm_area_struct *const *areas
 		atomic_set(&old->area[i]->vm_refcnt, 0);
 		call_rcu(&old->area[i]->rcu, free_area);
 	}
-	call_rcu(&old->rcu, free_index);
-	return true;
+	if (old != &no_areas)
+		call_rcu(&old->rcu, free_index);
 }
 
 /* ---- the lock of an area --------------------------------------------------------------------- */
@@ -194,6 +197,12 @@ void vma_start_write(struct vm_area_struct *vma)
 				     &(struct wait_options){0});
 }
 
+/* Readers that came meanwhile have turned to mmap_lock: nobody sleeps for this. */
+void vma_end_write(struct vm_area_struct *vma)
+{
+	(void)atomic_sub_return(VMA_LOCK_OFFSET, &vma->vm_refcnt);
+}
+
 /* ---- walks ----------------------------------------------------------------------------------- */
 
 static spinlock_t *entry_lock(struct mm_struct *mm, struct ptdesc *table)
@@ -233,7 +242,7 @@ struct pgtable_place pgtable_walk_alloc(struct mm_struct *mm, unsigned long addr
 		pmd_t pmd = ptep_get_lockless(place.entry);
 		if (pte_none(pmd)) {
 			struct ptdesc *table =
-				pgtable_alloc(place.table->level - 1, mm->table_shift);
+				pgtable_alloc(place.table->level - 1, mm->options.table_shift);
 			if (!table) {
 				*failed = true;
 				return (struct pgtable_place){NULL, NULL, NULL};

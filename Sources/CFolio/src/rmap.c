@@ -328,18 +328,13 @@ void folio_dup_file_rmap_pmd(struct folio *folio, mm_id_t child)
 
 /* ---- anonymous mappings ---------------------------------------------------------------------- */
 
-static bool page_anon_exclusive(const struct page *page)
-{
-	return (READ_ONCE(page->flags) & BIT(PG_anon_exclusive)) != 0;
-}
-
 int folio_try_dup_anon_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t child,
 				 bool maybe_pinned)
 {
 	if (refuse(folio, page, nr, 0))
 		return 0;
 	for (int i = 0; i < nr && maybe_pinned; i++) {
-		if (page_anon_exclusive(page + i))
+		if (folio_page_is_exclusive(page + i))
 			return -EBUSY;
 	}
 	for (int i = 0; i < nr; i++)
@@ -352,7 +347,7 @@ int folio_try_dup_anon_rmap_pmd(struct folio *folio, mm_id_t child, bool maybe_p
 {
 	if (refuse(folio, &folio->page, HPAGE_PMD_NR, HPAGE_PMD_NR))
 		return 0;
-	if (maybe_pinned && page_anon_exclusive(&folio->page))
+	if (maybe_pinned && folio_page_is_exclusive(&folio->page))
 		return -EBUSY;
 	folio_clear_flag(folio, PG_anon_exclusive);
 	folio_dup_file_rmap_pmd(folio, child);

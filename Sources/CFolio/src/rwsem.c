@@ -61,7 +61,7 @@ static void wake(struct rw_semaphore *sem)
 
 void down_read(struct rw_semaphore *sem)
 {
-	lock_order_acquire(sem->lock_class, false);
+	lock_order_acquire(sem->lock_class, LOCK_WAITED);
 	enter(sem, READER);
 }
 
@@ -70,7 +70,7 @@ bool down_read_trylock(struct rw_semaphore *sem)
 	int count = atomic_read(&sem->count);
 	bool taken = try_enter(sem, READER, &count);
 	if (taken)
-		lock_order_acquire(sem->lock_class, true);
+		lock_order_acquire(sem->lock_class, LOCK_TRIED);
 	return taken;
 }
 
@@ -83,7 +83,7 @@ void up_read(struct rw_semaphore *sem)
 
 void down_write(struct rw_semaphore *sem)
 {
-	lock_order_acquire(sem->lock_class, false);
+	lock_order_acquire(sem->lock_class, LOCK_WAITED);
 	enter(sem, WRITER);
 }
 
@@ -92,7 +92,7 @@ bool down_write_trylock(struct rw_semaphore *sem)
 	int count = atomic_read(&sem->count);
 	bool taken = try_enter(sem, WRITER, &count);
 	if (taken)
-		lock_order_acquire(sem->lock_class, true);
+		lock_order_acquire(sem->lock_class, LOCK_TRIED);
 	return taken;
 }
 

@@ -22,6 +22,7 @@ struct LockClass: @unchecked Sendable {
   static let leftovers = LockClass("leftover maps")
   static let retiredFrames = LockClass("retired frames")
   static let systemMemory = LockClass("system memory")
+  static let spaceIdentities = LockClass("address space identities")
 }
 
 /// A value that is only reached under its lock.

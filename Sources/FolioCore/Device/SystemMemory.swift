@@ -9,8 +9,10 @@ import CFolio
 ///
 /// Free pages have R == 0; an allocated block has R == 1 on its first page.
 public final class SystemMemory: Sendable {
-  /// RAM of this process: 64 MiB of frames, made at first use.
-  public static let shared = SystemMemory(pages: 1 << 14)
+  /// Frames of RAM: 64 MiB.
+  static let frames = 1 << 14
+  /// RAM of this process, made at first use.
+  public static let shared = SystemMemory(pages: frames)
 
   /// Number of frames.
   public let pages: Int
@@ -52,6 +54,13 @@ public final class SystemMemory: Sendable {
     }
     free = Guarded(.systemMemory, lists)
     _ = unsafe cfolio_ram_set_free { folio in unsafe SystemMemory.shared.release(folio) }
+    _ = unsafe cfolio_ram_set_alloc { order in
+      do throws(PageMapError) {
+        return unsafe try SystemMemory.shared.allocate(order: Int(order)).leak()
+      } catch {
+        return nil
+      }
+    }
   }
 
   /// Free frames now.

@@ -87,7 +87,7 @@ struct PageTableTests {
       cfolio_fault_injection(1, 1)
       let none = unsafe pgtable_walk_alloc(space.mm, 0, PGTABLE_LEVEL_PTE, &failed)
       precondition(unsafe none.entry == nil && failed)
-      precondition(unsafe mm_alloc(9, false, 2) == nil)
+      precondition(unsafe mm_alloc(&space.mm.pointee.options, 2) == nil)
       cfolio_fault_injection(0, 0)
       let place = unsafe pgtable_walk_alloc(space.mm, 0, PGTABLE_LEVEL_PTE, &failed)
       precondition(unsafe place.entry != nil && !failed)

@@ -16,7 +16,9 @@ final class TestSpace: @unchecked Sendable {
   private let found: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
 
   init(_ map: PageMap, shift: UInt32 = 9) throws {
-    unsafe mm = try #require(mm_alloc(shift, false, 1))
+    var options = mm_options()
+    options.table_shift = shift
+    unsafe mm = try #require(mm_alloc(&options, 1))
     self.map = map
     unsafe found = .allocate(capacity: 1024)
     unsafe found.initialize(repeating: nil, count: 1024)
@@ -60,7 +62,7 @@ final class TestSpace: @unchecked Sendable {
 
   /// Maps the folio of page `index` by one entry of that level.
   func setLeaf(_ index: Int, at page: Int, _ level: pgtable_level, _ bits: UInt = _PAGE_RW) throws {
-    let order = unsafe level.rawValue * mm.pointee.table_shift
+    let order = unsafe level.rawValue * mm.pointee.options.table_shift
     unsafe folio_ref_inc(folio(index))
     unsafe folio_add_file_rmap_leaf(folio(index), order, mm.pointee.mm_id)
     unsafe try set_pte_at(
@@ -68,7 +70,7 @@ final class TestSpace: @unchecked Sendable {
   }
 
   func clearLeaf(_ page: Int, _ level: pgtable_level) throws {
-    let order = unsafe level.rawValue * mm.pointee.table_shift
+    let order = unsafe level.rawValue * mm.pointee.options.table_shift
     let old = unsafe try ptep_get_and_clear(entry(page, level))
     let folio = unsafe page_folio(pfn_to_page(pte_pfn(old)))
     unsafe folio_remove_rmap_leaf(folio, order, mm.pointee.mm_id)

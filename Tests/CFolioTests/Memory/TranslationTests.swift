@@ -230,7 +230,19 @@ struct MapLockTests {
 
   @Test("an area is found by any address in it, by none outside, and not once it is gone")
   func areas() throws {
-    let mm = unsafe try #require(mm_alloc(9, false, 1))
+    var options = mm_options()
+    options.table_shift = 9
+    let mm = unsafe try #require(mm_alloc(&options, 1))
+    func index(_ areas: [UnsafeMutablePointer<vm_area_struct>]) throws
+      -> UnsafeMutablePointer<vma_index>
+    {
+      let index = unsafe try #require(vma_index_alloc(UInt(areas.count)))
+      unsafe index.pointee.count = UInt(areas.count)
+      for number in unsafe areas.indices {
+        unsafe vma_index_set(index, UInt(number), areas[number])
+      }
+      return unsafe index
+    }
     func area(_ range: Range<UInt>) throws -> UnsafeMutablePointer<vm_area_struct> {
       let vma = unsafe try #require(vm_area_alloc(mm))
       unsafe vma.pointee.vm_start = range.lowerBound << UInt(PAGE_SHIFT)
@@ -238,7 +250,7 @@ struct MapLockTests {
       return unsafe vma
     }
     let areas = unsafe try [area(2..<4), area(4..<5), area(9..<20)]
-    #expect(unsafe vma_index_replace(mm, areas, 3))
+    unsafe vma_index_replace(mm, try index(areas))
     func found(_ page: UInt) -> Int? {
       let vma = unsafe lock_vma_under_rcu(mm, page << UInt(PAGE_SHIFT) + 5)
       guard let vma = unsafe vma else { return nil }
@@ -253,11 +265,11 @@ struct MapLockTests {
     unsafe vma_start_write(areas[1])
     #expect(found(4) == nil && found(3) == 0)
     let rest = unsafe [areas[0], areas[2]]
-    #expect(unsafe vma_index_replace(mm, rest, 2))
+    unsafe vma_index_replace(mm, try index(rest))
     unsafe up_write(&mm.pointee.mmap_lock)
     #expect(found(4) == nil && found(3) == 0 && found(19) == 2)
     unsafe rest.forEach { vma in unsafe vma_start_write(vma) }
-    #expect(unsafe vma_index_replace(mm, nil, 0))
+    unsafe vma_index_replace(mm, nil)
     unsafe mm_free(mm)
   }
 }

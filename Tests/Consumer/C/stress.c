@@ -121,7 +121,7 @@ static void page_free(struct page *page)
 		put_dev_pagemap(map);
 }
 
-static unsigned int migrate_to_ram(void *fault)
+static unsigned int migrate_to_ram(struct vm_fault *fault)
 {
 	(void)fault;
 	abort(); /* this program has no CPU faults */

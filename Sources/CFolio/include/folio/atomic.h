@@ -90,6 +90,12 @@ static inline unsigned long shared_read_acquire(const shared_t *p)
 	return SEAM_LOAD(&p->word, memory_order_acquire);
 }
 
+/** RLX; WRITE_ONCE() for callers that have no macros. */
+static inline void shared_set(shared_t *p, unsigned long value)
+{
+	SEAM_STORE(&p->word, value, memory_order_relaxed);
+}
+
 /** REL-ST. */
 static inline void shared_set_release(shared_t *p, unsigned long value)
 {

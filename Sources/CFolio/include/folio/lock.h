@@ -39,6 +39,8 @@ struct mutex {
 
 void spin_lock_init(spinlock_t *lock, struct lock_class *_Nullable lock_class);
 void spin_lock(spinlock_t *lock);
+/** The same under another lock of the class; what excludes a cycle is the caller's to say. */
+void spin_lock_nested(spinlock_t *lock);
 bool spin_trylock(spinlock_t *lock) __must_check;
 void spin_unlock(spinlock_t *lock);
 /** True when somebody holds the lock. */
@@ -65,6 +67,7 @@ bool bit_spin_is_locked(int bit, const shared_t *word);
  * sees no macros with arguments, calls the functions above, and then those are the site.
  */
 void spin_lock_sited(spinlock_t *lock);
+void spin_lock_nested_sited(spinlock_t *lock);
 bool spin_trylock_sited(spinlock_t *lock) __must_check;
 void spin_unlock_sited(spinlock_t *lock);
 void mutex_lock_sited(struct mutex *mutex);
@@ -74,6 +77,8 @@ void bit_spin_lock_sited(int bit, shared_t *word);
 void bit_spin_unlock_sited(int bit, shared_t *word);
 
 #define spin_lock(...) SEAM_HERE(spin_lock_sited(__VA_ARGS__), "spin_lock(" #__VA_ARGS__ ")")
+#define spin_lock_nested(...)                                                                      \
+	SEAM_HERE(spin_lock_nested_sited(__VA_ARGS__), "spin_lock_nested(" #__VA_ARGS__ ")")
 #define spin_trylock(...)                                                                          \
 	SEAM_HERE(spin_trylock_sited(__VA_ARGS__), "spin_trylock(" #__VA_ARGS__ ")")
 #define spin_unlock(...) SEAM_HERE(spin_unlock_sited(__VA_ARGS__), "spin_unlock(" #__VA_ARGS__ ")")

@@ -15,6 +15,8 @@
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
+struct vm_fault;
+
 /** ZONE_DEVICE types. 0 is reserved to catch a map that was never filled in. */
 enum memory_type {
 	MEMORY_DEVICE_PRIVATE = 1,
@@ -36,7 +38,7 @@ struct dev_pagemap_ops {
 	/** The head page's folio is free; it may be handed out again at once. */
 	void (*_Nullable page_free)(struct page *page);
 	/** Brings a device-private page back to RAM on a CPU fault. vm_fault_t. */
-	unsigned int (*_Nullable migrate_to_ram)(void *vm_fault);
+	unsigned int (*_Nullable migrate_to_ram)(struct vm_fault *vmf);
 	/** Poison in frames [pfn, pfn + nr_pages). 0 or -errno. */
 	int (*_Nullable memory_failure)(struct dev_pagemap *pgmap, unsigned long pfn,
 					unsigned long nr_pages, int flags);

@@ -248,6 +248,18 @@ extern shared_t cfolio_huge_zero_folio;
 /** Names the permanent pages. Context: nothing is mapped or pinned yet. */
 void cfolio_set_zero_folios(struct page *_Nullable zero, struct folio *_Nullable huge);
 
+/** The zero page, or NULL. RLX. */
+static inline struct page *_Nullable cfolio_zero_page_now(void)
+{
+	return (struct page *)READ_ONCE(cfolio_zero_page);
+}
+
+/** The huge zero folio, or NULL. RLX. */
+static inline struct folio *_Nullable cfolio_huge_zero_folio_now(void)
+{
+	return (struct folio *)READ_ONCE(cfolio_huge_zero_folio);
+}
+
 /** The folio whose counters never change: not counted by map, unmap, pin or unpin. */
 static inline bool is_zero_folio(const struct folio *folio)
 {

@@ -166,6 +166,17 @@ enum folio_mutant {
 	MUTANT_P97 = 497,
 	MUTANT_P98 = 498,
 	MUTANT_P99 = 499,
+	/* Address spaces: insertion, removal, faults, forks. P101 is 601, and so on. */
+	MUTANT_C27 = 127,
+	MUTANT_C28 = 128,
+	MUTANT_C50 = 150,
+	MUTANT_C51 = 151,
+	MUTANT_C52 = 152,
+	MUTANT_C56 = 156,
+	MUTANT_C57 = 157,
+	MUTANT_C62 = 162,
+	MUTANT_C77 = 177,
+	MUTANT_P101 = 601,
 	/* For those who watch plain accesses; the engine alone sees nothing of them. */
 	MUTANT_B01 = 501,
 	MUTANT_B02 = 502,

@@ -94,6 +94,18 @@ int folio_try_share_anon_rmap_pmd(struct folio *folio) __must_check;
  * 9 on. Context: nobody else knows it.
  */
 void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive);
+/** Makes a fresh folio anonymous; of which area is not kept. Context: nobody else knows it. */
+static inline void folio_set_anon(struct folio *folio)
+{
+	WRITE_ONCE(folio->mapping, FOLIO_MAPPING_ANON);
+}
+
+/** The page of an anonymous folio is one address space's alone. RLX. */
+static inline bool folio_page_is_exclusive(const struct page *page)
+{
+	return (READ_ONCE(page->flags) & BIT(PG_anon_exclusive)) != 0;
+}
+
 /** Moves an exclusive anonymous folio to another owner: only marks it. Context: folio lock. */
 void folio_move_anon_rmap(struct folio *folio, unsigned long anon_mapping);
 

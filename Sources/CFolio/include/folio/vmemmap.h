@@ -30,6 +30,12 @@ void cfolio_ram_init_page(struct page *page);
 typedef void (*cfolio_ram_free_t)(struct folio *folio);
 /** Names who that is; who it was. Context: no RAM page is in use. */
 cfolio_ram_free_t _Nullable cfolio_ram_set_free(cfolio_ram_free_t _Nullable free_folio);
+/** A folio of 2^order pages of RAM with R == 1, or NULL. Must not block. */
+typedef struct folio *_Nullable (*cfolio_ram_alloc_t)(unsigned int order);
+/** Names who gives them out; who it was. Context: as above. */
+cfolio_ram_alloc_t _Nullable cfolio_ram_set_alloc(cfolio_ram_alloc_t _Nullable alloc_folio);
+/** Asks that callback; NULL when there is none. */
+struct folio *_Nullable cfolio_ram_alloc_folio(unsigned int order);
 /** Frees through that callback; stops when there is none. */
 void cfolio_ram_free_folio(struct folio *folio);
 

@@ -14,7 +14,9 @@ final class AddressSpace {
   private let pages: DevicePages?
 
   init(pages: DevicePages?, id: mm_id_t = 1, shift: UInt32 = 1) throws(ScenarioMemoryError) {
-    guard let mm = unsafe mm_alloc(shift, false, id) else { throw ScenarioMemoryError() }
+    var options = mm_options()
+    options.table_shift = shift
+    guard let mm = unsafe mm_alloc(&options, id) else { throw ScenarioMemoryError() }
     unsafe self.mm = mm
     self.pages = pages
   }
@@ -28,10 +30,10 @@ final class AddressSpace {
     guard let vma = unsafe vm_area_alloc(mm) else { throw ScenarioMemoryError() }
     unsafe vma.pointee.vm_start = Self.address(range.lowerBound)
     unsafe vma.pointee.vm_end = Self.address(range.upperBound)
-    let done = unsafe withUnsafePointer(to: vma) { areas in
-      unsafe vma_index_replace(mm, areas, 1)
-    }
-    guard done else { throw ScenarioMemoryError() }
+    guard let index = unsafe vma_index_alloc(1) else { throw ScenarioMemoryError() }
+    unsafe index.pointee.count = 1
+    unsafe vma_index_set(index, 0, vma)
+    unsafe vma_index_replace(mm, index)
     return unsafe vma
   }
 
@@ -65,7 +67,7 @@ final class AddressSpace {
     let place = unsafe try place(page, PGTABLE_LEVEL_PMD)
     unsafe folio_ref_inc(pages.folio(index))
     unsafe folio_add_file_rmap_leaf(
-      pages.folio(index), mm.pointee.table_shift, mm.pointee.mm_id)
+      pages.folio(index), mm.pointee.options.table_shift, mm.pointee.mm_id)
     unsafe set_pte_at(
       place.entry!, pfn_pte(pages.frame(index), _PAGE_PRESENT | _PAGE_PSE | bits))
   }
@@ -87,7 +89,7 @@ final class AddressSpace {
       unsafe folio_remove_rmap_pte(page_folio(mapped), mapped, mm.pointee.mm_id)
     } else {
       unsafe folio_remove_rmap_leaf(
-        page_folio(mapped), mm.pointee.table_shift, mm.pointee.mm_id)
+        page_folio(mapped), mm.pointee.options.table_shift, mm.pointee.mm_id)
     }
     _ = unsafe tlb_remove_folio_pages(&tlb, mapped, 1, false)
     return old
@@ -105,7 +107,7 @@ final class AddressSpace {
       unsafe vma_start_write(vma)
       address = unsafe vma.pointee.vm_end
     }
-    precondition(unsafe vma_index_replace(mm, nil, 0), "no memory for an index")
+    unsafe vma_index_replace(mm, nil)
     unsafe mm_free(mm)
   }
 }

@@ -229,8 +229,7 @@ enum MapLocks {
             unsafe down_write(&space.mm.pointee.mmap_lock)
             unsafe vma_start_write(vma)
             payload.write(1)
-            require(
-              unsafe vma_index_replace(space.mm, nil, 0), "VMA", "no memory for an index")
+            unsafe vma_index_replace(space.mm, nil)
             unsafe up_write(&space.mm.pointee.mmap_lock)
           }
         )

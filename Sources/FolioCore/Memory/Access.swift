@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+
+// What a CPU does with an address: a translation, or a fault and another try (folio/tlb.h).
+
+import CFolio
+
+enum Access {
+  /// Runs `body` with the word of the frame that the address leads to, under a translation. It must not
+  /// block or take a lock.
+  static func perform(
+    _ space: Space, _ address: UInt, isWrite: Bool,
+    _ body: (UnsafeMutablePointer<shared_t>) -> Void
+  ) throws(MemoryError) {
+    let flags = FAULT_FLAG_USER | FAULT_FLAG_ALLOW_RETRY | (isWrite ? FAULT_FLAG_WRITE : 0)
+    var translation = translation()
+    while true {
+      if unsafe mmu_begin(space.pointer, address, isWrite, &translation) {
+        defer { unsafe mmu_end(space.pointer, &translation) }
+        guard let word = unsafe cfolio_frame_word(translation.pfn) else {
+          throw MemoryError(.outOfMemory, address: address)
+        }
+        unsafe body(word)
+        return
+      }
+      let result = Faults.resolve(space, address, flags: flags)
+      guard !result.isError else { throw MemoryError(fault: result, address) }
+    }
+  }
+}
+
+extension MemoryError {
+  /// What an access or a pin makes of a fault's error.
+  init(fault result: FaultResult, _ address: UInt) {
+    let code: Code =
+      result.contains(.outOfMemory) ? .outOfMemory : result.contains(.poisoned) ? .poisoned : .fault
+    self.init(code, address: address)
+  }
+}

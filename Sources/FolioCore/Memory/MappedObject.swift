@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+
+// What areas map, for Swift: an object that answers faults. C programs fill in vm_operations_struct and
+// address_space themselves (folio/mmap.h, folio/fs.h). Mirrors struct file and struct address_space.
+
+public import CFolio
+
+/// One fault, for the object that answers it; valid until it returns.
+///
+/// Each `insert` maps something at the fault's address and returns what the handler is to return.
+/// The caller owns a reference on what it inserts, or another right to it (spec: core.md 9.6).
+@safe
+public struct PageFault: ~Escapable {
+  private let context: FaultContext
+
+  @_lifetime(immortal)
+  init(_ context: FaultContext) { self.context = context }
+
+  /// Rounded down to the page; bytes.
+  public var address: UInt { context.address }
+  /// Page of the object.
+  public var page: Int { Int(unsafe context.pointer.pointee.pgoff) }
+  public var isWrite: Bool { context.isWrite }
+  /// The area's.
+  public var sharing: Sharing { context.area.isShared ? .shared : .private }
+  /// The area's.
+  public var range: Range<UInt> { context.area.range }
+  /// A store to a page that is mapped for reading (`pageMakeWritable`): its frame.
+  public var mappedFrame: UInt? { context.page?.frame }
+  /// The private copy that a store needs: its frame, to be filled; then `finish()` maps it.
+  public var copyFrame: UInt? { context.copy?.frame }
+
+  /// Maps a counted page; for a store with the right to it, also where it is mapped already
+  /// (`vmf_insert_page_mkwrite`).
+  public func insertPage(_ frame: UInt) -> FaultResult {
+    PageInsertion.insertForFault(
+      Page(frame: frame), at: address, context.area, write: isWrite)
+  }
+
+  /// Maps a frame by an entry that counts nothing (`vmf_insert_mixed`, for stores its `_mkwrite`).
+  public func insertMixed(_ frame: UInt) -> FaultResult {
+    FrameInsertion.insertMixed(frame, at: address, context.area, makeWritable: isWrite)
+  }
+
+  /// Maps a frame without a page (`vmf_insert_pfn`).
+  public func insertFrame(_ frame: UInt) -> FaultResult {
+    FrameInsertion.insertFrame(
+      frame, at: address, context.area, protection: context.area.protection)
+  }
+
+  /// Maps a folio by one leaf of 2^order pages (`vmf_insert_folio_pmd`, `_pud`).
+  ///
+  /// - Parameter order: the one that the handler was asked for.
+  public func insertFolio(_ frame: UInt, order: Int) -> FaultResult {
+    guard let level = level(order) else { return .busError }
+    return LeafInsertion.insertFolio(
+      Page(frame: frame).folio, at: address, level, context.area, write: isWrite)
+  }
+
+  /// Maps frames by one leaf that counts nothing (`vmf_insert_pfn_pmd`, `_pud`).
+  public func insertFrames(_ frame: UInt, order: Int) -> FaultResult {
+    guard let level = level(order) else { return .busError }
+    return LeafInsertion.insertFrames(frame, at: address, level, context.area, write: isWrite)
+  }
+
+  /// Hands a page over, with a reference that its entry takes; the handler returns an empty result.
+  public func hand(over reference: consuming FolioReference, page: Int = 0) {
+    let folio = unsafe reference.leak()
+    context.page = unsafe Page(unsafe folio_page(folio, UInt(page)))
+  }
+
+  /// Maps the filled private copy (`finish_fault`); the handler returns this and `copied`.
+  public func finish() -> FaultResult { Faults.finish(context) }
+
+  private func level(_ order: Int) -> Level? {
+    let space = context.space
+    return [Level.pmd, .pud].first { Int(space.order($0)) == order }
+  }
+}
+
+/// Who owns mapped memory, and answers faults on it (`vm_operations_struct`).
+///
+/// Called by any thread, several at once, with mmap_lock or the area's lock held: must not change
+/// areas of the address space.
+public protocol FaultHandler: AnyObject, Sendable {
+  /// What it answers besides `fault(_:)`: the rest is never called. Fixed.
+  var answers: FaultHandlerAnswers { get }
+  /// Puts an entry there, or hands over a page.
+  func fault(_ fault: borrowing PageFault) -> FaultResult
+  /// The same by a leaf of 2^order pages; `fallback`: pages, please.
+  func hugeFault(_ fault: borrowing PageFault, order: Int) -> FaultResult
+  /// A store to a page that is mapped for reading.
+  func pageMakeWritable(_ fault: borrowing PageFault) -> FaultResult
+  /// The same for memory without pages to hold, and for file-system DAX.
+  func frameMakeWritable(_ fault: borrowing PageFault) -> FaultResult
+  /// Whether an area of the object may be cut there. Bytes from the area's start, its first page.
+  func mayCut(_ area: MemoryArea, at address: UInt) -> Bool
+}
+
+/// See `FaultHandler.answers`.
+public struct FaultHandlerAnswers: OptionSet, Hashable, Sendable {
+  public let rawValue: Int
+  public init(rawValue: Int) { self.rawValue = rawValue }
+  public static let hugeFaults = FaultHandlerAnswers(rawValue: 1)
+  public static let pageStores = FaultHandlerAnswers(rawValue: 2)
+  public static let frameStores = FaultHandlerAnswers(rawValue: 4)
+  public static let cuts = FaultHandlerAnswers(rawValue: 8)
+}
+
+extension FaultHandler {
+  public var answers: FaultHandlerAnswers { [] }
+  public func hugeFault(_ fault: borrowing PageFault, order: Int) -> FaultResult { .fallback }
+  public func pageMakeWritable(_ fault: borrowing PageFault) -> FaultResult { [] }
+  public func frameMakeWritable(_ fault: borrowing PageFault) -> FaultResult { [] }
+  public func mayCut(_ area: MemoryArea, at address: UInt) -> Bool { true }
+}
+
+/// A file, or a device, that areas of any address spaces map (`struct address_space`).
+@safe
+public final class MappedObject: Sendable {
+  /// What kind of memory it is (spec: core.md 12.3).
+  public enum Kind: Sendable, Hashable, CaseIterable {
+    /// A file whose writes a file system has to track.
+    case file
+    /// Shared memory.
+    case sharedMemory
+    /// A file on a device with DAX.
+    case fsdax
+    /// A device-dax device.
+    case deviceDAX
+    /// Peer-to-peer memory.
+    case peerToPeer
+
+    var value: address_space_kind {
+      switch self {
+      case .file: ADDRESS_SPACE_FILE
+      case .sharedMemory: ADDRESS_SPACE_SHMEM
+      case .fsdax: ADDRESS_SPACE_FSDAX
+      case .deviceDAX: ADDRESS_SPACE_DEVICE_DAX
+      case .peerToPeer: ADDRESS_SPACE_P2PDMA
+      }
+    }
+  }
+
+  /// What its areas may hold, beside counted pages.
+  public struct Contents: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt
+    public init(rawValue: UInt) { self.rawValue = rawValue }
+    /// Frames without pages as well (VM_MIXEDMAP): a fork copies entries.
+    public static let mixed = Contents(rawValue: VM_MIXEDMAP)
+    /// Frames without pages only (VM_PFNMAP): no pins.
+    public static let frames = Contents(rawValue: VM_PFNMAP)
+    /// Registers of a device (VM_IO): no pins.
+    public static let registers = Contents(rawValue: VM_IO)
+  }
+
+  public let kind: Kind
+  public let contents: Contents
+  let handler: any FaultHandler
+  let mapping: Mapping
+
+  /// - Throws: `outOfMemory`.
+  public init(
+    _ kind: Kind, contents: Contents = [], _ handler: any FaultHandler
+  ) throws(MemoryError) {
+    guard let memory = unsafe cfolio_zalloc(MemoryLayout<address_space>.size) else {
+      throw MemoryError(.outOfMemory)
+    }
+    let mapping = unsafe memory.bindMemory(to: address_space.self, capacity: 1)
+    unsafe address_space_init(mapping, kind.value)
+    self.kind = kind
+    self.contents = contents
+    self.handler = handler
+    self.mapping = unsafe Mapping(unsafe mapping)
+  }
+
+  deinit {
+    unsafe address_space_destroy(mapping.pointer)
+    unsafe cfolio_free(mapping.pointer)
+  }
+
+  /// The C structure, for as long as the object lives; areas keep it alive.
+  @unsafe public var addressSpace: UnsafeMutablePointer<address_space> { unsafe mapping.pointer }
+
+  /// Removes the entries that map some of its pages, in every area; nil: all. Who wants no new ones
+  /// keeps faults away.
+  ///
+  /// - Parameter includingCopies: also pages that private areas have of their own (even_cows).
+  public func unmap(pages: Range<Int>? = nil, includingCopies: Bool = true) {
+    guard pages.map({ !$0.isEmpty }) ?? true else { return }
+    let first = UInt(pages?.lowerBound ?? 0)
+    let last = pages.map { UInt($0.upperBound - 1) } ?? UInt.max
+    MappingRemoval.unmap(mapping, pages: first...last, takesCopies: includingCopies)
+  }
+
+  /// For an area: its operations, and a reference of its own, which `close` gives back.
+  func fill(_ request: inout mmap_request) {
+    unsafe request.mapping = mapping.pointer
+    unsafe request.vm_ops = HandlerOperations.table(for: handler.answers)
+    unsafe request.vm_private_data = Unmanaged.passRetained(self).toOpaque()
+    unsafe request.vm_flags |= contents.rawValue
+  }
+
+  /// The reference that `fill` took, when there is no area after all.
+  func release() { unsafe Unmanaged.passUnretained(self).release() }
+}
+
+/// The C table of a Swift handler: one for each set of answers, because whether there is a function is
+/// part of what the core asks.
+enum HandlerOperations {
+  private nonisolated(unsafe) static let tables: UnsafeMutablePointer<vm_operations_struct> = {
+    let tables = UnsafeMutablePointer<vm_operations_struct>.allocate(capacity: 16)
+    for number in 0..<16 {
+      unsafe (tables + number).initialize(to: make(FaultHandlerAnswers(rawValue: number)))
+    }
+    return unsafe tables
+  }()
+
+  static func table(for answers: FaultHandlerAnswers) -> UnsafePointer<vm_operations_struct> {
+    unsafe UnsafePointer(tables + (answers.rawValue & 15))
+  }
+
+  private static func make(_ answers: FaultHandlerAnswers) -> vm_operations_struct {
+    var table = vm_operations_struct()
+    unsafe table.open = { area in
+      unsafe _ = Unmanaged<MappedObject>.fromOpaque(area.pointee.vm_private_data!).retain()
+    }
+    unsafe table.close = { area in
+      unsafe Unmanaged<MappedObject>.fromOpaque(area.pointee.vm_private_data!).release()
+    }
+    unsafe table.fault = { fault in
+      let fault = unsafe FaultContext(fault)
+      return fault.object.handler.fault(PageFault(fault)).rawValue
+    }
+    if answers.contains(.hugeFaults) {
+      unsafe table.huge_fault = { fault, order in
+        let fault = unsafe FaultContext(fault)
+        return fault.object.handler.hugeFault(PageFault(fault), order: Int(order)).rawValue
+      }
+    }
+    if answers.contains(.pageStores) {
+      unsafe table.page_mkwrite = { fault in
+        let fault = unsafe FaultContext(fault)
+        return fault.object.handler.pageMakeWritable(PageFault(fault)).rawValue
+      }
+    }
+    if answers.contains(.frameStores) {
+      unsafe table.pfn_mkwrite = { fault in
+        let fault = unsafe FaultContext(fault)
+        return fault.object.handler.frameMakeWritable(PageFault(fault)).rawValue
+      }
+    }
+    if answers.contains(.cuts) {
+      unsafe table.may_split = { area, address in
+        let area = unsafe Area(unsafe area)
+        let mayCut = area.object.handler.mayCut(MemoryArea(area), at: address)
+        return mayCut ? 0 : MemoryError.Code.invalidArgument.status
+      }
+    }
+    return table
+  }
+}
+
+extension Area {
+  /// Context: an area that maps a Swift object.
+  fileprivate var object: MappedObject {
+    unsafe Unmanaged<MappedObject>.fromOpaque(pointer.pointee.vm_private_data!)
+      .takeUnretainedValue()
+  }
+}
+
+extension FaultContext {
+  fileprivate var object: MappedObject { area.object }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+
+// A device whose pages are mapped by faults: what file systems and drivers do, in a few lines. Under
+// legacy rules it inserts entries that count nothing.
+
+import CFolio
+import FolioCore
+import Synchronization
+
+/// Page n of the object is frame n of the map, in folios of 2^order pages where `order` says so.
+final class DeviceFile: FaultHandler {
+  let map: PageMap
+  let answers: FaultHandlerAnswers
+  /// log2 of the pages of its folios.
+  let order: Int
+  private let owners: Mutex<[UInt: PageOwnerBox]> = Mutex([:])
+  let faults = Atomic<Int>(0)
+  let hugeFaults = Atomic<Int>(0)
+  let stores = Atomic<Int>(0)
+
+  /// `PageOwner` cannot be copied, so a dictionary holds boxes.
+  final class PageOwnerBox: Sendable {
+    let owner: PageOwner
+    init(_ owner: consuming PageOwner) { self.owner = owner }
+  }
+
+  init(_ map: PageMap, order: Int = 0, answers: FaultHandlerAnswers = []) {
+    self.map = map
+    self.order = order
+    self.answers = order > 0 ? answers.union(.hugeFaults) : answers
+  }
+
+  private func frame(_ page: Int) -> UInt { map.frames.lowerBound + UInt(page) }
+
+  /// A reference to the folio of the page, raised by its owner where it has none.
+  private func raise(_ page: Int) -> FolioReference {
+    let first = page & ~((1 << order) - 1)
+    let owner = owners.withLock { owners in
+      if let owner = owners[UInt(first)] { return owner }
+      do {
+        var claimed = try map.claim(frame: frame(first), order: order)
+        if order > 0 && map.kind == .fsdax { try claimed.form() }
+        let box = PageOwnerBox(claimed)
+        owners[UInt(first)] = box
+        return box
+      } catch {
+        fatalError("\(error)")
+      }
+    }
+    do {
+      return try owner.owner.raise()
+    } catch {
+      fatalError("\(error)")
+    }
+  }
+
+  func fault(_ fault: borrowing PageFault) -> FaultResult {
+    faults.add(1, ordering: .relaxed)
+    guard fault.page < map.pages else { return .busError }
+    if map.rules == .legacy { return fault.insertMixed(frame(fault.page)) }
+    // One reference while the entry is made (9.6).
+    let reference = raise(fault.page)
+    let result = fault.insertPage(frame(fault.page))
+    reference.release()
+    return result
+  }
+
+  func hugeFault(_ fault: borrowing PageFault, order wanted: Int) -> FaultResult {
+    hugeFaults.add(1, ordering: .relaxed)
+    guard wanted == order else { return .fallback }
+    let first = fault.page & ~((1 << order) - 1)
+    let bytes = UInt(1 << order) * MemoryMap.pageSize
+    let start = fault.address & ~(bytes - 1)
+    guard fault.range.lowerBound <= start, start + bytes <= fault.range.upperBound,
+      fault.address - start == UInt(fault.page - first) * MemoryMap.pageSize
+    else { return .fallback }
+    if map.rules == .legacy { return fault.insertFrames(frame(first), order: order) }
+    let reference = raise(first)
+    let result = fault.insertFolio(frame(first), order: order)
+    reference.release()
+    return result
+  }
+
+  func frameMakeWritable(_ fault: borrowing PageFault) -> FaultResult {
+    stores.add(1, ordering: .relaxed)
+    return []
+  }
+
+  func pageMakeWritable(_ fault: borrowing PageFault) -> FaultResult {
+    stores.add(1, ordering: .relaxed)
+    return []
+  }
+}
+
+/// R and M of a frame's folio.
+struct Counts: Hashable, CustomStringConvertible {
+  var references: Int
+  var mappings: Int
+
+  init(_ references: Int, _ mappings: Int) {
+    self.references = references
+    self.mappings = mappings
+  }
+
+  init(_ map: PageMap, _ page: Int) {
+    let folio = unsafe map.folio(map.frames.lowerBound + UInt(page))
+    references = Int(unsafe folio_ref_count(folio))
+    mappings = Int(unsafe folio_mapcount(folio))
+  }
+
+  var description: String { "R \(references) M \(mappings)" }
+}
