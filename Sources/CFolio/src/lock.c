@@ -232,6 +232,11 @@ void(spin_lock)(spinlock_t *lock)
 	spin_lock(lock);
 }
 
+void(spin_lock_nested)(spinlock_t *lock)
+{
+	spin_lock_nested(lock);
+}
+
 bool(spin_trylock)(spinlock_t *lock)
 {
 	return spin_trylock(lock);
