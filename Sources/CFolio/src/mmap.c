@@ -6,6 +6,7 @@
 #include <folio/mmap.h>
 #include <folio/mutant.h>
 #include <folio/sys.h>
+#include <folio/tlb.h>
 #include <folio/wait.h>
 
 static struct lock_class mmap_class = LOCK_CLASS("mmap");
@@ -16,6 +17,9 @@ static struct vma_index no_areas;
 
 struct mm_struct *mm_alloc(const struct mm_options *options, mm_id_t id)
 {
+	/* The words of frames are reserved before the first access to one. */
+	if (!cfolio_frame_word(0))
+		return NULL;
 	struct mm_struct *mm = cfolio_zalloc(sizeof(*mm));
 	struct ptdesc *pgd = pgtable_alloc(PGTABLE_LEVEL_PGD, options->table_shift);
 	if (!mm || !pgd || init_srcu_struct(&mm->translations) != 0) {

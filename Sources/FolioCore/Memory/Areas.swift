@@ -134,8 +134,12 @@ enum Areas {
   }
 
   /// Tables that nothing but the range needs: what is left of its outermost areas keeps its own, as do
-  /// the neighbours. Context: as above; no entry is left in the range.
-  static func freeTables(_ space: Space, _ range: Range<UInt>, _ removal: inout Removal) {
+  /// the neighbours, and addresses that belong to no area yet. Context: as above; no entry is left in
+  /// the range.
+  static func freeTables(
+    _ space: Space, _ range: Range<UInt>, keeping other: Range<UInt>? = nil,
+    _ removal: inout Removal
+  ) {
     let areas = Index(space)
     let first = areas.first(endingBehind: range.lowerBound)
     var behind = first
@@ -144,8 +148,12 @@ enum Areas {
     if first < areas.count && areas[first].start < range.lowerBound {
       floor = range.lowerBound
     }
-    let ceiling =
+    var ceiling =
       behind < areas.count ? max(areas[behind].start, range.upperBound) : space.end
+    if let other {
+      if other.lowerBound >= range.upperBound { ceiling = min(ceiling, other.lowerBound) }
+      if other.upperBound <= range.lowerBound { floor = max(floor, other.upperBound) }
+    }
     PageTables.free(range, bounds: floor..<ceiling, of: space, &removal)
   }
 

@@ -27,7 +27,8 @@ public struct PageFault: ~Escapable {
   public var range: Range<UInt> { context.area.range }
   /// A store to a page that is mapped for reading (`pageMakeWritable`): its frame.
   public var mappedFrame: UInt? { context.page?.frame }
-  /// The private copy that a store needs: its frame, to be filled; then `finish()` maps it.
+  /// The private copy that a store needs: its frame, to be filled; then `finish()` maps it. A handler
+  /// whose object can be mapped privately asks for it first.
   public var copyFrame: UInt? { context.copy?.frame }
 
   /// Maps a counted page; for a store with the right to it, also where it is mapped already
@@ -69,8 +70,19 @@ public struct PageFault: ~Escapable {
     context.page = unsafe Page(unsafe folio_page(folio, UInt(page)))
   }
 
-  /// Maps the filled private copy (`finish_fault`); the handler returns this and `copied`.
-  public func finish() -> FaultResult { Faults.finish(context) }
+  /// Fills the private copy from a frame and maps it (what file-system DAX does for a store to a private
+  /// mapping). Context: there is a `copyFrame`.
+  public func insertCopy(of frame: UInt) -> FaultResult {
+    guard let copy = context.copy else { return .busError }
+    AnonymousPage(page: copy).fill(from: frame)
+    return finish()
+  }
+
+  /// Maps the private copy that the handler has filled (`finish_fault`).
+  public func finish() -> FaultResult {
+    let result = Faults.finish(context)
+    return result.isEmpty ? .copied : result
+  }
 
   private func level(_ order: Int) -> Level? {
     let space = context.space
@@ -156,9 +168,10 @@ public final class MappedObject: Sendable {
 
   public let kind: Kind
   public let contents: Contents
-  let handler: any FaultHandler
+  private let answers: FaultHandlerAnswers
   let mapping: Mapping
 
+  /// - Parameter handler: lives as long as the object or an area of it.
   /// - Throws: `outOfMemory`.
   public init(
     _ kind: Kind, contents: Contents = [], _ handler: any FaultHandler
@@ -170,14 +183,12 @@ public final class MappedObject: Sendable {
     unsafe address_space_init(mapping, kind.value)
     self.kind = kind
     self.contents = contents
-    self.handler = handler
+    answers = handler.answers
+    unsafe mapping.pointee.host = Unmanaged.passRetained(HandlerBox(handler)).toOpaque()
     self.mapping = unsafe Mapping(unsafe mapping)
   }
 
-  deinit {
-    unsafe address_space_destroy(mapping.pointer)
-    unsafe cfolio_free(mapping.pointer)
-  }
+  deinit { HandlerBox.drop(mapping) }
 
   /// The C structure, for as long as the object lives; areas keep it alive.
   @unsafe public var addressSpace: UnsafeMutablePointer<address_space> { unsafe mapping.pointer }
@@ -193,16 +204,35 @@ public final class MappedObject: Sendable {
     MappingRemoval.unmap(mapping, pages: first...last, takesCopies: includingCopies)
   }
 
-  /// For an area: its operations, and a reference of its own, which `close` gives back.
+  /// For an area: its operations, and a use of its own, which `close` gives back.
   func fill(_ request: inout mmap_request) {
+    HandlerBox.use(mapping)
     unsafe request.mapping = mapping.pointer
-    unsafe request.vm_ops = HandlerOperations.table(for: handler.answers)
-    unsafe request.vm_private_data = Unmanaged.passRetained(self).toOpaque()
+    unsafe request.vm_ops = HandlerOperations.table(for: answers)
     unsafe request.vm_flags |= contents.rawValue
   }
 
-  /// The reference that `fill` took, when there is no area after all.
-  func release() { unsafe Unmanaged.passUnretained(self).release() }
+  /// The use that `fill` took, when there is no area after all.
+  func release() { HandlerBox.drop(mapping) }
+}
+
+/// What an address_space that Swift made has as its host. Uses are counted in C: by the object and by
+/// each of its areas.
+private final class HandlerBox: Sendable {
+  let handler: any FaultHandler
+
+  init(_ handler: any FaultHandler) { self.handler = handler }
+
+  static func use(_ mapping: Mapping) { unsafe atomic_inc(&mapping.pointer.pointee.users) }
+
+  /// With the last use the address_space goes, and its handler.
+  static func drop(_ mapping: Mapping) {
+    guard unsafe atomic_sub_return(1, &mapping.pointer.pointee.users) == 0 else { return }
+    let host = unsafe mapping.pointer.pointee.host!
+    unsafe address_space_destroy(mapping.pointer)
+    unsafe cfolio_free(mapping.pointer)
+    unsafe Unmanaged<HandlerBox>.fromOpaque(host).release()
+  }
 }
 
 /// The C table of a Swift handler: one for each set of answers, because whether there is a function is
@@ -222,38 +252,34 @@ enum HandlerOperations {
 
   private static func make(_ answers: FaultHandlerAnswers) -> vm_operations_struct {
     var table = vm_operations_struct()
-    unsafe table.open = { area in
-      unsafe _ = Unmanaged<MappedObject>.fromOpaque(area.pointee.vm_private_data!).retain()
-    }
-    unsafe table.close = { area in
-      unsafe Unmanaged<MappedObject>.fromOpaque(area.pointee.vm_private_data!).release()
-    }
+    unsafe table.open = { area in unsafe HandlerBox.use(Area(unsafe area).mapping!) }
+    unsafe table.close = { area in unsafe HandlerBox.drop(Area(unsafe area).mapping!) }
     unsafe table.fault = { fault in
       let fault = unsafe FaultContext(fault)
-      return fault.object.handler.fault(PageFault(fault)).rawValue
+      return fault.handler.fault(PageFault(fault)).rawValue
     }
     if answers.contains(.hugeFaults) {
       unsafe table.huge_fault = { fault, order in
         let fault = unsafe FaultContext(fault)
-        return fault.object.handler.hugeFault(PageFault(fault), order: Int(order)).rawValue
+        return fault.handler.hugeFault(PageFault(fault), order: Int(order)).rawValue
       }
     }
     if answers.contains(.pageStores) {
       unsafe table.page_mkwrite = { fault in
         let fault = unsafe FaultContext(fault)
-        return fault.object.handler.pageMakeWritable(PageFault(fault)).rawValue
+        return fault.handler.pageMakeWritable(PageFault(fault)).rawValue
       }
     }
     if answers.contains(.frameStores) {
       unsafe table.pfn_mkwrite = { fault in
         let fault = unsafe FaultContext(fault)
-        return fault.object.handler.frameMakeWritable(PageFault(fault)).rawValue
+        return fault.handler.frameMakeWritable(PageFault(fault)).rawValue
       }
     }
     if answers.contains(.cuts) {
       unsafe table.may_split = { area, address in
         let area = unsafe Area(unsafe area)
-        let mayCut = area.object.handler.mayCut(MemoryArea(area), at: address)
+        let mayCut = area.handler.mayCut(MemoryArea(area), at: address)
         return mayCut ? 0 : MemoryError.Code.invalidArgument.status
       }
     }
@@ -263,12 +289,12 @@ enum HandlerOperations {
 
 extension Area {
   /// Context: an area that maps a Swift object.
-  fileprivate var object: MappedObject {
-    unsafe Unmanaged<MappedObject>.fromOpaque(pointer.pointee.vm_private_data!)
-      .takeUnretainedValue()
+  fileprivate var handler: any FaultHandler {
+    unsafe Unmanaged<HandlerBox>.fromOpaque(pointer.pointee.mapping!.pointee.host!)
+      .takeUnretainedValue().handler
   }
 }
 
 extension FaultContext {
-  fileprivate var object: MappedObject { area.object }
+  fileprivate var handler: any FaultHandler { area.handler }
 }

@@ -201,6 +201,13 @@ public func cfolio_mm_destroy(_ mm: UnsafeMutablePointer<mm_struct>) {
 }
 
 @c @implementation
+public func dup_mmap(
+  _ mm: UnsafeMutablePointer<mm_struct>, _ oldmm: UnsafeMutablePointer<mm_struct>
+) -> Int32 {
+  status { () throws(MemoryError) in try Fork.copy(unsafe Space(oldmm), to: unsafe Space(mm)) }
+}
+
+@c @implementation
 public func cfolio_mm_fork(
   _ mm: UnsafeMutablePointer<mm_struct>
 ) -> UnsafeMutablePointer<mm_struct>? {

@@ -101,7 +101,7 @@ enum Move {
     moveEntries(range, to: target.lowerBound, of: old)
     old.mapping?.unlockForWriting()
     var removal = Removal(space)
-    Areas.freeTables(space, range, &removal)
+    Areas.freeTables(space, range, keeping: target, &removal)
     removal.finish()
     space.flush()
     change.commit()

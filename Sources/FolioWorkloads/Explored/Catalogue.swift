@@ -8,6 +8,7 @@ extension Scenario {
   /// Address spaces, fast walks, translations.
   static let memory =
     MapLocks.scenarios + FastPins.scenarios + PinRules.scenarios + Translations.scenarios
+    + FaultRaces.scenarios + LeafRaces.scenarios + PrivatePages.scenarios
 
   /// References, shapes, batches.
   static let references: [Scenario] =

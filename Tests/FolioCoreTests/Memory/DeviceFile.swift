@@ -57,6 +57,7 @@ final class DeviceFile: FaultHandler {
   func fault(_ fault: borrowing PageFault) -> FaultResult {
     faults.add(1, ordering: .relaxed)
     guard fault.page < map.pages else { return .busError }
+    if fault.copyFrame != nil { return fault.insertCopy(of: frame(fault.page)) }
     if map.rules == .legacy { return fault.insertMixed(frame(fault.page)) }
     // One reference while the entry is made (9.6).
     let reference = raise(fault.page)

@@ -161,5 +161,35 @@ struct MemoryMapTests {
     file.unmap(pages: 0..<1, includingCopies: false)
     #expect(try space.load(area.start) == 5)
     #expect(Counts(map, 0) == Counts(0, 0))
+    file.unmap(pages: 0..<1)
+    #expect(space.counters.anonymousPages == 0)
+    // A store at once: the copy comes without the page having been mapped.
+    try space.store(6, at: area.start)
+    #expect(Counts(map, 0) == Counts(0, 0) && space.counters.anonymousPages == 1)
+    #expect(try space.load(area.start) == 6 && space.load(shared.start) == 4)
+  }
+
+  @Test("what was moved is found by its object, and counted as before")
+  func moved() throws {
+    let map = try PageMap(.fsdax, pages: 512)
+    let file = try MappedObject(.fsdax, DeviceFile(map, answers: .frameStores))
+    let space = try MemoryMap()
+    let area = try space.map(file, from: 3, pages: 2, [.read, .write], .shared)
+    try space.store(4, at: area.start)
+    let target = area.end + 1024 * Self.page
+    #expect(try space.remap(area.addresses(ofPages: 0..<1), pages: 1, to: target) == target)
+    #expect(Counts(map, 3) == Counts(1, 1) && space.counters.filePages == 1)
+    #expect(try space.load(target) == 4)
+    #expect(space.areas.map(\.firstPage) == [4, 3])
+    file.unmap(pages: 3..<4)
+    #expect(Counts(map, 3) == Counts(0, 0) && space.counters.filePages == 0)
+    // The only area there is: no table goes that the target needs.
+    try space.unmap(area.range)
+    try space.store(5, at: target)
+    let next = target + 2 * Self.page
+    #expect(try space.remap(target..<(target + Self.page), pages: 1, to: next) == next)
+    #expect(try space.load(next) == 5 && Counts(map, 3) == Counts(1, 1))
+    try space.unmap(0..<space.end)
+    #expect(Counts(map, 3) == Counts(0, 0) && space.counters.tables == 1)
   }
 }

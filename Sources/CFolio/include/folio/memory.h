@@ -153,6 +153,11 @@ struct mmap_request {
 struct mm_struct *_Nullable cfolio_mm_create(const struct mm_options *options);
 /** All areas go, then it. Context: nobody else has it. */
 void cfolio_mm_destroy(struct mm_struct *mm);
+/**
+ * Gives an address space without areas copies of another one's: what fork does. 0, or -ENOMEM with
+ * a part of them. Takes mmap_lock of the other for writing. Context: nobody else has the first.
+ */
+int dup_mmap(struct mm_struct *mm, struct mm_struct *oldmm);
 /** What fork gives the child, or NULL (no memory). Takes mmap_lock for writing. */
 struct mm_struct *_Nullable cfolio_mm_fork(struct mm_struct *mm);
 
