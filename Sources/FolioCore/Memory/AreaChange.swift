@@ -136,11 +136,16 @@ struct AreaChange: ~Copyable {
     }
   }
 
+  /// Lets the object's owner find the new areas, beside the old ones.
+  borrowing func link() { forEachNew { $0.link() } }
+
   /// Puts the new areas in place. Context: `lockOld()`; of the old areas only entries are left that the
   /// new ones may have.
-  consuming func commit() {
+  ///
+  /// - Parameter isLinked: after `link()`.
+  consuming func commit(isLinked: Bool = false) {
     let old = Index(space)
-    forEachNew { $0.link() }
+    if !isLinked { link() }
     for number in firstOld..<lastOld {
       old[number].unlink()
       old[number].close()

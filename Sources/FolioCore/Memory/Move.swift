@@ -95,8 +95,9 @@ enum Move {
       change.abandon()
       throw MemoryError(.outOfMemory)
     }
-    // The object's owner finds entries by areas, one after the other: while entries are on their way
-    // he must not look.
+    // The object's owner finds entries by areas, one after the other: by both while entries are on their
+    // way, and then he must not look.
+    change.link()
     old.mapping?.lockForWriting()
     moveEntries(range, to: target.lowerBound, of: old)
     old.mapping?.unlockForWriting()
@@ -104,7 +105,7 @@ enum Move {
     Areas.freeTables(space, range, keeping: target, &removal)
     removal.finish()
     space.flush()
-    change.commit()
+    change.commit(isLinked: true)
     return target.lowerBound
   }
 

@@ -73,7 +73,13 @@ struct Space: @unchecked Sendable {
   func walk(_ address: UInt, _ level: Level) -> Place? {
     unsafe Place(pgtable_walk(pointer, address, level))
   }
-  /// The same, locked.
+  /// What that entry is at some instant; none without one. Context: any.
+  func peek(_ address: UInt, _ level: Level) -> Entry {
+    rcu_read_lock()
+    defer { rcu_read_unlock() }
+    return walk(address, level)?.current ?? .none
+  }
+  /// The same, locked. Context: any.
   func walkLocking(_ address: UInt, _ level: Level) -> Place? {
     unsafe Place(pgtable_walk_lock(pointer, address, level))
   }

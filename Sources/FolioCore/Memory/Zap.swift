@@ -61,16 +61,12 @@ struct Removal: ~Copyable {
   /// Removes a leaf of the level that maps the range (`zap_huge_pmd`, `zap_huge_pud`), or part of it
   /// (`__split_huge_pmd`); false: there is none.
   private mutating func zapLeaf(_ range: Range<UInt>, _ level: Level, _ area: Area) -> Bool {
-    guard let place = space.walk(range.lowerBound, level) else { return false }
-    guard place.current.isLeaf else {
-      // Another removal may have cleared it and not yet dropped its mapping: wait for that (10.4).
-      if only != nil && place.current.isNone {
-        place.lock()
-        place.unlock()
-      }
-      return false
-    }
-    guard let place = space.walkLocking(range.lowerBound, level) else { return false }
+    // Whoever removes the entries of an object has no lock that keeps tables.
+    let seen = space.peek(range.lowerBound, level)
+    // Another removal may have cleared it and not yet dropped its mapping: wait for that (10.4).
+    guard seen.isLeaf || (only != nil && seen.isNone),
+      let place = space.walkLocking(range.lowerBound, level)
+    else { return false }
     let entry = place.value
     guard entry.isLeaf else {
       place.unlock()
