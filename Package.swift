@@ -164,7 +164,7 @@ let package = Package(
       ],
       exclude: ["Counts", "Golden"], swiftSettings: labSettings),
     .testTarget(
-      name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark", "FolioTools"],
+      name: "FolioBenchmarkTests", dependencies: ["FolioBenchmark", "FolioTools", "TestSupport"],
       swiftSettings: swiftSettings),
   ],
   cLanguageStandard: .gnu11,

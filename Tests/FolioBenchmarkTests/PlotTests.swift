@@ -4,6 +4,7 @@
 // them.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FolioBenchmark
@@ -95,29 +96,30 @@ import Testing
 
   @Test("gnuplot draws each chart as SVG and as PNG, with something in it")
   func pictures() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "folio-plot-\(UUID().uuidString)")
-    try Plot(into: folder.path).draw(Self.measurements)
-    let names = ["contention", "cost", "scaling"]
-    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-    #expect(files == names.flatMap { ["\($0).png", "\($0).svg"] })
-    for name in names {
-      let svg = try String(
-        contentsOf: folder.appendingPathComponent("\(name).svg"), encoding: .utf8)
-      #expect(svg.contains("</svg>"))
-      // gnuplot's dots, of which each chart of these measurements has three at least.
-      #expect(svg.components(separatedBy: "<use ").count > 3, "\(name)")
-      let png = try Data(contentsOf: folder.appendingPathComponent("\(name).png"))
-      #expect(png.starts(with: [0x89, 0x50, 0x4e, 0x47]))
-      // The size that the header tells, and more than an empty picture of it compresses to.
-      let width = png[16..<20].reduce(0) { $0 << 8 | Int($1) }
-      #expect((800...2000).contains(width) && png.count > 8000, "\(name): \(png.count) bytes")
+    try withTemporaryFolder { folder in
+      // Plot makes it.
+      let charts = folder.appendingPathComponent("charts")
+      try Plot(into: charts.path).draw(Self.measurements)
+      let names = ["contention", "cost", "scaling"]
+      let files = try FileManager.default.contentsOfDirectory(atPath: charts.path).sorted()
+      #expect(files == names.flatMap { ["\($0).png", "\($0).svg"] })
+      for name in names {
+        let svg = try String(
+          contentsOf: charts.appendingPathComponent("\(name).svg"), encoding: .utf8)
+        #expect(svg.contains("</svg>"))
+        // gnuplot's dots, of which each chart of these measurements has three at least.
+        #expect(svg.components(separatedBy: "<use ").count > 3, "\(name)")
+        let png = try Data(contentsOf: charts.appendingPathComponent("\(name).png"))
+        #expect(png.starts(with: [0x89, 0x50, 0x4e, 0x47]))
+        // The size that the header tells, and more than an empty picture of it compresses to.
+        let width = png[16..<20].reduce(0) { $0 << 8 | Int($1) }
+        #expect((800...2000).contains(width) && png.count > 8000, "\(name): \(png.count) bytes")
+      }
+      let cost = try String(
+        contentsOf: charts.appendingPathComponent("cost.svg"), encoding: .utf8)
+      for text in [Name.getPut, Peer.cAtomics, "4.00 ns", "26.0 µs"] {
+        #expect(cost.contains(text), "\(text)")
+      }
     }
-    let cost = try String(
-      contentsOf: folder.appendingPathComponent("cost.svg"), encoding: .utf8)
-    for text in [Name.getPut, Peer.cAtomics, "4.00 ns", "26.0 µs"] {
-      #expect(cost.contains(text), "\(text)")
-    }
-    try FileManager.default.removeItem(at: folder)
   }
 }

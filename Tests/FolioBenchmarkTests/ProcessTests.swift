@@ -3,6 +3,7 @@
 // The real folio-bench as a process: what it prints, what it exits with, what it does to files.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FolioBenchmark
@@ -34,37 +35,26 @@ import Testing
   private func run(
     _ arguments: [String], output: String? = nil, path: String? = nil
   ) throws -> Outcome {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "folio-process-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let (out, err) = (folder.appendingPathComponent("out"), folder.appendingPathComponent("err"))
-    for file in [out, err] { try Data().write(to: file) }
-    let process = Process()
-    process.executableURL = try Self.tool()
-    process.arguments = arguments
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(
-      forWritingTo: output.map { URL(fileURLWithPath: $0) } ?? out)
-    process.standardError = try FileHandle(forWritingTo: err)
-    if let path {
-      process.environment = ProcessInfo.processInfo.environment.merging(["PATH": path]) { $1 }
+    try withTemporaryFolder { folder in
+      let (out, err) = (folder.appendingPathComponent("out"), folder.appendingPathComponent("err"))
+      for file in [out, err] { try Data().write(to: file) }
+      let process = Process()
+      process.executableURL = try Self.tool()
+      process.arguments = arguments
+      process.standardInput = FileHandle.nullDevice
+      process.standardOutput = try FileHandle(
+        forWritingTo: output.map { URL(fileURLWithPath: $0) } ?? out)
+      process.standardError = try FileHandle(forWritingTo: err)
+      if let path {
+        process.environment = ProcessInfo.processInfo.environment.merging(["PATH": path]) { $1 }
+      }
+      try process.run()
+      process.waitUntilExit()
+      #expect(process.terminationReason == .exit, "ended by a signal")
+      return Outcome(
+        status: process.terminationStatus, output: try String(contentsOf: out, encoding: .utf8),
+        messages: try String(contentsOf: err, encoding: .utf8))
     }
-    try process.run()
-    process.waitUntilExit()
-    #expect(process.terminationReason == .exit, "ended by a signal")
-    let outcome = Outcome(
-      status: process.terminationStatus, output: try String(contentsOf: out, encoding: .utf8),
-      messages: try String(contentsOf: err, encoding: .utf8))
-    try FileManager.default.removeItem(at: folder)
-    return outcome
-  }
-
-  private func withFolder(_ body: (URL) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "folio-files-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    try body(folder)
-    try FileManager.default.removeItem(at: folder)
   }
 
   /// One operation, one thread, short.
@@ -122,7 +112,7 @@ import Testing
     let list = try run(["list"], output: "/dev/full")
     #expect(list.status == 74)
     #expect(list.messages.contains("cannot write standard output: No space left on device"))
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("r.json").path
       let outcome = try run(
         Self.arguments(Name.share.escaped) + ["--json", path], output: "/dev/full")
@@ -136,7 +126,7 @@ import Testing
 
   @Test("a report goes through a link and a descriptor; what cannot be written ends the run early")
   func jsonFile() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let (link, file) = (folder.appendingPathComponent("l"), folder.appendingPathComponent("f"))
       try Data().write(to: file)
       try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
@@ -165,7 +155,7 @@ import Testing
     "a gnuplot that fails, or draws nothing, is an error after the table is printed",
     arguments: [("echo no terminal >&2; exit 3", "no terminal"), ("exit 0", "drew no")])
   func badGnuplot(_ script: String, _ complaint: String) throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       try makeGnuplot(in: folder, script)
       let outcome = try run(
         Self.arguments(Name.share.escaped) + ["--plot", folder.appendingPathComponent("p").path],
@@ -178,7 +168,7 @@ import Testing
 
   @Test("without gnuplot a run that is to plot does not begin")
   func noGnuplot() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let outcome = try run(
         Self.arguments(Name.share.escaped) + ["--plot", folder.path], path: folder.path)
       #expect(outcome.status == 77)
@@ -189,7 +179,7 @@ import Testing
 
   @Test("stress and run describe the host in the same words")
   func host() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let (first, second) = (
         folder.appendingPathComponent("run"), folder.appendingPathComponent("stress")
       )

@@ -4,21 +4,13 @@
 
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import FolioBenchmark
 @testable import FolioTools
 
 @Suite struct ReportFileTests {
-  /// A folder that is gone when the test is over.
-  private func withFolder(_ body: (URL) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "folio-report-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    try body(folder)
-    try FileManager.default.removeItem(at: folder)
-  }
-
   private func kind(_ path: String) -> mode_t {
     var information = stat()
     return unsafe lstat(path, &information) == 0 ? information.st_mode & S_IFMT : 0
@@ -40,7 +32,7 @@ import Testing
 
   @Test("a file is made, and replaced as a whole by a shorter report")
   func regular() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("r.json").path
       try write("a long report", to: path)
       try write("short", to: path)
@@ -51,7 +43,7 @@ import Testing
 
   @Test("a symbolic link stays one, and what it names gets the report and nothing else")
   func link() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let (link, file) = (folder.appendingPathComponent("l"), folder.appendingPathComponent("f"))
       try Data("something much longer than the report".utf8).write(to: file)
       try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
@@ -63,7 +55,7 @@ import Testing
 
   @Test("a FIFO stays one, and its reader gets the report")
   func fifo() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("p").path
       #expect(unsafe mkfifo(path, 0o600) == 0)
       // Open for both, so that neither side waits for the other.
@@ -86,7 +78,7 @@ import Testing
 
   @Test("an open descriptor is written where it stands")
   func descriptor() throws {
-    try withFolder { folder in
+    try withTemporaryFolder { folder in
       let path = folder.appendingPathComponent("f").path
       let descriptor = unsafe open(path, O_RDWR | O_CREAT, 0o600)
       defer { close(descriptor) }

@@ -3,6 +3,7 @@
 // The JSON schema and the comparison of two reports.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FolioBenchmark
@@ -71,21 +72,19 @@ import Testing
   private func compare(
     _ old: [BenchmarkResult], _ new: [BenchmarkResult], failOver: Double?
   ) throws -> (status: ToolStatus, text: String) {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "folio-compare-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let (oldFile, newFile) = (
-      folder.appendingPathComponent("old.json"), folder.appendingPathComponent("new.json")
-    )
-    try Self.report(old).encoded().write(to: oldFile)
-    try Self.report(new).encoded().write(to: newFile)
-    var text = ""
-    let status = try Comparison.run(
-      oldPath: oldFile.path, newPath: newFile.path, failOver: failOver,
-      style: TextStyle(usesColor: false)
-    ) { text += $0 }
-    try FileManager.default.removeItem(at: folder)
-    return (status, text)
+    try withTemporaryFolder { folder in
+      let (oldFile, newFile) = (
+        folder.appendingPathComponent("old.json"), folder.appendingPathComponent("new.json")
+      )
+      try Self.report(old).encoded().write(to: oldFile)
+      try Self.report(new).encoded().write(to: newFile)
+      var text = ""
+      let status = try Comparison.run(
+        oldPath: oldFile.path, newPath: newFile.path, failOver: failOver,
+        style: TextStyle(usesColor: false)
+      ) { text += $0 }
+      return (status, text)
+    }
   }
 
   @Test("a ratio that grew by more than the limit fails, by less passes")

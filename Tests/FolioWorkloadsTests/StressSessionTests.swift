@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 import FolioWorkloads
 import Foundation
-import Glibc
+import TestSupport
 import Testing
 
 @Suite("Stress session", .serialized)
@@ -44,28 +44,31 @@ struct StressSessionTests {
       let session = Session { try PlantedRound($0) { $0.loseReference() } }
       session.options.seconds = 0.001
       session.set(\.jsonPath, "/dev/full")
-      let directory = try TemporaryDirectory()
-      session.set(\.tracePath, directory.file("trace.jsonl"))
-      #expect(session.run(try ResultFile(path: "/dev/full")) == .violated)
-      #expect(session.lines.contains { $0.hasPrefix("violation CI1 at frame") })
-      // The one place that can be written was.
-      let trace = try String(contentsOfFile: directory.file("trace.jsonl"), encoding: .utf8)
-      #expect(trace.contains(#""event":"page_ref_mod""#))
+      try withTemporaryFolder { folder in
+        let file = folder.appendingPathComponent("trace.jsonl")
+        session.set(\.tracePath, file.path)
+        #expect(session.run(try ResultFile(path: "/dev/full")) == .violated)
+        #expect(session.lines.contains { $0.hasPrefix("violation CI1 at frame") })
+        // The one place that can be written was.
+        let trace = try String(contentsOf: file, encoding: .utf8)
+        #expect(trace.contains(#""event":"page_ref_mod""#))
+      }
     }
   }
 
   @Test("results replace what a file held, and only when there are any")
   func replaced() async {
     await #expect(processExitsWith: .success) {
-      let directory = try TemporaryDirectory()
-      let path = directory.file("result.json")
-      try String(repeating: "old ", count: 10000).write(
-        toFile: path, atomically: false, encoding: .utf8)
-      let file = try ResultFile(path: path)
-      #expect(try String(contentsOfFile: path, encoding: .utf8).hasPrefix("old old"))
-      try file.write("new")
-      #expect(try String(contentsOfFile: path, encoding: .utf8) == "new")
-      #expect(throws: ResultFile.Failure.self) { _ = try ResultFile(path: directory.path) }
+      try withTemporaryFolder { folder in
+        let path = folder.appendingPathComponent("result.json").path
+        try String(repeating: "old ", count: 10000).write(
+          toFile: path, atomically: false, encoding: .utf8)
+        let file = try ResultFile(path: path)
+        #expect(try String(contentsOfFile: path, encoding: .utf8).hasPrefix("old old"))
+        try file.write("new")
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "new")
+        #expect(throws: ResultFile.Failure.self) { _ = try ResultFile(path: folder.path) }
+      }
     }
   }
 
@@ -156,25 +159,3 @@ private final class Session {
 #else
   private let isSanitized = false
 #endif
-
-/// A directory that goes with the value.
-private final class TemporaryDirectory {
-  let path: String
-
-  init() throws {
-    let url = FileManager.default.temporaryDirectory
-      .appending(component: "folio-stress-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    path = url.path
-  }
-
-  deinit {
-    do {
-      try FileManager.default.removeItem(atPath: path)
-    } catch {
-      Issue.record("\(path) is left: \(error)")
-    }
-  }
-
-  func file(_ name: String) -> String { path + "/" + name }
-}
