@@ -6,15 +6,15 @@
  * unlocks of an index are sums over the slots; an index is drained when the unlocks, summed first,
  * equal the locks, summed after a full barrier.
  *   1. A drained index had no reader at the instant between the sums: an unlock that was counted
- * has its lock in front of it (FULL), so locks >= unlocks, and equality leaves nobody inside.
- *   2. A reader may have read the index and not yet counted itself when the index is called
- * drained. After the flip it counts itself into the old index: later sums of that index may see it,
- * so each grace period waits for the old index of the period before, too, in front of its flip.
+ *      has its lock in front of it (FULL), so locks >= unlocks, and equality leaves nobody inside.
+ *   2. A reader may have read the index and not yet counted itself when that is called drained.
+ *      After the flip it counts itself into the old index, and only later sums of that see it. So
+ *      each grace period first waits for the old index of the period before, then flips.
  *   3. So a grace period is: drain the index that is not in use (readers that were late), flip,
- * drain the one that was. Who began before the call is in one of the two, and was waited for.
+ *      drain the one that was. Who began before the call is in one of the two, and was waited for.
  *   4. No lost sleeper: the waiter stores `awaited`, reads `ended`, then sums (full barriers
- * between); a reader adds its unlock, then reads `awaited` (FULL between). Either the sum has the
- * unlock, or the reader sees `awaited` and changes `ended`, which the futex compares.
+ *      between); a reader adds its unlock, then reads `awaited` (FULL between). Either the sum has
+ *      the unlock, or the reader sees `awaited` and changes `ended`, which the futex compares.
  */
 #include <folio/bug.h>
 #include <folio/mutant.h>
@@ -38,6 +38,7 @@ int init_srcu_struct(struct srcu_struct *ssp)
 	return 0;
 }
 
+/* Sections of the index that began. RLX: drained() has the order. */
 static long locks(const struct srcu_struct *ssp, int index)
 {
 	long sum = 0;
@@ -46,6 +47,7 @@ static long locks(const struct srcu_struct *ssp, int index)
 	return sum;
 }
 
+/* Those that ended. ACQ-LD: what they read, they read before. */
 static long unlocks(const struct srcu_struct *ssp, int index)
 {
 	long sum = 0;
@@ -78,6 +80,7 @@ void srcu_read_unlock(struct srcu_struct *ssp, int index)
 	}
 }
 
+/* Term 1. */
 static bool drained(const struct srcu_struct *ssp, int index)
 {
 	long out = unlocks(ssp, index);
@@ -85,6 +88,7 @@ static bool drained(const struct srcu_struct *ssp, int index)
 	return locks(ssp, index) == out;
 }
 
+/* Sleeps until the index is drained (term 4). Context: under `updates`. */
 static void drain(struct srcu_struct *ssp, int index)
 {
 	if (drained(ssp, index))
@@ -102,15 +106,19 @@ static void drain(struct srcu_struct *ssp, int index)
 
 void synchronize_srcu(struct srcu_struct *ssp)
 {
+	/* What the caller wrote is there for whoever is not waited for: FULL, as promised. */
 	smp_mb();
 	mutex_lock(&ssp->updates);
 	int index = atomic_read(&ssp->index) & 1;
+	/* Term 2. */
 	if (!MUTANT(P95))
 		drain(ssp, !index);
+	/* The flip is behind the sums of the old index and in front of those of the next. */
 	smp_mb();
 	atomic_set(&ssp->index, !index);
 	smp_mb();
 	drain(ssp, index);
 	mutex_unlock(&ssp->updates);
+	/* Whatever the caller frees now, the sections have read before. */
 	smp_mb();
 }

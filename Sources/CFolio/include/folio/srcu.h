@@ -11,13 +11,14 @@
 
 FOLIO_ASSUME_NONNULL_BEGIN
 
-/** One CPU's share, on a cache line of its own. Any thread adds. */
+/** One CPU's share of both indices, on a cache line of its own. Any thread adds. */
 struct srcu_slot {
-	atomic_long_t locks[2];
-	atomic_long_t unlocks[2];
+	atomic_long_t locks[2];	  /**< sections that began, by index */
+	atomic_long_t unlocks[2]; /**< sections that ended, by index */
 	char pad[FOLIO_CACHE_LINE - 4 * sizeof(atomic_long_t)];
 };
 
+/** One object with sections of its own. Its memory is the user's. */
 struct srcu_struct {
 	struct srcu_slot *_Null_unspecified slots; /**< folio_nr_cpus() of them; fixed */
 	atomic_t index;	  /**< even or odd: where readers begin; by who awaits, under `updates` */
@@ -26,9 +27,9 @@ struct srcu_struct {
 	struct mutex updates;
 } FOLIO_NONCOPYABLE;
 
-/** 0 or -ENOMEM. */
+/** No sections yet. 0 or -ENOMEM. */
 int init_srcu_struct(struct srcu_struct *ssp) __must_check;
-/** Context: no reader, nobody waits. */
+/** Gives its slots back. Stops with "SRCU" when a section is left. Context: nobody waits. */
 void cleanup_srcu_struct(struct srcu_struct *ssp);
 
 /** Begins a section; its number goes to srcu_read_unlock(), from any thread. FULL. Nests. */
