@@ -22,25 +22,25 @@ void init_rwsem(struct rw_semaphore *sem, struct lock_class *lock_class)
 	sem->lock_class = lock_class;
 }
 
-/* Enters with `mine` while none of `against` (and no reader, for a writer) is there. */
+/*
+ * Enters as `mine`, READER or WRITER, unless somebody is in the way: a writer or sleepers for a
+ * reader, a reader or a writer for a writer. False: `seen` is the word that says so.
+ */
 static bool try_enter(struct rw_semaphore *sem, int mine, int *seen)
 {
+	const int against = mine == READER ? WRITER | SLEEPERS : ~SLEEPERS;
 	int count = *seen;
-	for (;;) {
-		bool free =
-			mine == READER ? !(count & (WRITER | SLEEPERS)) : (count & ~SLEEPERS) == 0;
-		if (!free) {
-			*seen = count;
-			return false;
-		}
-		if (atomic_try_cmpxchg(&sem->count, &count,
-				       mine == READER ? count + READER : count | WRITER))
+	while (!(count & against)) {
+		if (atomic_try_cmpxchg(&sem->count, &count, count + mine))
 			return true;
 	}
+	*seen = count;
+	return false;
 }
 
-static void enter(struct rw_semaphore *sem, int mine)
+static void down(struct rw_semaphore *sem, int mine)
 {
+	lock_order_acquire(sem->lock_class, LOCK_WAITED);
 	int count = atomic_read(&sem->count);
 	while (!try_enter(sem, mine, &count)) {
 		if (!(count & SLEEPERS) &&
@@ -51,7 +51,16 @@ static void enter(struct rw_semaphore *sem, int mine)
 	}
 }
 
-/* Nobody holds it now, and somebody may sleep. */
+static bool trylock(struct rw_semaphore *sem, int mine)
+{
+	int count = atomic_read(&sem->count);
+	bool taken = try_enter(sem, mine, &count);
+	if (taken)
+		lock_order_acquire(sem->lock_class, LOCK_TRIED);
+	return taken;
+}
+
+/* Nobody was inside, and somebody may sleep. Whoever changed the word since sees to them. */
 static void wake(struct rw_semaphore *sem)
 {
 	int sleepers = SLEEPERS;
@@ -61,17 +70,22 @@ static void wake(struct rw_semaphore *sem)
 
 void down_read(struct rw_semaphore *sem)
 {
-	lock_order_acquire(sem->lock_class, LOCK_WAITED);
-	enter(sem, READER);
+	down(sem, READER);
+}
+
+void down_write(struct rw_semaphore *sem)
+{
+	down(sem, WRITER);
 }
 
 bool down_read_trylock(struct rw_semaphore *sem)
 {
-	int count = atomic_read(&sem->count);
-	bool taken = try_enter(sem, READER, &count);
-	if (taken)
-		lock_order_acquire(sem->lock_class, LOCK_TRIED);
-	return taken;
+	return trylock(sem, READER);
+}
+
+bool down_write_trylock(struct rw_semaphore *sem)
+{
+	return trylock(sem, WRITER);
 }
 
 void up_read(struct rw_semaphore *sem)
@@ -79,21 +93,6 @@ void up_read(struct rw_semaphore *sem)
 	lock_order_release(sem->lock_class);
 	if (atomic_sub_return(READER, &sem->count) == SLEEPERS && !MUTANT(P99))
 		wake(sem);
-}
-
-void down_write(struct rw_semaphore *sem)
-{
-	lock_order_acquire(sem->lock_class, LOCK_WAITED);
-	enter(sem, WRITER);
-}
-
-bool down_write_trylock(struct rw_semaphore *sem)
-{
-	int count = atomic_read(&sem->count);
-	bool taken = try_enter(sem, WRITER, &count);
-	if (taken)
-		lock_order_acquire(sem->lock_class, LOCK_TRIED);
-	return taken;
 }
 
 void up_write(struct rw_semaphore *sem)
