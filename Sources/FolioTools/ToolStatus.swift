@@ -13,6 +13,8 @@ public enum ToolStatus: Int32, Sendable {
   case dataError = 65
   /// sysexits: EX_NOINPUT.
   case noInput = 66
+  /// sysexits: EX_OSERR. The system refused threads or memory.
+  case refused = 71
   /// sysexits: EX_CANTCREAT.
   case cannotCreate = 73
   /// sysexits: EX_IOERR. Results were made and could not be written.

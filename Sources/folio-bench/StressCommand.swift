@@ -122,7 +122,7 @@ struct Stress: ParsableCommand {
     session.version = Tool.version
     session.host = Self.host
     let status = session.run(interrupted: interrupted, say: Console.writeMessage)
-    if status != .pass { throw ExitCode(status.rawValue) }
+    try ToolStatus(status).check()
   }
 
   /// Explored scenarios on native threads, with or without a mutant.
@@ -151,8 +151,21 @@ struct Stress: ParsableCommand {
     session.version = Tool.version
     session.host = Self.host
     let status = session.run(interrupted: interrupted, say: Console.writeMessage)
-    if status != .pass { throw ExitCode(status.rawValue) }
+    try ToolStatus(status).check()
   }
 
   private static var host: String { HostDescription.current.json }
+}
+
+extension ToolStatus {
+  fileprivate init(_ status: StressStatus) {
+    switch status {
+    case .pass: self = .pass
+    case .violated: self = .failed
+    case .refused: self = .refused
+    case .cannotCreate: self = .cannotCreate
+    case .cannotWrite: self = .inputOutput
+    case .interrupted: self = .interrupted
+    }
+  }
 }

@@ -5,18 +5,18 @@
 
 import FolioCore
 
-/// How a stress session ended, as an exit status.
-package enum StressStatus: Int32, Sendable {
-  case pass = 0
+/// How a stress session ended.
+package enum StressStatus: Sendable {
+  case pass
   /// Something was violated, whatever else went wrong.
-  case violated = 1
-  /// sysexits: EX_OSERR. Threads or memory are missing.
-  case refused = 71
-  /// sysexits: EX_CANTCREAT. Found before anything was run.
-  case cannotCreate = 73
-  /// sysexits: EX_IOERR. The results could not be written.
-  case cannotWrite = 74
-  case interrupted = 130
+  case violated
+  /// Threads or memory are missing.
+  case refused
+  /// A place for results. Found before anything was run.
+  case cannotCreate
+  /// The results.
+  case cannotWrite
+  case interrupted
 }
 
 /// Scenarios to run and places for what comes of them.
