@@ -6,63 +6,8 @@
 import CFolio
 import FolioCore
 
-/// A page that is mapped and pinned by fast walks, and is given to somebody else when nobody has it.
-@safe
-private final class PinnedPage {
-  let pages: DevicePages
-  let space: AddressSpace
-  /// What the page holds: its next owner writes, whoever pinned it reads.
-  let payload: PlainWord
-  private let found: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
-  private let threads: Int
-
-  init(_ settings: Scenario.Settings, threads: Int) throws {
-    pages = try DevicePages(.fsdax, settings.rules)
-    space = try AddressSpace(pages: pages)
-    payload = try PlainWord("the page")
-    self.threads = threads
-    unsafe found = try unsafe seamMemory(UnsafeMutablePointer<page>?.self, count: 8 * threads)
-  }
-
-  /// Pins pages from `first` on by the walk; what it found is the thread's until `unpin`.
-  func pin(_ thread: Int, first: Int = 0, count: Int = 1, _ flags: UInt32 = FOLL_PIN) -> Int {
-    let start = AddressSpace.address(first)
-    return Int(
-      unsafe gup_fast(
-        space.mm, start, start + AddressSpace.address(count), flags, found + 8 * thread))
-  }
-
-  func unpin(_ thread: Int, count: Int) {
-    unsafe unpin_user_pages(found + 8 * thread, UInt(count))
-  }
-
-  func put(_ thread: Int) { unsafe gup_put_folio(page_folio(found[8 * thread]!), 1, FOLL_GET) }
-
-  /// Nobody has references beyond mappings: the page may go to somebody else.
-  func reuseIfIdle(_ index: Int = 0) -> Bool {
-    guard unsafe folio_extra_refs(pages.folio(index)) == 0 else { return false }
-    payload.write(1)
-    return true
-  }
-
-  /// The same where nothing maps it any more; the next owner has it for a while.
-  func handOnIfIdle(_ index: Int = 0) -> Bool {
-    guard reuseIfIdle(index) else { return false }
-    unsafe folio_ref_inc(pages.folio(index))
-    unsafe folio_put(pages.folio(index))
-    return true
-  }
-
-  func tearDown() {
-    space.tearDown()
-    pages.tearDown()
-    payload.free()
-    unsafe cfolio_free(found)
-  }
-}
-
 enum FastPins {
-  static let scenarios = [zap, tableFree, collapse, huge, slow, fork, twoPins]
+  static let scenarios = [zap, tableFree, collapse] + HugePins.scenarios + [fork, twoPins]
 
   /// T3: of the walk's reference and the removal's look at the counters, one sees the other.
   private static let zap = Scenario(
@@ -78,10 +23,10 @@ enum FastPins {
         (
           name: settings.size == 1 ? "pinner" : "pinner \(thread)",
           body: {
-            guard world.pin(thread) == 1 else { return obligations.reach(1) }
+            guard world.walks[thread].take() == 1 else { return obligations.reach(1) }
             obligations.reach(0)
             require(world.payload.read() == 0, "CI59", "a pinned page was given away")
-            world.unpin(thread, count: 1)
+            world.walks[thread].unpin()
           }
         )
       } + [
@@ -113,10 +58,10 @@ enum FastPins {
         (
           name: "walker",
           body: {
-            guard world.pin(0, FOLL_GET) == 1 else { return obligations.reach(1) }
+            guard world.walks[0].take(1, FOLL_GET) == 1 else { return obligations.reach(1) }
             obligations.reach(0)
             require(world.payload.read() == 0, "CI59", "a page in use was given away")
-            world.put(0)
+            world.walks[0].put()
           }
         ),
         (
@@ -153,10 +98,10 @@ enum FastPins {
         (
           name: "pinner",
           body: {
-            guard world.pin(0) == 1 else { return obligations.reach(1) }
+            guard world.walks[0].take() == 1 else { return obligations.reach(1) }
             obligations.reach(0)
             require(world.payload.read() == 0, "CI59", "a pinned page was moved")
-            world.unpin(0, count: 1)
+            world.walks[0].unpin()
           }
         ),
         (
@@ -187,108 +132,6 @@ enum FastPins {
       }, tearDown: { world.tearDown() })
   }
 
-  /// T14, C21: pins of a large folio, its removal, and its split when nobody has it.
-  private static let huge = Scenario(
-    "pin-huge", "fast pins of a huge leaf against its removal and split: no pin is left behind",
-    rules: [.strict, .kernel], obligations: ["pinned", "not pinned", "split", "still in use"]
-  ) { settings in
-    let world = try PinnedPage(settings, threads: 1)
-    let owner = try ScenarioOwner(of: world.pages, order: 1)
-    let obligations = settings.obligations
-    let folio = unsafe world.pages.folio(0)
-    try owner.form()
-    try world.space.mapLeaf(0, at: 0)
-    return ProgramWorld(
-      [
-        (
-          name: "pinner",
-          body: {
-            let count = world.pin(0, count: 2)
-            obligations.reach(count == 2 ? 0 : 1)
-            guard count > 0 else { return }
-            require(count == 2, "CI41", "half of a leaf is pinned")
-            require(unsafe folio_maybe_dma_pinned(folio), "CI58", "a pin that is not seen")
-            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
-            world.unpin(0, count: count)
-          }
-        ),
-        (
-          name: "unmapper",
-          body: {
-            _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
-            guard unsafe folio_ref_count(folio) == 0, world.reuseIfIdle() else {
-              return obligations.reach(3)
-            }
-            do throws(PageMapError) {
-              try owner.split()
-              obligations.reach(2)
-            } catch {
-              report("CI33", "an idle folio cannot be split")
-            }
-          }
-        ),
-      ],
-      conclude: {
-        world.pages.require(0, references: 0)
-        if unsafe folio_test_large(folio) {
-          require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
-        } else {
-          world.pages.requireSmall(1)
-        }
-      },
-      tearDown: {
-        owner.free()
-        world.tearDown()
-      })
-  }
-
-  /// Pins under the lock of the leaf, and more of them on top, against its removal.
-  private static let slow = Scenario(
-    "pin-slow",
-    "pins of a huge leaf under its lock against removal: each is counted as it is taken",
-    rules: [.strict, .kernel], obligations: ["pinned", "gone", "idle", "in use at the removal"]
-  ) { settings in
-    let world = try PinnedPage(settings, threads: 1)
-    let owner = try ScenarioOwner(of: world.pages, order: 1)
-    let obligations = settings.obligations
-    let folio = unsafe world.pages.folio(0)
-    try owner.form()
-    try world.space.mapLeaf(0, at: 0)
-    return ProgramWorld(
-      [
-        (
-          name: "pinner",
-          body: {
-            let place = unsafe pgtable_walk_lock(world.space.mm, 0, PGTABLE_LEVEL_PMD)
-            let isMapped = unsafe pmd_leaf(ptep_get(place.entry!))
-            let result = isMapped ? unsafe try_grab_folio(folio, 2, FOLL_PIN) : -1
-            unsafe spin_unlock(place.lock!)
-            obligations.reach(isMapped ? 0 : 1)
-            guard isMapped else { return }
-            require(result == 0, "CI44", "a mapped folio cannot be pinned")
-            unsafe folio_add_pin(folio)
-            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
-            unsafe unpin_user_folio(folio, 3)
-          }
-        ),
-        (
-          name: "unmapper",
-          body: {
-            _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
-            obligations.reach(world.reuseIfIdle() ? 2 : 3)
-          }
-        ),
-      ],
-      conclude: {
-        world.pages.require(0, references: 0)
-        require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
-      },
-      tearDown: {
-        owner.free()
-        world.tearDown()
-      })
-  }
-
   /// T5: a fork write-protects between two changes of the sequence; a pin that it missed is undone.
   private static let fork = Scenario(
     "pin-fork", "a fast pin against a fork that looks for pins: seen, or undone (T5, CI42)",
@@ -305,10 +148,12 @@ enum FastPins {
         (
           name: "pinner",
           body: {
-            guard world.pin(0, FOLL_PIN | FOLL_WRITE) == 1 else { return obligations.reach(1) }
+            guard world.walks[0].take(1, FOLL_PIN | FOLL_WRITE) == 1 else {
+              return obligations.reach(1)
+            }
             obligations.reach(0)
             require(shared.load() == 0, "CI42", "a pinned page is shared with a child")
-            world.unpin(0, count: 1)
+            world.walks[0].unpin()
           }
         ),
         (
@@ -349,12 +194,12 @@ enum FastPins {
         (
           name: "pinner",
           body: {
-            let count = world.pin(0, count: 2)
+            let count = world.walks[0].take(2)
             obligations.reach(2 - count)
             if count == 2 {
               require(world.payload.read() == 0, "CI59", "a pinned page was given away")
             }
-            if count > 0 { world.unpin(0, count: count) }
+            if count > 0 { world.walks[0].unpin(count) }
           }
         ),
         (

@@ -8,27 +8,6 @@ import FolioCore
 enum PinRules {
   static let scenarios = [longTerm, deviceDax, peerToPeer, zeroPage, forkRead]
 
-  /// Where a walk of one page leaves what it found.
-  @safe
-  private struct Walk {
-    let space: AddressSpace
-    private let found: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
-
-    init(_ space: AddressSpace) throws(ScenarioMemoryError) {
-      self.space = space
-      unsafe found = try unsafe seamMemory(UnsafeMutablePointer<page>?.self)
-    }
-
-    /// Pins the page at address 0.
-    func pin(_ flags: UInt32) -> Bool {
-      unsafe gup_fast(space.mm, 0, AddressSpace.address(1), flags | FOLL_PIN, found) == 1
-    }
-
-    func unpin() { unsafe unpin_user_pages(found, 1) }
-
-    func free() { unsafe cfolio_free(found) }
-  }
-
   /// A walk with flags that the page does not allow, and one with flags that it does, against removal.
   private static func refused(
     _ name: String, _ title: String, _ kind: PageMap.Kind, _ invariant: StaticString,
@@ -40,18 +19,18 @@ enum PinRules {
       let space = try AddressSpace(pages: pages)
       if kind == .pciP2PDMA { unsafe zone_device_page_init(pages.page(0)) }
       try space.map(0, at: 0)
-      let walk = try Walk(space)
+      let walk = try FastWalk(space)
       let obligations = settings.obligations
       return ProgramWorld(
         [
           (
             name: "pinner",
             body: {
-              if walk.pin(flags) {
+              if walk.take(1, flags | FOLL_PIN) == 1 {
                 report(invariant, "a pin that the page does not allow")
                 walk.unpin()
               }
-              let isPinned = walk.pin(allowed)
+              let isPinned = walk.take(1, allowed | FOLL_PIN) == 1
               obligations.reach(isPinned ? 0 : 1)
               if isPinned { walk.unpin() }
             }
@@ -94,10 +73,10 @@ enum PinRules {
     unsafe folio_ref_inc(pages.folio(0))
     unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT))
     unsafe cfolio_set_zero_folios(pages.page(0), nil)
-    let walk = try Walk(space)
+    let walk = try FastWalk(space)
     let obligations = settings.obligations
     let pin = {
-      guard walk.pin(0) else { return }
+      guard walk.take() == 1 else { return }
       obligations.reach(0)
       require(unsafe page_ref_count(pages.page(0)) == 1, "CI20", "a pin of the zero page counts")
       walk.unpin()
@@ -133,7 +112,7 @@ enum PinRules {
     let place = unsafe try space.place(0)
     unsafe folio_add_new_anon_rmap(folio, mm.pointee.mm_id, true)
     unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT | _PAGE_RW))
-    let walk = try Walk(space)
+    let walk = try FastWalk(space)
     let obligations = settings.obligations
     let child: mm_id_t = 2
     return ProgramWorld(
@@ -141,7 +120,7 @@ enum PinRules {
         (
           name: "pinner",
           body: {
-            guard walk.pin(0) else { return obligations.reach(1) }
+            guard walk.take() == 1 else { return obligations.reach(1) }
             obligations.reach(0)
             require(unsafe folio_mapcount(folio) == 1, "CI42", "a pinned page has a second mapping")
             walk.unpin()

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+
+// Pins of a huge leaf, by the fast walk and under the leaf's lock, against its removal and its split
+// (spec: core.md 12.4, 12.6, T14, CI41).
+
+import CFolio
+import FolioCore
+
+/// A folio of two pages that one leaf maps, and the owner that formed it.
+@safe
+private struct PinnedLeaf {
+  let world: PinnedPage
+  let owner: ScenarioOwner
+  let folio: UnsafeMutablePointer<folio>
+
+  init(_ settings: Scenario.Settings) throws {
+    world = try PinnedPage(settings, threads: 1)
+    owner = try ScenarioOwner(of: world.pages, order: 1)
+    unsafe folio = world.pages.folio(0)
+    try owner.form()
+    try world.space.mapLeaf(0, at: 0)
+  }
+
+  func tearDown() {
+    owner.free()
+    world.tearDown()
+  }
+}
+
+enum HugePins {
+  static let scenarios = [huge, slow]
+
+  /// T14, C21: pins of a large folio, its removal, and its split when nobody has it.
+  private static let huge = Scenario(
+    "pin-huge", "fast pins of a huge leaf against its removal and split: no pin is left behind",
+    rules: [.strict, .kernel], obligations: ["pinned", "not pinned", "split", "still in use"]
+  ) { settings in
+    let leaf = try PinnedLeaf(settings)
+    let (world, folio) = unsafe (leaf.world, leaf.folio)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            let count = world.walks[0].take(2)
+            obligations.reach(count == 2 ? 0 : 1)
+            guard count > 0 else { return }
+            require(count == 2, "CI41", "half of a leaf is pinned")
+            require(unsafe folio_maybe_dma_pinned(folio), "CI58", "a pin that is not seen")
+            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
+            world.walks[0].unpin(count)
+          }
+        ),
+        (
+          name: "unmapper",
+          body: {
+            _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
+            guard unsafe folio_ref_count(folio) == 0, world.reuseIfIdle() else {
+              return obligations.reach(3)
+            }
+            do throws(PageMapError) {
+              try leaf.owner.split()
+              obligations.reach(2)
+            } catch {
+              report("CI33", "an idle folio cannot be split")
+            }
+          }
+        ),
+      ],
+      conclude: {
+        world.pages.require(0, references: 0)
+        if unsafe folio_test_large(folio) {
+          require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
+        } else {
+          world.pages.requireSmall(1)
+        }
+      },
+      tearDown: { leaf.tearDown() })
+  }
+
+  /// Pins under the lock of the leaf, and more of them on top, against its removal.
+  private static let slow = Scenario(
+    "pin-slow",
+    "pins of a huge leaf under its lock against removal: each is counted as it is taken",
+    rules: [.strict, .kernel], obligations: ["pinned", "gone", "idle", "in use at the removal"]
+  ) { settings in
+    let leaf = try PinnedLeaf(settings)
+    let (world, folio) = unsafe (leaf.world, leaf.folio)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            let place = unsafe pgtable_walk_lock(world.space.mm, 0, PGTABLE_LEVEL_PMD)
+            let isMapped = unsafe pmd_leaf(ptep_get(place.entry!))
+            let result = isMapped ? unsafe try_grab_folio(folio, 2, FOLL_PIN) : -1
+            unsafe spin_unlock(place.lock!)
+            obligations.reach(isMapped ? 0 : 1)
+            guard isMapped else { return }
+            require(result == 0, "CI44", "a mapped folio cannot be pinned")
+            unsafe folio_add_pin(folio)
+            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
+            unsafe unpin_user_folio(folio, 3)
+          }
+        ),
+        (
+          name: "unmapper",
+          body: {
+            _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
+            obligations.reach(world.reuseIfIdle() ? 2 : 3)
+          }
+        ),
+      ],
+      conclude: {
+        world.pages.require(0, references: 0)
+        require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
+      },
+      tearDown: { leaf.tearDown() })
+  }
+}
