@@ -5,22 +5,22 @@
 internal import BenchmarkPeers
 
 /// Facts about the tool.
-public enum BenchmarkTool {
+package enum BenchmarkTool {
   /// From now on an interrupt ends a run after the round in progress.
-  public static func catchInterrupts() {
+  package static func catchInterrupts() {
     harness_catch_interrupts()
   }
 
   /// Does what an interrupt does.
-  public static func interrupt() {
+  package static func interrupt() {
     harness_interrupt()
   }
 
   /// One came.
-  public static var isInterrupted: Bool { harness_interrupted() }
+  package static var isInterrupted: Bool { harness_interrupted() }
 
   /// Forgets an interrupt.
-  public static func clearInterrupt() {
+  package static func clearInterrupt() {
     harness_clear_interrupt()
   }
 }

@@ -3,22 +3,22 @@
 // From an input that fails to what a person wants: the smallest program and the smallest schedule of the
 // same violation, as a token, as a witness, and as an input again.
 
-public import FolioLab
-public import FolioWorkloads
+package import FolioLab
+package import FolioWorkloads
 
 /// A violation that an input led to.
-public struct FuzzAlarm: Sendable {
-  public var setup: FuzzSetup
+package struct FuzzAlarm: Sendable {
+  package var setup: FuzzSetup
   /// What was run.
-  public var input: [UInt8]
+  package var input: [UInt8]
   /// The smallest form, with its token.
-  public var witness: Witness
+  package var witness: Witness
   /// An input that fails in the same way, of the smallest form.
-  public var smallInput: [UInt8]
+  package var smallInput: [UInt8]
   /// The generated program that is left.
-  public var program: CounterProgram?
+  package var program: CounterProgram?
 
-  public var invariant: String { witness.finding.invariant }
+  package var invariant: String { witness.finding.invariant }
 }
 
 extension FuzzAlarm {
@@ -28,7 +28,7 @@ extension FuzzAlarm {
   ///   - first: the finding of the input, in a world that many inputs ran in: what such a world has
   ///     learned, a new one has not, and the same bytes may mean another schedule there.
   ///   - seconds: about how long it may take.
-  public init(
+  package init(
     setup: FuzzSetup, input: [UInt8], first: FolioLab.Finding, mutant: Mutant?, seconds: Double = 3
   ) throws(LabError) {
     self.setup = setup

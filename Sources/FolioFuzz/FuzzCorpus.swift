@@ -2,29 +2,29 @@
 
 // Inputs in files, run one after the other: a corpus as a test, or an alarm again.
 
-public import FolioLab
-public import FolioWorkloads
+package import FolioLab
+package import FolioWorkloads
 import Foundation
 
 /// Inputs in files.
-public struct FuzzCorpus {
-  public enum Failure: Error {
+package struct FuzzCorpus {
+  package enum Failure: Error {
     case file(String)
     case lab(LabError)
   }
 
   /// An input that failed.
-  public struct Failed {
-    public var path: String
-    public var finding: FolioLab.Finding
+  package struct Failed {
+    package var path: String
+    package var finding: FolioLab.Finding
     /// What replays it without the file.
-    public var token: String
+    package var token: String
   }
 
-  public private(set) var inputs: [(path: String, bytes: [UInt8])]
+  package private(set) var inputs: [(path: String, bytes: [UInt8])]
 
   /// - Parameter paths: files, and folders whose files are taken, in order of their names.
-  public init(_ paths: [String]) throws(Failure) {
+  package init(_ paths: [String]) throws(Failure) {
     var inputs: [(path: String, bytes: [UInt8])] = []
     func add(_ path: String) throws(Failure) {
       guard let data = FileManager.default.contents(atPath: path) else {
@@ -53,22 +53,22 @@ public struct FuzzCorpus {
   }
 
   /// Takes all inputs for this setup, whatever their headers say.
-  public mutating func assume(_ setup: FuzzSetup) {
+  package mutating func assume(_ setup: FuzzSetup) {
     inputs = inputs.map { ($0.path, setup.header + $0.bytes.dropFirst(FuzzSetup.headerSize)) }
   }
 
   /// What the input is for.
-  public static func setup(of bytes: [UInt8]) -> FuzzSetup {
+  package static func setup(of bytes: [UInt8]) -> FuzzSetup {
     unsafe bytes.withUnsafeBufferPointer { unsafe FuzzSetup(input: $0) }
   }
 
   /// The inputs of each setup, in order of their names.
-  public var bySetup: [(key: FuzzSetup, value: [(path: String, bytes: [UInt8])])] {
+  package var bySetup: [(key: FuzzSetup, value: [(path: String, bytes: [UInt8])])] {
     Dictionary(grouping: inputs) { Self.setup(of: $0.bytes) }.sorted { $0.key.name < $1.key.name }
   }
 
   /// Runs all with the mutant on, those of one setup after each other; those that failed.
-  public func run(
+  package func run(
     mutant: Mutant? = nil, progress: (FuzzSetup, Int) -> Void = { _, _ in }
   ) throws(Failure) -> [Failed] {
     guard Mutant.switch(mutant) else { throw .lab(.notBuiltIn) }

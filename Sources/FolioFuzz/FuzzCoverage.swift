@@ -2,22 +2,22 @@
 
 // How many of the racing pairs that there are a corpus executes.
 
-public import FolioLab
+package import FolioLab
 
 /// Racing pairs of one setup.
-public struct FuzzCoverage: Sendable {
-  public var setup: FuzzSetup
-  public var inputs: Int
+package struct FuzzCoverage: Sendable {
+  package var setup: FuzzSetup
+  package var inputs: Int
   /// All pairs of all classes; or, where those are too many, all that touched one word in conflict.
-  public var possible: Set<RacingPair>
+  package var possible: Set<RacingPair>
   /// `possible` is what there is, not a bound.
-  public var isExact: Bool
-  public var reached: Set<RacingPair>
+  package var isExact: Bool
+  package var reached: Set<RacingPair>
 
-  public var missing: Set<RacingPair> { possible.subtracting(reached) }
+  package var missing: Set<RacingPair> { possible.subtracting(reached) }
 
   /// Runs the inputs, which are for this setup, and searches all classes for at most `seconds`.
-  public init(
+  package init(
     _ setup: FuzzSetup, inputs: [[UInt8]], seconds: Double
   ) throws(LabError) {
     let world = try FuzzWorld(setup)

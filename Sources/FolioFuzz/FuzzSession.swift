@@ -5,29 +5,29 @@
 
 import CFolio
 import CFuzz
-public import FolioLab
-public import FolioWorkloads
+package import FolioLab
+package import FolioWorkloads
 import Glibc
 
 /// What a session has done so far.
-public struct FuzzStatus: Sendable {
-  public var executions = 0
-  public var seconds = 0.0
+package struct FuzzStatus: Sendable {
+  package var executions = 0
+  package var seconds = 0.0
   /// Racing pairs that were executed.
-  public var pairs = 0
+  package var pairs = 0
 
-  public var rate: Double { seconds > 0 ? Double(executions) / seconds : 0 }
+  package var rate: Double { seconds > 0 ? Double(executions) / seconds : 0 }
 }
 
 /// Runs the inputs of an engine until one fails.
 @safe
-public final class FuzzSession {
-  public let setup: FuzzSetup
-  public let mutant: Mutant?
+package final class FuzzSession {
+  package let setup: FuzzSetup
+  package let mutant: Mutant?
   /// Called every thousand executions or so; ends the process when it is enough.
-  public var look: (FuzzStatus) -> Void = { _ in }
+  package var look: (FuzzStatus) -> Void = { _ in }
   /// Called with an input that failed; does not come back.
-  public var alarm: (FuzzSession, [UInt8], FolioLab.Finding) -> Never = {
+  package var alarm: (FuzzSession, [UInt8], FolioLab.Finding) -> Never = {
     fatalError("\($2.message)")
   }
 
@@ -43,7 +43,7 @@ public final class FuzzSession {
   private var lastCount = -1
 
   /// Longest input.
-  public static let limit = 1024
+  package static let limit = 1024
 
   private nonisolated(unsafe) static var current: FuzzSession?
 
@@ -51,7 +51,7 @@ public final class FuzzSession {
   ///
   /// - Parameter takesAll: inputs for other setups are run as if they were for this one: for engines
   ///   that change headers like any byte.
-  public init(
+  package init(
     _ setup: FuzzSetup, mutant: Mutant? = nil, takesAll: Bool = false
   ) throws(LabError) {
     self.takesAll = takesAll
@@ -66,18 +66,18 @@ public final class FuzzSession {
     unsafe Self.current = self
   }
 
-  public var status: FuzzStatus {
+  package var status: FuzzStatus {
     FuzzStatus(
       executions: executions, seconds: Double(cfolio_clock_ns() - begin) / 1e9,
       pairs: fuzzed?.world.pairsSoFar ?? 0)
   }
 
   /// Gives the world up, so that others can be opened.
-  public func close() { fuzzed = nil }
+  package func close() { fuzzed = nil }
 
   /// Gives the process to libFuzzer with these arguments, the first being the program's name. Comes
   /// back only when libFuzzer is not linked.
-  public func runLibFuzzer(_ arguments: [String]) {
+  package func runLibFuzzer(_ arguments: [String]) {
     var pointers: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) }
     unsafe pointers.append(nil)
     unsafe pointers.withUnsafeMutableBufferPointer { buffer in
@@ -91,12 +91,12 @@ public final class FuzzSession {
   }
 
   /// Runs inputs of AFL++; false: it is not linked.
-  public func runAFL(inputs: UInt32) -> Bool {
+  package func runAFL(inputs: UInt32) -> Bool {
     unsafe fuzz_afl(inputs, { unsafe FuzzSession.current!.take($0, $1) })
   }
 
   /// Runs one input, whose header is taken for the setup's.
-  public func run(_ input: [UInt8]) {
+  package func run(_ input: [UInt8]) {
     let input = header + input.dropFirst(header.count)
     unsafe input.withUnsafeBufferPointer { _ = unsafe take($0.baseAddress!, $0.count) }
   }
@@ -139,7 +139,7 @@ public final class FuzzSession {
 
 /// What libFuzzer looks for by name.
 @c(LLVMFuzzerCustomMutator)
-public func customMutator(
+package func customMutator(
   _ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ limit: Int, _ seed: UInt32
 ) -> Int {
   unsafe FuzzSession.mutate(data, size, limit, seed)

@@ -9,27 +9,27 @@
 // A generated program has `CounterProgram.slots` bytes per thread behind them. The rest are
 // decisions, one byte each: see lab_run_bytes() in lab/lab.h.
 
-public import FolioCore
-public import FolioLab
-public import FolioWorkloads
+package import FolioCore
+package import FolioLab
+package import FolioWorkloads
 
 /// Which program an input is for, up to its own bytes: what a world is opened for.
-public struct FuzzSetup: Hashable, Sendable {
-  public enum Program: Hashable, Sendable {
+package struct FuzzSetup: Hashable, Sendable {
+  package enum Program: Hashable, Sendable {
     case generated(CounterProgram.Family)
     /// By name.
     case scenario(String)
   }
 
-  public var program: Program
-  public var size: Int
-  public var rules: PageMap.Rules
-  public var model: MemoryModel
+  package var program: Program
+  package var size: Int
+  package var rules: PageMap.Rules
+  package var model: MemoryModel
 
-  public static let headerSize = 4
+  package static let headerSize = 4
 
   /// Generated programs.
-  public init(_ family: CounterProgram.Family, threads: Int = 3, model: MemoryModel = .sc) {
+  package init(_ family: CounterProgram.Family, threads: Int = 3, model: MemoryModel = .sc) {
     precondition(CounterProgram.threads.contains(threads))
     program = .generated(family)
     size = threads
@@ -42,7 +42,7 @@ public struct FuzzSetup: Hashable, Sendable {
   /// - Parameters:
   ///   - size: nil: the usual one.
   ///   - rules: nil: the first that it names.
-  public init(
+  package init(
     _ scenario: Scenario, size: Int? = nil, rules: PageMap.Rules? = nil, model: MemoryModel = .sc
   ) {
     program = .scenario(scenario.name)
@@ -52,7 +52,7 @@ public struct FuzzSetup: Hashable, Sendable {
   }
 
   /// What an input is for.
-  public init(input: UnsafeBufferPointer<UInt8>) {
+  package init(input: UnsafeBufferPointer<UInt8>) {
     func byte(_ index: Int) -> Int { index < input.count ? Int(unsafe input[index]) : 0 }
     let selector = byte(0) << 8 | byte(1)
     let model = MemoryModel.allCases[byte(3) % MemoryModel.allCases.count]
@@ -69,7 +69,7 @@ public struct FuzzSetup: Hashable, Sendable {
   }
 
   /// The header that means this.
-  public var header: [UInt8] {
+  package var header: [UInt8] {
     let selector: Int
     let low: Int
     var high = 0
@@ -90,7 +90,7 @@ public struct FuzzSetup: Hashable, Sendable {
   }
 
   /// Where decisions begin.
-  public var decisionsOffset: Int {
+  package var decisionsOffset: Int {
     switch program {
     case .generated: Self.headerSize + size * CounterProgram.slots
     case .scenario: Self.headerSize
@@ -98,7 +98,7 @@ public struct FuzzSetup: Hashable, Sendable {
   }
 
   /// The family's or the scenario's name.
-  public var programName: String {
+  package var programName: String {
     switch program {
     case .generated(let family): family.name
     case .scenario(let name): name
@@ -106,7 +106,7 @@ public struct FuzzSetup: Hashable, Sendable {
   }
 
   /// All of it, for people and for folders.
-  public var name: String {
+  package var name: String {
     "\(programName) size \(size) \(rules.rawValue) \(model.rawValue)"
   }
 

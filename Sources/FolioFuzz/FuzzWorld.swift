@@ -4,17 +4,17 @@
 // another, which takes a thousand times as long as an execution.
 
 import CFuzz
-public import FolioLab
-public import FolioWorkloads
+package import FolioLab
+package import FolioWorkloads
 
 /// Runs inputs of one setup.
-public final class FuzzWorld {
-  public let setup: FuzzSetup
-  public let world: LabWorld
+package final class FuzzWorld {
+  package let setup: FuzzSetup
+  package let world: LabWorld
   private let source: CounterProgramSource?
   private let offset: Int
 
-  public init(_ setup: FuzzSetup) throws(LabError) {
+  package init(_ setup: FuzzSetup) throws(LabError) {
     self.setup = setup
     offset = setup.decisionsOffset
     switch setup.program {
@@ -59,14 +59,14 @@ public final class FuzzWorld {
   }
 
   /// Begins to count racing pairs anew.
-  public func begin() throws(LabError) {
+  package func begin() throws(LabError) {
     let counters = unsafe UnsafeMutableBufferPointer(
       start: fuzz_counters_start(), count: Int(FUZZ_COUNTERS))
     try unsafe world.beginByteRuns(model: setup.model, counters: counters)
   }
 
   /// Runs an input whose header means this setup; false: it failed.
-  public func run(_ input: UnsafeBufferPointer<UInt8>) -> Bool {
+  package func run(_ input: UnsafeBufferPointer<UInt8>) -> Bool {
     let start = min(offset, input.count)
     if let source {
       let from = min(FuzzSetup.headerSize, input.count)
@@ -76,7 +76,7 @@ public final class FuzzWorld {
   }
 
   /// The same for an array; the finding, when it failed.
-  public func finding(_ input: [UInt8]) -> FolioLab.Finding? {
+  package func finding(_ input: [UInt8]) -> FolioLab.Finding? {
     unsafe input.withUnsafeBufferPointer { unsafe run($0) } ? nil : world.lastFinding
   }
 
@@ -100,7 +100,7 @@ public final class FuzzWorld {
 
   /// The same executions in fewer bytes, each once: without operations that mean nothing and without
   /// decisions that are not made. Inputs that fail are left out.
-  public static func shortened(
+  package static func shortened(
     _ inputs: [[UInt8]], _ setup: FuzzSetup
   ) throws(LabError) -> [[UInt8]] {
     let world = try FuzzWorld(setup)
@@ -116,7 +116,7 @@ public final class FuzzWorld {
   }
 
   /// The program of an input, when it is a generated one.
-  public func program(of input: some Collection<UInt8>) -> CounterProgram? {
+  package func program(of input: some Collection<UInt8>) -> CounterProgram? {
     guard case .generated(let family) = setup.program else { return nil }
     return CounterProgram(
       family, threads: setup.size, bytes: input.dropFirst(FuzzSetup.headerSize))

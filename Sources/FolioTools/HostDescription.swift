@@ -6,17 +6,17 @@ import Foundation
 internal import Glibc
 
 /// The machine that a run was made on: the "host" of every report of this tool.
-public struct HostDescription: Codable, Equatable, Sendable {
-  public var system: String
-  public var release: String
-  public var machine: String
-  public var processor: String
-  public var cpus: Int
-  public var memoryBytes: Int
+package struct HostDescription: Codable, Equatable, Sendable {
+  package var system: String
+  package var release: String
+  package var machine: String
+  package var processor: String
+  package var cpus: Int
+  package var memoryBytes: Int
   /// Load average over one minute when the run began.
-  public var load: Double
+  package var load: Double
 
-  public init(
+  package init(
     system: String, release: String, machine: String, processor: String, cpus: Int,
     memoryBytes: Int, load: Double
   ) {
@@ -30,7 +30,7 @@ public struct HostDescription: Codable, Equatable, Sendable {
   }
 
   /// One JSON object on one line, for reports that are put together from text.
-  public var json: String {
+  package var json: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     do {
@@ -43,7 +43,7 @@ public struct HostDescription: Codable, Equatable, Sendable {
 
 extension HostDescription {
   /// The machine this runs on.
-  public static var current: HostDescription {
+  package static var current: HostDescription {
     var name = utsname()
     _ = unsafe uname(&name)
     func text<Field>(_ field: Field) -> String {
@@ -70,13 +70,13 @@ extension HostDescription {
   }
 
   /// Runnable threads, averaged over the last minute.
-  public static var loadAverage: Double {
+  package static var loadAverage: Double {
     var load = 0.0
     return unsafe getloadavg(&load, 1) == 1 ? load : 0
   }
 
   /// Bytes that can be used without swapping, or nil when the system does not say.
-  public static var availableMemory: Int? {
+  package static var availableMemory: Int? {
     let line = lines(of: "/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
     return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
   }

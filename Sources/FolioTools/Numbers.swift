@@ -6,12 +6,12 @@ import Foundation
 
 extension Double {
   /// With so many digits behind the point.
-  public func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
+  package func digits(_ count: Int) -> String { String(format: "%.\(count)f", self) }
 }
 
 extension Int {
   /// 1_234_567 as 1,234,567.
-  public var grouped: String {
+  package var grouped: String {
     var (digits, grouped) = (Array(String(magnitude)), "")
     while digits.count > 3 {
       grouped = "," + String(digits.suffix(3)) + grouped

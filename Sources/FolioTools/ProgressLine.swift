@@ -3,35 +3,35 @@
 // What long work says of itself while it runs, on standard error: a line that is written over on a
 // terminal, lines now and then where --progress asks for them, nothing else.
 
-public import ArgumentParser
+import ArgumentParser
 import Foundation
 internal import Glibc
 import Synchronization
 
-public struct ProgressOptions: ParsableArguments {
+package struct ProgressOptions: ParsableArguments {
   @Flag(help: "Say how far the work is on standard error, where that is no terminal too.")
   var progress = false
 
-  public init() {}
+  package init() {}
 
   /// Called first in `run()`: from here on progress is shown, and Ctrl-C ends the work in order.
-  public func begin() { ProgressLine.begin(isAsked: progress) }
+  package func begin() { ProgressLine.begin(isAsked: progress) }
 }
 
 /// One line, shown again and again. Any thread.
-public enum ProgressLine {
+package enum ProgressLine {
   private static let isAsked = Atomic<Bool>(false)
   private static let last = Atomic<Int64>(0)
   private static let isTerminal = Terminal.standardErrorIsTerminal
 
   /// - Parameter isAsked: where standard error is no terminal too.
-  public static func begin(isAsked: Bool) {
+  package static func begin(isAsked: Bool) {
     self.isAsked.store(isAsked, ordering: .relaxed)
     Tool.catchInterrupts()
   }
 
   /// One line; dropped when one was shown a moment ago.
-  public static func show(_ text: @autoclosure () -> String) {
+  package static func show(_ text: @autoclosure () -> String) {
     guard isTerminal || isAsked.load(ordering: .relaxed) else { return }
     let now = Int64(Date().timeIntervalSince1970 * 1000)
     guard now - last.load(ordering: .relaxed) >= (isTerminal ? 100 : 2000) else { return }
@@ -40,7 +40,7 @@ public enum ProgressLine {
   }
 
   /// The line goes, so that something else can be written.
-  public static func end() {
+  package static func end() {
     guard isTerminal else { return }
     Console.writeRaw("\r\u{1b}[2K")
     last.store(0, ordering: .relaxed)
@@ -55,7 +55,7 @@ public enum ProgressLine {
   }
 
   /// 75 as 1:15.
-  public static func clock(_ seconds: Double) -> String {
+  package static func clock(_ seconds: Double) -> String {
     let all = Int(max(0, seconds).rounded())
     return "\(all / 60):\(all % 60 < 10 ? "0" : "")\(all % 60)"
   }

@@ -4,11 +4,11 @@
 // device, a symbolic link, an open descriptor - is opened before the run and written in place, so
 // that it stays what it is and a run is not lost to a name that cannot be written.
 
-public import Foundation
+package import Foundation
 internal import Glibc
 
 /// The destination of `--json FILE`.
-public struct ReportFile: ~Copyable {
+package struct ReportFile: ~Copyable {
   private let path: String
   /// Open from the start; nil: the file is replaced at the end.
   private let descriptor: Int32?
@@ -16,7 +16,7 @@ public struct ReportFile: ~Copyable {
   /// Makes sure that the report can be written. A FIFO waits for its reader here.
   ///
   /// - Throws: `cannotCreate`.
-  public init(_ path: String) throws(ToolError) {
+  package init(_ path: String) throws(ToolError) {
     self.path = path
     if let number = Self.descriptorNumber(path) {
       descriptor = try Self.opened(path, dup(number))
@@ -50,7 +50,7 @@ public struct ReportFile: ~Copyable {
   /// Writes the whole report.
   ///
   /// - Throws: `inputOutput`.
-  public func write(_ data: Data) throws(ToolError) {
+  package func write(_ data: Data) throws(ToolError) {
     if let descriptor {
       // A regular file behind a link holds nothing but the report; the rest cannot be cut.
       var information = stat()

@@ -3,22 +3,22 @@
 // Standard output and standard error: what is written arrives, or is known not to have.
 
 import ArgumentParser
-public import Foundation
+package import Foundation
 internal import Glibc
 import Synchronization
 
 /// Writing to descriptors without losing errors.
-public enum StandardStream {
+package enum StandardStream {
   /// Writes all of the text.
   ///
   /// - Throws: `inputOutput`.
-  public static func write(_ text: String, to descriptor: Int32, name: String)
+  package static func write(_ text: String, to descriptor: Int32, name: String)
     throws(ToolError)
   {
     try write(Data(text.utf8), to: descriptor, name: name)
   }
 
-  public static func write(_ data: Data, to descriptor: Int32, name: String) throws(ToolError) {
+  package static func write(_ data: Data, to descriptor: Int32, name: String) throws(ToolError) {
     let bytes = [UInt8](data)
     var written = 0
     while written < bytes.count {
@@ -37,26 +37,26 @@ public enum StandardStream {
 }
 
 /// What a tool prints. Any thread.
-public enum Console {
+package enum Console {
   /// The first text that could not be written: the work goes on, its files may still be made.
   private static let firstFailure = Mutex<ToolError?>(nil)
 
   /// A line, or lines, on standard output.
-  public static func writeResult(_ text: String) {
+  package static func writeResult(_ text: String) {
     attempt(ended(text), STDOUT_FILENO, "standard output")
   }
 
   /// A line, or lines, on standard error, behind what was printed before.
-  public static func writeMessage(_ text: String) {
+  package static func writeMessage(_ text: String) {
     fflush(nil)
     writeRaw(ended(text))
   }
 
   /// To standard error as it is.
-  public static func writeRaw(_ text: String) { attempt(text, STDERR_FILENO, "standard error") }
+  package static func writeRaw(_ text: String) { attempt(text, STDERR_FILENO, "standard error") }
 
   /// What kept text back so far; of `print` too.
-  public static var failure: ToolError? {
+  package static var failure: ToolError? {
     // `print` says nothing of what it could not write; it is still in the buffer.
     let isWritten = fflush(nil) == 0
     return firstFailure.withLock {

@@ -6,11 +6,11 @@ import Foundation
 internal import Glibc
 
 /// What standard output and standard error are.
-public enum Terminal {
-  public static var standardErrorIsTerminal: Bool { isatty(2) == 1 }
-  public static var standardOutputIsTerminal: Bool { isatty(1) == 1 }
+package enum Terminal {
+  package static var standardErrorIsTerminal: Bool { isatty(2) == 1 }
+  package static var standardOutputIsTerminal: Bool { isatty(1) == 1 }
   /// https://no-color.org: set and not empty means no.
-  public static var allowsColor: Bool {
+  package static var allowsColor: Bool {
     (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
   }
 }

@@ -2,26 +2,26 @@
 
 // What the command-line tools of the package have in common: their version, and how they end.
 
-public import ArgumentParser
+package import ArgumentParser
 import Foundation
 internal import Glibc
 import Synchronization
 
 /// The tool that this process is.
-public enum Tool {
+package enum Tool {
   /// As `--version` prints it and reports carry it.
-  public static let version = "0.1.0"
+  package static let version = "0.1.0"
 
   /// As messages name it.
-  public static let name = URL(fileURLWithPath: CommandLine.arguments[0]).lastPathComponent
+  package static let name = URL(fileURLWithPath: CommandLine.arguments[0]).lastPathComponent
 
   private static let interrupted = Atomic<Bool>(false)
 
   /// Ctrl-C was pressed: the work ends with what there is.
-  public static var isInterrupted: Bool { interrupted.load(ordering: .relaxed) }
+  package static var isInterrupted: Bool { interrupted.load(ordering: .relaxed) }
 
   /// From now on the first Ctrl-C sets `isInterrupted`; the second ends the process at once.
-  public static func catchInterrupts() {
+  package static func catchInterrupts() {
     _ = signal(SIGINT) { _ in
       if Tool.interrupted.exchange(true, ordering: .relaxed) {
         _ = signal(SIGINT, SIG_DFL)
@@ -34,7 +34,7 @@ public enum Tool {
 extension ParsableCommand {
   /// Runs what the command line says and ends the process. A result that could not be written is a
   /// failure, whatever became of the work.
-  public static func runTool() -> Never {
+  package static func runTool() -> Never {
     var end: (any Error)?
     do {
       var command = try parseAsRoot()

@@ -3,19 +3,19 @@
 // The JSON that other programs read (design: "Contracts that other tools rely on"): one object per run
 // of a tool, with one entry per result.
 
-public import Foundation
+package import Foundation
 
 /// A whole run.
-public struct ToolReport<Result: Codable> {
-  public static var currentSchema: Int { 1 }
+package struct ToolReport<Result: Codable> {
+  package static var currentSchema: Int { 1 }
 
-  public var schema: Int
-  public var tool: String
-  public var version: String
-  public var host: HostDescription
-  public var results: [Result]
+  package var schema: Int
+  package var tool: String
+  package var version: String
+  package var host: HostDescription
+  package var results: [Result]
 
-  public init(
+  package init(
     tool: String, version: String = Tool.version, host: HostDescription = .current,
     results: [Result]
   ) {
@@ -29,7 +29,7 @@ public struct ToolReport<Result: Codable> {
   /// JSON with sorted keys and a newline at the end.
   ///
   /// - Throws: `inputOutput`.
-  public func encoded() throws(ToolError) -> Data {
+  package func encoded() throws(ToolError) -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
@@ -41,7 +41,7 @@ public struct ToolReport<Result: Codable> {
 
   /// - Parameter path: nil: nowhere; "-": standard output.
   /// - Throws: `cannotCreate`, `inputOutput`.
-  public func write(to path: String?) throws(ToolError) {
+  package func write(to path: String?) throws(ToolError) {
     guard let path else { return }
     let data = try encoded()
     if path == "-" {
@@ -55,7 +55,7 @@ public struct ToolReport<Result: Codable> {
   /// Reads what `encoded()` made.
   ///
   /// - Throws: `dataError` when it is no report of this tool, or of another schema.
-  public init(decoding data: Data, name: String, tool: String) throws(ToolError) {
+  package init(decoding data: Data, name: String, tool: String) throws(ToolError) {
     do {
       self = try JSONDecoder().decode(Self.self, from: data)
     } catch {
@@ -71,7 +71,7 @@ public struct ToolReport<Result: Codable> {
   }
 
   /// - Throws: `noInput`, `dataError`.
-  public init(contentsOf path: String, tool: String) throws(ToolError) {
+  package init(contentsOf path: String, tool: String) throws(ToolError) {
     let data: Data
     do {
       data = try Data(contentsOf: URL(fileURLWithPath: path))

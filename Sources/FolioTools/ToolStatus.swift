@@ -3,7 +3,7 @@
 // How the tool ends: exit codes, and the error that carries one.
 
 /// Exit codes.
-public enum ToolStatus: Int32, Sendable {
+package enum ToolStatus: Int32, Sendable {
   case pass = 0
   /// A check failed, or `compare` found something slower than allowed.
   case failed = 1
@@ -26,11 +26,11 @@ public enum ToolStatus: Int32, Sendable {
 }
 
 /// Why the tool stops early.
-public struct ToolError: Error, Sendable, CustomStringConvertible {
-  public let status: ToolStatus
-  public let description: String
+package struct ToolError: Error, Sendable, CustomStringConvertible {
+  package let status: ToolStatus
+  package let description: String
 
-  public init(_ status: ToolStatus, _ description: String) {
+  package init(_ status: ToolStatus, _ description: String) {
     self.status = status
     self.description = description
   }

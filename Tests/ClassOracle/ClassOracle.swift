@@ -4,12 +4,12 @@
 
 import CFolio
 import Enumerator
-public import FolioCore
-public import FolioWorkloads
+package import FolioCore
+package import FolioWorkloads
 
 /// What enumeration says of a scenario.
-public struct ClassOracle: Sendable {
-  public enum Answer: Sendable, Equatable {
+package struct ClassOracle: Sendable {
+  package enum Answer: Sendable, Equatable {
     /// So many classes; so many schedules were run.
     case counted(classes: Int, schedules: Int)
     /// There are more schedules than were allowed.
@@ -40,7 +40,7 @@ public struct ClassOracle: Sendable {
   }
 
   /// Which schedules are run.
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     case all
     /// Once behind beginnings that differ in the order of independent steps only.
     case merged
@@ -52,7 +52,7 @@ public struct ClassOracle: Sendable {
   /// - Parameters:
   ///   - rules: nil: the first that the scenario names.
   ///   - size: nil: the scenario's usual one.
-  public static func enumerate(
+  package static func enumerate(
     _ scenario: Scenario, rules: PageMap.Rules? = nil, size: Int? = nil, kind: Kind = .all,
     limit: Int
   ) throws -> Answer {

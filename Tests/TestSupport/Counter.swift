@@ -5,15 +5,15 @@
 import Synchronization
 
 /// A shared counter.
-public final class Counter: Sendable {
+package final class Counter: Sendable {
   private let count = Atomic<Int>(0)
 
-  public init() {}
+  package init() {}
 
-  public var value: Int { count.load(ordering: .sequentiallyConsistent) }
+  package var value: Int { count.load(ordering: .sequentiallyConsistent) }
 
   @discardableResult
-  public func add(_ amount: Int = 1) -> Int {
+  package func add(_ amount: Int = 1) -> Int {
     count.add(amount, ordering: .sequentiallyConsistent).newValue
   }
 }

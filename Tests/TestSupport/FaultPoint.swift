@@ -12,10 +12,10 @@ import Synchronization
 ///
 /// Struct pages are 64 bytes: frames 64 apart are in different 4 KiB. One point at a time; others
 /// wait for it.
-public enum FaultPoint {
+package enum FaultPoint {
   /// Not under ThreadSanitizer: it carries an atomic operation out under a lock of its own, which
   /// the step would take again.
-  public static var isSupported: Bool {
+  package static var isSupported: Bool {
     #if SANITIZED_THREAD
       false
     #else
@@ -24,7 +24,7 @@ public enum FaultPoint {
   }
 
   /// What stops at the point.
-  public enum Trigger: Sendable {
+  package enum Trigger: Sendable {
     /// Any access.
     case access
     /// Stores and read-modify-writes, also those that will fail; loads pass.
@@ -54,7 +54,7 @@ public enum FaultPoint {
 
   /// Runs `body` with the 4 KiB around `address` inaccessible (or read-only) until their first
   /// access (or write), by any thread; `step` runs then, and the access goes on. False: none came.
-  public static func run(
+  package static func run(
     at address: UnsafeRawPointer, on trigger: Trigger = .access, step: @escaping () -> Void,
     body: () -> Void
   ) -> Bool {

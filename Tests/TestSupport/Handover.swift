@@ -6,7 +6,7 @@
 import CFolio
 
 /// Runs the body on a thread of its own and suspends until it returns.
-public func onNativeThread<Result: Sendable>(
+package func onNativeThread<Result: Sendable>(
   _ body: @escaping @Sendable () -> Result
 ) async -> Result {
   var thread: NativeThread?
@@ -19,7 +19,7 @@ public func onNativeThread<Result: Sendable>(
 }
 
 /// Looks at the condition until it holds or the time is over; true: it held.
-public func poll(milliseconds: Int, _ condition: () -> Bool) -> Bool {
+package func poll(milliseconds: Int, _ condition: () -> Bool) -> Bool {
   let deadline = cfolio_clock_ns() + Int64(milliseconds) * 1_000_000
   while !condition() {
     if cfolio_clock_ns() >= deadline { return condition() }
@@ -30,11 +30,11 @@ public func poll(milliseconds: Int, _ condition: () -> Bool) -> Bool {
 
 /// A flag that one thread raises for another. REL/ACQ.
 @safe
-public final class Flag: @unchecked Sendable {
+package final class Flag: @unchecked Sendable {
   // @unchecked: the word is atomic.
   private let word: UnsafeMutablePointer<atomic_t>
 
-  public init() {
+  package init() {
     unsafe word = .allocate(capacity: 1)
     unsafe UnsafeMutableRawPointer(word).initializeMemory(
       as: UInt8.self, repeating: 0, count: MemoryLayout<atomic_t>.size)
@@ -44,15 +44,15 @@ public final class Flag: @unchecked Sendable {
     unsafe word.deallocate()
   }
 
-  public var isRaised: Bool { unsafe atomic_read_acquire(word) != 0 }
+  package var isRaised: Bool { unsafe atomic_read_acquire(word) != 0 }
 
-  public func raise() {
+  package func raise() {
     unsafe atomic_set_release(word, 1)
   }
 
   /// Sleeps until the flag is raised; false when it takes longer than ten seconds.
   @discardableResult
-  public func wait() -> Bool {
+  package func wait() -> Bool {
     poll(milliseconds: 10_000) { isRaised }
   }
 }

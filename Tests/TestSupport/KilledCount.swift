@@ -2,20 +2,20 @@
 
 // A percpu_ref whose release can be seen: litmus shape T11 and the regression C67.
 
-public import CFolio
+package import CFolio
 
 /// A percpu_ref in raw memory and, behind it, two words that its release callback finds by address.
 /// No Swift struct: borrowing one field of such is an access to all of it.
 @unsafe
-public struct KilledCount {
-  public let ref: UnsafeMutablePointer<percpu_ref>
+package struct KilledCount {
+  package let ref: UnsafeMutablePointer<percpu_ref>
 
   /// Bytes of one.
-  public static var size: Int {
+  package static var size: Int {
     unsafe MemoryLayout<percpu_ref>.stride + 2 * MemoryLayout<Int>.stride
   }
 
-  public init(at memory: UnsafeMutableRawPointer) {
+  package init(at memory: UnsafeMutableRawPointer) {
     unsafe ref = memory.assumingMemoryBound(to: percpu_ref.self)
   }
 
@@ -24,12 +24,12 @@ public struct KilledCount {
   }
 
   /// 1 until released. Plain memory.
-  public var alive: Int { unsafe words[0] }
+  package var alive: Int { unsafe words[0] }
   /// Runs of the release callback. Plain memory.
-  public var releases: Int { unsafe words[1] }
+  package var releases: Int { unsafe words[1] }
 
   /// Percpu mode, count 1, alive.
-  public func start() {
+  package func start() {
     unsafe UnsafeMutableRawPointer(ref).initializeMemory(
       as: UInt8.self, repeating: 0, count: Self.size)
     unsafe words[0] = 1

@@ -10,7 +10,7 @@ import Glibc
 import Synchronization
 
 /// What an outcome means for the run.
-public enum LitmusVerdict: Sendable {
+package enum LitmusVerdict: Sendable {
   /// Must be seen at least once: without it the two threads never raced that way round.
   case required
   case allowed
@@ -19,13 +19,13 @@ public enum LitmusVerdict: Sendable {
 }
 
 /// The outcomes of a shape; the raw value says in words what happened.
-public protocol LitmusOutcome: CaseIterable, Hashable, RawRepresentable, Sendable
+package protocol LitmusOutcome: CaseIterable, Hashable, RawRepresentable, Sendable
 where RawValue == String {
   var verdict: LitmusVerdict { get }
 }
 
 /// Two half programs over shared state, with `count` independent copies of the state.
-public protocol LitmusShape: AnyObject, Sendable {
+package protocol LitmusShape: AnyObject, Sendable {
   associatedtype Outcome: LitmusOutcome
   /// Instances in a batch: a power of two.
   var count: Int { get }
@@ -42,24 +42,24 @@ public protocol LitmusShape: AnyObject, Sendable {
 }
 
 extension LitmusShape {
-  public func settle() {}
+  package func settle() {}
 }
 
 /// The result of a run.
-public struct LitmusReport: Sendable, CustomStringConvertible {
-  public let name: String
-  public let seed: UInt64
-  public let seconds: Double
+package struct LitmusReport: Sendable, CustomStringConvertible {
+  package let name: String
+  package let seed: UInt64
+  package let seconds: Double
   /// How often each outcome was seen, in words.
-  public let counts: [String: Int]
+  package let counts: [String: Int]
   /// Why the run failed; empty when it passed.
-  public let failures: [String]
+  package let failures: [String]
   /// The command that repeats it.
-  public let replay: String
+  package let replay: String
 
-  public var passed: Bool { failures.isEmpty }
+  package var passed: Bool { failures.isEmpty }
 
-  public var description: String {
+  package var description: String {
     let seen = counts.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key)" }
     return "\(name), seed \(seed), \(seconds) s: " + (failures + seen).joined(separator: "; ")
       + ". Replay: " + replay
@@ -70,9 +70,9 @@ public struct LitmusReport: Sendable, CustomStringConvertible {
 ///
 /// `FOLIO_LITMUS_SECONDS` makes runs longer, `FOLIO_LITMUS_SEED` repeats the schedule of strides,
 /// offsets and delays (what the hardware makes of it remains its own).
-public enum Litmus {
+package enum Litmus {
   /// Runs the shape for about `seconds`, longer (to `limit`) until each required outcome was seen.
-  public static func run<Shape: LitmusShape>(
+  package static func run<Shape: LitmusShape>(
     _ name: String, seconds: Double = 0.3, limit: Double = 60, _ shape: Shape
   ) async -> LitmusReport {
     let seconds = environment("FOLIO_LITMUS_SECONDS").flatMap(Double.init) ?? seconds

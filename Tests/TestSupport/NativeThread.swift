@@ -6,7 +6,7 @@ import Glibc
 
 /// A native thread. `join()` must be called.
 @safe
-public final class NativeThread: @unchecked Sendable {
+package final class NativeThread: @unchecked Sendable {
   // @unchecked: the handle is written once, before anybody else has the object.
   private var handle = pthread_t()
 
@@ -15,7 +15,7 @@ public final class NativeThread: @unchecked Sendable {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
-  public init(_ run: @escaping @Sendable () -> Void) {
+  package init(_ run: @escaping @Sendable () -> Void) {
     let body = unsafe Unmanaged.passRetained(Body(run)).toOpaque()
     let status = unsafe pthread_create(
       &handle, nil,
@@ -26,13 +26,13 @@ public final class NativeThread: @unchecked Sendable {
     precondition(status == 0, "pthread_create failed: \(status)")
   }
 
-  public func join() {
+  package func join() {
     pthread_join(handle, nil)
   }
 }
 
 /// Polls until `condition` holds; false when that took longer than 10 s.
-public func eventually(_ condition: () -> Bool) -> Bool {
+package func eventually(_ condition: () -> Bool) -> Bool {
   for _ in 0..<100_000 {
     if condition() { return true }
     usleep(100)

@@ -11,9 +11,9 @@ import Synchronization
 /// Runs code one instruction at a time.
 ///
 /// One use at a time; others wait for it. T2's step must not need a lock that T1 holds at that point.
-public enum SingleStep {
+package enum SingleStep {
   /// Whether the machine can. Not under a sanitizer: its own code would be stepped through as well.
-  public static var isSupported: Bool {
+  package static var isSupported: Bool {
     #if arch(x86_64) && !SANITIZED
       true
     #else
@@ -37,7 +37,7 @@ public enum SingleStep {
 
   /// Runs `body`; `visit` is called between any two of its instructions with their number so far,
   /// until it returns false. A few instructions before and after the body's own are visited too.
-  public static func run(visit: @escaping (Int) -> Bool, body: () -> Void) {
+  package static func run(visit: @escaping (Int) -> Bool, body: () -> Void) {
     turn.withLock { _ in runAlone(visit: visit, body: body) }
   }
 
@@ -67,7 +67,7 @@ public enum SingleStep {
   ///
   /// A step for which no place was left runs after the body. Returns the number of runs. Their cost
   /// grows with the square of the instructions: some microseconds for each.
-  public static func interleave(
+  package static func interleave(
     places: Int, stride: Int = 1, mayStep: @escaping () -> Bool = { true }, prepare: () -> Void,
     step: @escaping () -> Void, check: (_ place: Int) -> Void, body: () -> Void
   ) -> Int {

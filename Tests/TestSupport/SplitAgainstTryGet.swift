@@ -8,14 +8,14 @@ import CFolio
 /// R of a large folio begins at 1. A: put; at zero split, then use head and tail as small folios
 /// with R == 1. B: try_get_folio(tail, n).
 @safe
-public final class SplitAgainstTryGet: LitmusShape {
-  public enum Outcome: String, LitmusOutcome {
+package final class SplitAgainstTryGet: LitmusShape {
+  package enum Outcome: String, LitmusOutcome {
     case before = "B holds the large folio, A does not split"
     case refused = "A splits, B is refused"
     case after = "A splits, B holds the tail's own folio"
     case stranger = "A splits, B holds the folio that the tail has left"
     case counts = "references are left over or missing"
-    public var verdict: LitmusVerdict {
+    package var verdict: LitmusVerdict {
       switch self {
       case .before, .after: .required
       case .refused: .allowed
@@ -24,25 +24,25 @@ public final class SplitAgainstTryGet: LitmusShape {
     }
   }
 
-  public let count = 512
+  package let count = 512
   private let references: Int32
   private let pages: RacePages
   private let split = PlainWords(512)
   /// 0: refused; 1: the large folio's head; 2: the tail.
   private let got = PlainWords(512)
 
-  public init(references: Int32) throws {
+  package init(references: Int32) throws {
     self.references = references
     pages = try RacePages(runs: count, order: 2)
   }
 
-  public func prepare(_ index: Int) {
+  package func prepare(_ index: Int) {
     (split[index], got[index]) = (0, 0)
     unsafe prep_compound_page(pages.page(index), 2)
     unsafe set_page_count(pages.page(index), 1)
   }
 
-  public func first(_ index: Int) {
+  package func first(_ index: Int) {
     let folio = unsafe pages.folio(index)
     guard unsafe folio_put_testzero(folio) else { return }
     split[index] = 1
@@ -51,12 +51,12 @@ public final class SplitAgainstTryGet: LitmusShape {
     unsafe set_page_count(pages.page(index, 3), 1)
   }
 
-  public func second(_ index: Int) {
+  package func second(_ index: Int) {
     guard let folio = unsafe try_get_folio(pages.page(index, 3), references) else { return }
     got[index] = unsafe folio == pages.folio(index) ? 1 : 2
   }
 
-  public func outcome(_ index: Int) -> Outcome {
+  package func outcome(_ index: Int) -> Outcome {
     let head = unsafe page_ref_count(pages.page(index))
     let tail = unsafe page_ref_count(pages.page(index, 3))
     unsafe set_page_count(pages.page(index), 0)

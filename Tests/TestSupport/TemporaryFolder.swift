@@ -2,11 +2,11 @@
 
 // A folder of a test's own, which is gone when the test is over, however it ended.
 
-public import Foundation
+package import Foundation
 
 /// Calls the body with an empty folder among the system's temporary files and removes it behind the
 /// body, also when that throws.
-public func withTemporaryFolder<Value>(_ body: (URL) throws -> Value) throws -> Value {
+package func withTemporaryFolder<Value>(_ body: (URL) throws -> Value) throws -> Value {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
     "folio-test-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -8,13 +8,13 @@ import FolioCore
 
 /// T7. A: put. B: put. R begins at 2; the free path is the driver's callback.
 @safe
-public final class TwoPutters: LitmusShape {
-  public enum Outcome: String, LitmusOutcome {
+package final class TwoPutters: LitmusShape {
+  package enum Outcome: String, LitmusOutcome {
     case first = "A frees"
     case second = "B frees"
     case neither = "neither frees"
     case both = "both free"
-    public var verdict: LitmusVerdict {
+    package var verdict: LitmusVerdict {
       switch self {
       case .first, .second: .required
       case .neither, .both: .forbidden
@@ -29,12 +29,12 @@ public final class TwoPutters: LitmusShape {
     let base = PlainWords(1)
   }
 
-  public let count = 1024
+  package let count = 1024
   private let pages: RacePages
   private let frees: Frees
   private let threads = PlainWords(2)
 
-  public init() throws {
+  package init() throws {
     let frees = Frees()
     pages = try RacePages(
       .pciP2PDMA, runs: count,
@@ -47,23 +47,23 @@ public final class TwoPutters: LitmusShape {
     self.frees = frees
   }
 
-  public func prepare(_ index: Int) {
+  package func prepare(_ index: Int) {
     (frees.count[index], frees.thread[index]) = (0, 0)
     // As the driver hands a page out: the free path gives the map's reference back.
     unsafe percpu_ref_get(&pages.map.pgmap.pointee.ref)
     unsafe set_page_count(pages.page(index), 2)
   }
 
-  public func first(_ index: Int) {
+  package func first(_ index: Int) {
     threads[0] = Int(unsafe folio_this_thread().pointee.id)
     unsafe folio_put(pages.folio(index))
   }
 
-  public func second(_ index: Int) {
+  package func second(_ index: Int) {
     unsafe folio_put(pages.folio(index))
   }
 
-  public func outcome(_ index: Int) -> Outcome {
+  package func outcome(_ index: Int) -> Outcome {
     switch frees.count[index] {
     case 0: .neither
     case 1: frees.thread[index] == threads[0] ? .first : .second

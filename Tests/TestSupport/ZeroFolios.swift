@@ -2,15 +2,15 @@
 
 // The permanent pages of the process, for one test at a time: suites run side by side.
 
-public import CFolio
+package import CFolio
 import Synchronization
 
 /// The zero page and the huge zero folio.
-public enum ZeroFolios {
+package enum ZeroFolios {
   private static let turn = Mutex(())
 
   /// Runs `body` with these pages as the permanent ones; then those from before again.
-  public static func with(
+  package static func with(
     page: UnsafeMutablePointer<page>? = nil, huge: UnsafeMutablePointer<folio>? = nil,
     _ body: () -> Void
   ) {

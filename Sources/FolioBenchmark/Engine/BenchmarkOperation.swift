@@ -5,7 +5,7 @@
 // themselves are in Operations/.
 
 /// Whether the words that an operation touches are in the cache.
-public enum CacheState: String, Sendable, Hashable, Codable, CaseIterable {
+package enum CacheState: String, Sendable, Hashable, Codable, CaseIterable {
   /// The same few pages over and over.
   case warm
   /// Each operation on another page of a device that is larger than the last-level cache.
@@ -13,18 +13,18 @@ public enum CacheState: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// One way to run an operation.
-public struct Configuration: Sendable, Hashable {
-  public var threads: Int
-  public var state: CacheState
+package struct Configuration: Sendable, Hashable {
+  package var threads: Int
+  package var state: CacheState
   /// Pages of the device, or nil for the operation's own choice.
-  public var devicePages: Int?
+  package var devicePages: Int?
   /// Batches are short and devices small.
-  public var isQuick: Bool
+  package var isQuick: Bool
   /// Folio's loop leaves a reference behind (on pages) and does one operation less than it should:
   /// a self-test of the checks.
-  public var isBroken = false
+  package var isBroken = false
 
-  public init(threads: Int, state: CacheState, devicePages: Int? = nil, isQuick: Bool = false) {
+  package init(threads: Int, state: CacheState, devicePages: Int? = nil, isQuick: Bool = false) {
     self.threads = threads
     self.state = state
     self.devicePages = devicePages
@@ -33,10 +33,10 @@ public struct Configuration: Sendable, Hashable {
 }
 
 /// Why a trial or one side of it cannot run here. Never a failure.
-public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
-  public let description: String
+package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+  package let description: String
 
-  public init(_ description: String) {
+  package init(_ description: String) {
     self.description = description
   }
 }
@@ -46,11 +46,11 @@ public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
 ///
 /// Iterations of one thread are numbered on through all batches, so a walk over many pages goes on
 /// where it stopped.
-public struct Loop: @unchecked Sendable {
+package struct Loop: @unchecked Sendable {
   // @unchecked: it captures pointers to words that are shared by design, and is called by workers.
   let body: (_ thread: Int, _ first: Int, _ count: Int) -> Int
 
-  public init(_ body: @escaping (_ thread: Int, _ first: Int, _ count: Int) -> Int) {
+  package init(_ body: @escaping (_ thread: Int, _ first: Int, _ count: Int) -> Int) {
     self.body = body
   }
 }
@@ -63,24 +63,24 @@ extension Loop {
 }
 
 /// What a side has done when its counters are looked at: iterations per thread since it was made.
-public struct IterationCounts: Sendable {
-  public internal(set) var iterations: [Int]
+package struct IterationCounts: Sendable {
+  package internal(set) var iterations: [Int]
 
-  public var total: Int { iterations.reduce(0, +) }
+  package var total: Int { iterations.reduce(0, +) }
 }
 
 /// One contestant of a trial.
-public struct Side {
-  public let name: String
+package struct Side {
+  package let name: String
   /// Iterations come in multiples of this.
-  public let granularity: Int
+  package let granularity: Int
   /// Compares every counter that the loop touched with the model's value. Called after each batch,
   /// while no thread runs.
-  public let verify: (_ progress: IterationCounts, inout Verifier) -> Void
+  package let verify: (_ progress: IterationCounts, inout Verifier) -> Void
   /// The loop, or why there is none.
-  public let loop: Result<Loop, Refusal>
+  package let loop: Result<Loop, Refusal>
 
-  public init(
+  package init(
     _ name: String, granularity: Int = 1, loop: Loop,
     verify: @escaping (_ progress: IterationCounts, inout Verifier) -> Void = { _, _ in }
   ) {
@@ -97,7 +97,7 @@ public struct Side {
   }
 
   /// A peer that cannot run here: its ratio is null, with the reason.
-  public init(_ name: String, refused: Refusal) {
+  package init(_ name: String, refused: Refusal) {
     self.name = name
     granularity = 1
     verify = { _, _ in }
@@ -107,20 +107,20 @@ public struct Side {
 
 /// An operation made ready for one configuration. The memory that its loops use lives as long as
 /// the closures do.
-public struct Trial {
+package struct Trial {
   /// Pages that Folio's loop works on.
-  public let pages: Int
+  package let pages: Int
   /// All threads run the same number of iterations and none runs longer than another: for loops
   /// that wait for each other.
-  public let isCoupled: Bool
+  package let isCoupled: Bool
   /// Folio's own first.
-  public let sides: [Side]
+  package let sides: [Side]
   /// Steps through the operation once, untimed, comparing the counters after every single step.
-  public let witness: (inout Verifier) -> Void
+  package let witness: (inout Verifier) -> Void
   /// Called when no loop will run any more.
-  public let close: (inout Verifier) -> Void
+  package let close: (inout Verifier) -> Void
 
-  public init(
+  package init(
     pages: Int, isCoupled: Bool = false, sides: [Side],
     witness: @escaping (inout Verifier) -> Void = { _ in },
     close: @escaping (inout Verifier) -> Void = { _ in }
@@ -144,13 +144,13 @@ extension Trial {
 }
 
 /// A value that is not timed: bytes per page, machine instructions.
-public struct StaticValue: Sendable {
-  public var unit: String
-  public var value: Double
+package struct StaticValue: Sendable {
+  package var unit: String
+  package var value: Double
   /// What it is compared with, or nil.
-  public var peer: (name: String, value: Double)?
+  package var peer: (name: String, value: Double)?
 
-  public init(unit: String, value: Double, peer: (name: String, value: Double)? = nil) {
+  package init(unit: String, value: Double, peer: (name: String, value: Double)? = nil) {
     self.unit = unit
     self.value = value
     self.peer = peer
@@ -158,27 +158,27 @@ public struct StaticValue: Sendable {
 }
 
 /// One line of the table.
-public struct BenchmarkOperation: Sendable {
-  public enum Kind: Sendable {
+package struct BenchmarkOperation: Sendable {
+  package enum Kind: Sendable {
     case timed(@Sendable (Configuration) throws(Refusal) -> Trial)
     case measured(@Sendable (Configuration, inout Verifier) throws(Refusal) -> StaticValue)
   }
 
   /// A name without spaces or slashes.
-  public let name: String
-  public let summary: String
+  package let name: String
+  package let summary: String
   /// Thread counts that make sense; nil: any.
-  public let threads: Set<Int>?
-  public let states: [CacheState]
+  package let threads: Set<Int>?
+  package let states: [CacheState]
   /// Why there is no cold variant; nil when there is one.
-  public let warmOnly: String?
+  package let warmOnly: String?
   /// Device sizes that it is run over, or nil when it chooses its own.
-  public let isScaled: Bool
+  package let isScaled: Bool
   /// Names of the peers, for `list`.
-  public let peers: [String]
-  public let kind: Kind
+  package let peers: [String]
+  package let kind: Kind
 
-  public init(
+  package init(
     _ name: String, _ summary: String, threads: Set<Int>? = nil, warmOnly: String? = nil,
     isScaled: Bool = false, peers: [String] = [],
     trial: @escaping @Sendable (Configuration) throws(Refusal) -> Trial
@@ -193,7 +193,7 @@ public struct BenchmarkOperation: Sendable {
     kind = .timed(trial)
   }
 
-  public init(
+  package init(
     measured name: String, _ summary: String, isScaled: Bool = false, peers: [String] = [],
     value: @escaping @Sendable (Configuration, inout Verifier) throws(Refusal) -> StaticValue
   ) {

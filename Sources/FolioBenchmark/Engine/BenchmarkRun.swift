@@ -3,49 +3,49 @@
 // `folio-bench run` from its options to its exit status: what to run, running it, the report. Thin
 // on purpose above (argument parsing) and below (one trial): see Runner.swift.
 
-public import FolioTools
+package import FolioTools
 internal import BenchmarkPeers
 import Foundation
 
 /// Options of `folio-bench run`.
-public struct RunOptions: Sendable {
-  public var isQuick = false
+package struct RunOptions: Sendable {
+  package var isQuick = false
   /// A regular expression that the operation's name must contain a match of.
-  public var filter: String?
+  package var filter: String?
   /// Thread counts; nil: 1 and 2.
-  public var threads: [Int]?
+  package var threads: [Int]?
   /// File for the JSON report, "-" for standard output.
-  public var jsonPath: String?
+  package var jsonPath: String?
   /// Directory for charts.
-  public var plotDirectory: String?
+  package var plotDirectory: String?
   /// A gate that does not hold makes the run fail.
-  public var failsOnGates = false
+  package var failsOnGates = false
   /// Orders the sides of each round.
-  public var seed: UInt64
+  package var seed: UInt64
   /// How long to measure; nil: as `isQuick` says.
-  public var timing: Timing?
+  package var timing: Timing?
   /// Name of an operation whose loop is broken on purpose: a self-test of the checks.
-  public var brokenOperation: String?
+  package var brokenOperation: String?
   /// Device sizes as powers of two; nil: as `isQuick` says.
-  public var deviceOrders: [Int]?
+  package var deviceOrders: [Int]?
 
-  public init(seed: UInt64 = UInt64.random(in: 1...UInt64.max)) {
+  package init(seed: UInt64 = UInt64.random(in: 1...UInt64.max)) {
     self.seed = seed
   }
 }
 
 /// Where a run writes to.
-public struct RunOutput {
+package struct RunOutput {
   /// Standard output.
-  public var results: (String) -> Void
+  package var results: (String) -> Void
   /// Standard error.
-  public var messages: (String) -> Void
-  public var resultStyle: TextStyle
-  public var messageStyle: TextStyle
+  package var messages: (String) -> Void
+  package var resultStyle: TextStyle
+  package var messageStyle: TextStyle
   /// Draw a progress bar on standard error.
-  public var showsProgress: Bool
+  package var showsProgress: Bool
 
-  public init(
+  package init(
     results: @escaping (String) -> Void, messages: @escaping (String) -> Void,
     resultStyle: TextStyle = TextStyle(usesColor: false),
     messageStyle: TextStyle = TextStyle(usesColor: false), showsProgress: Bool = false
@@ -59,13 +59,13 @@ public struct RunOutput {
 }
 
 /// One run.
-public struct BenchmarkRun {
+package struct BenchmarkRun {
   let options: RunOptions
   let operations: [BenchmarkOperation]
   let output: RunOutput
 
   /// - Parameter operations: what to run; the catalog unless a test brings its own.
-  public init(
+  package init(
     _ options: RunOptions, operations: [BenchmarkOperation] = Catalog.operations, output: RunOutput
   ) {
     self.options = options
@@ -79,7 +79,7 @@ public struct BenchmarkRun {
   ///   `failsOnGates` is set), `interrupted` after a signal, else `pass`.
   /// - Throws: `usage`, `cannotCreate`, `cannotRun`: nothing was measured; `cannotRun` and
   ///   `inputOutput` also when the table is printed and a file could not be written.
-  public func execute() throws(ToolError) -> ToolStatus {
+  package func execute() throws(ToolError) -> ToolStatus {
     let selected = try Self.select(operations, filter: options.filter)
     if let name = options.brokenOperation, !selected.contains(where: { $0.name == name }) {
       throw ToolError(.usage, "--break \(name): no operation of that name is run")
@@ -137,7 +137,7 @@ public struct BenchmarkRun {
   /// The operations whose name contains a match.
   ///
   /// - Throws: `usage` for a bad expression, or one that nothing matches.
-  public static func select(_ operations: [BenchmarkOperation], filter: String?) throws(ToolError)
+  package static func select(_ operations: [BenchmarkOperation], filter: String?) throws(ToolError)
     -> [BenchmarkOperation]
   {
     guard let filter else { return operations }
@@ -155,7 +155,7 @@ public struct BenchmarkRun {
   }
 
   /// Device sizes of a quick run: the whole range that gate G9 speaks of.
-  public static let quickOrders = Array(stride(from: 10, through: 22, by: 2))
+  package static let quickOrders = Array(stride(from: 10, through: 22, by: 2))
 
   struct Step {
     let operation: BenchmarkOperation

@@ -4,18 +4,18 @@
 // and whether every counter was as the model says.
 
 /// One side of a measured configuration.
-public struct SideMeasurement: Sendable {
-  public let name: String
+package struct SideMeasurement: Sendable {
+  package let name: String
   /// Cost per operation at percentiles of all slices, in the measurement's unit.
-  public let median: Double
-  public let p99: Double
-  public let p5: Double
-  public let p95: Double
+  package let median: Double
+  package let p99: Double
+  package let p5: Double
+  package let p95: Double
   /// Cost per operation in each round, for the ratios.
-  public let perRound: [Double]
-  public let iterations: Int
+  package let perRound: [Double]
+  package let iterations: Int
   /// Why there are no numbers.
-  public let refused: String?
+  package let refused: String?
 
   init(
     name: String, median: Double, p99: Double, p5: Double, p95: Double, perRound: [Double],
@@ -33,36 +33,36 @@ public struct SideMeasurement: Sendable {
 }
 
 /// One operation in one configuration.
-public struct Measurement: Sendable {
-  public let operation: String
-  public let threads: Int
-  public let pages: Int
-  public let state: CacheState
-  public let unit: String
-  public let rounds: Int
+package struct Measurement: Sendable {
+  package let operation: String
+  package let threads: Int
+  package let pages: Int
+  package let state: CacheState
+  package let unit: String
+  package let rounds: Int
   /// Run over device sizes: its numbers are about the size.
-  public let isScaled: Bool
+  package let isScaled: Bool
   /// Folio's own first.
-  public let sides: [SideMeasurement]
-  public let verifier: Verifier
+  package let sides: [SideMeasurement]
+  package let verifier: Verifier
 
-  public var verified: Bool { verifier.failureCount == 0 }
-  public var ours: SideMeasurement { sides[0] }
-  public var peers: ArraySlice<SideMeasurement> { sides.dropFirst() }
+  package var verified: Bool { verifier.failureCount == 0 }
+  package var ours: SideMeasurement { sides[0] }
+  package var peers: ArraySlice<SideMeasurement> { sides.dropFirst() }
 
   /// Ours / theirs, the median of the ratios of each round.
-  public func ratio(to peer: SideMeasurement) -> Double? {
+  package func ratio(to peer: SideMeasurement) -> Double? {
     guard peer.refused == nil else { return nil }
     return Statistics.pairwiseRatio(ours: ours.perRound, theirs: peer.perRound)
   }
 
   /// The ratio to a peer by name; nil when it was not measured.
-  public func ratio(toPeer name: String) -> Double? {
+  package func ratio(toPeer name: String) -> Double? {
     peers.first { $0.name == name }.flatMap { ratio(to: $0) }
   }
 
   /// The results of the JSON schema: one per peer, or one with no peer.
-  public var results: [BenchmarkResult] {
+  package var results: [BenchmarkResult] {
     guard !peers.isEmpty else { return [result(peer: nil)] }
     return peers.map { result(peer: $0) }
   }

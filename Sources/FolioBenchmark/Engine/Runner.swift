@@ -7,22 +7,22 @@
 internal import BenchmarkPeers
 
 /// How long to measure.
-public struct Timing: Sendable {
+package struct Timing: Sendable {
   /// Rounds that count; one more is run before them and forgotten.
-  public var rounds: Int
+  package var rounds: Int
   /// Nanoseconds of a batch, at least.
-  public var batch: Int64
+  package var batch: Int64
   /// Nanoseconds of a slice, at least.
-  public var slice: Int64
+  package var slice: Int64
   /// Rounds stop early when a configuration has taken so many nanoseconds, but never below 8.
-  public var limit: Int64
+  package var limit: Int64
 
-  public static let full = Timing(
+  package static let full = Timing(
     rounds: 64, batch: 3_000_000, slice: 100_000, limit: 2_500_000_000)
-  public static let quick = Timing(
+  package static let quick = Timing(
     rounds: 10, batch: 1_000_000, slice: 40_000, limit: 500_000_000)
 
-  public init(rounds: Int, batch: Int64, slice: Int64, limit: Int64) {
+  package init(rounds: Int, batch: Int64, slice: Int64, limit: Int64) {
     self.rounds = rounds
     self.batch = batch
     self.slice = slice

@@ -5,9 +5,9 @@
 internal import Histogram
 
 /// Medians and ratios of plain arrays.
-public enum Statistics {
+package enum Statistics {
   /// The middle value, the mean of the two middle ones for an even count; nil when empty.
-  public static func median(_ values: [Double]) -> Double? {
+  package static func median(_ values: [Double]) -> Double? {
     guard !values.isEmpty else { return nil }
     let sorted = values.sorted()
     let middle = sorted.count / 2
@@ -16,7 +16,7 @@ public enum Statistics {
 
   /// The median over rounds of ours / theirs, each pair taken in the same round. nil when no round
   /// has both, or a peer's time is not positive.
-  public static func pairwiseRatio(ours: [Double], theirs: [Double]) -> Double? {
+  package static func pairwiseRatio(ours: [Double], theirs: [Double]) -> Double? {
     median(zip(ours, theirs).filter { $1 > 0 }.map { $0 / $1 })
   }
 }
@@ -40,14 +40,14 @@ struct CostHistogram {
 }
 
 /// A small seeded generator: SplitMix64. Orders the sides of each round.
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  public init(seed: UInt64) {
+  package init(seed: UInt64) {
     state = seed
   }
 
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9

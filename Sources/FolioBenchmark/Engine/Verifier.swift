@@ -3,24 +3,24 @@
 // Comparing counters with what the rules say they must be. The model is plain Swift values; the
 // counters are read through the library's own accessors, once, when no thread runs.
 
-public import CFolio
+package import CFolio
 
 /// Counts comparisons and keeps the first that failed.
-public struct Verifier: Sendable {
+package struct Verifier: Sendable {
   /// Comparisons made.
-  public private(set) var checks = 0
+  package private(set) var checks = 0
   /// Comparisons that failed.
-  public private(set) var failureCount = 0
+  package private(set) var failureCount = 0
   /// The first failures, in words.
-  public private(set) var failures: [String] = []
+  package private(set) var failures: [String] = []
 
   /// Failures that are kept in words.
-  public static let kept = 16
+  package static let kept = 16
 
-  public init() {}
+  package init() {}
 
   /// Compares one counter with the model's value.
-  public mutating func expect<Value: Equatable>(
+  package mutating func expect<Value: Equatable>(
     _ actual: Value, _ expected: Value, _ what: @autoclosure () -> String
   ) {
     checks += 1
@@ -31,7 +31,7 @@ public struct Verifier: Sendable {
     }
   }
 
-  public mutating func merge(_ other: Verifier) {
+  package mutating func merge(_ other: Verifier) {
     checks += other.checks
     failureCount += other.failureCount
     failures = Array((failures + other.failures).prefix(Self.kept))
@@ -40,54 +40,54 @@ public struct Verifier: Sendable {
 
 /// The counters of one folio as the spec's tables move them (core.md sections 3, 7 and 8), in a map
 /// that counts by page and by mm, and with no more than two mms at a time.
-public struct FolioModel: Equatable, Sendable {
+package struct FolioModel: Equatable, Sendable {
   /// R.
-  public var references: Int
+  package var references: Int
   /// log2 of the pages.
-  public var order = 0
+  package var order = 0
   /// Mappings of single pages, by page of the folio; absent: none.
-  public var pageMappings: [Int: Int] = [:]
+  package var pageMappings: [Int: Int] = [:]
   /// Mappings of the whole folio (EM).
-  public var entireMappings = 0
+  package var entireMappings = 0
   /// Mappings by the mm that owns them, large folios only; absent: none.
-  public var mappers: [mm_id_t: Int] = [:]
+  package var mappers: [mm_id_t: Int] = [:]
   /// PC, large folios only.
-  public var pins = 0
+  package var pins = 0
   /// S.
-  public var share = 0
+  package var share = 0
 
-  public init(references: Int, order: Int = 0) {
+  package init(references: Int, order: Int = 0) {
     self.references = references
     self.order = order
   }
 
   /// M.
-  public var mappings: Int { pageMappings.values.reduce(entireMappings, +) }
+  package var mappings: Int { pageMappings.values.reduce(entireMappings, +) }
 
   /// NM: pages mapped one by one, and a mark that the whole is mapped.
   var pagesMapped: Int {
     pageMappings.values.count { $0 > 0 } + (entireMappings > 0 ? Int(ENTIRELY_MAPPED) : 0)
   }
 
-  public mutating func get(_ count: Int = 1) { references += count }
-  public mutating func put(_ count: Int = 1) { references -= count }
+  package mutating func get(_ count: Int = 1) { references += count }
+  package mutating func put(_ count: Int = 1) { references -= count }
 
-  public mutating func map(page: Int, by mm: mm_id_t) {
+  package mutating func map(page: Int, by mm: mm_id_t) {
     pageMappings[page, default: 0] += 1
     mappers[mm, default: 0] += 1
   }
 
-  public mutating func unmap(page: Int, by mm: mm_id_t) {
+  package mutating func unmap(page: Int, by mm: mm_id_t) {
     pageMappings[page, default: 0] -= 1
     leave(mm)
   }
 
-  public mutating func mapEntirely(by mm: mm_id_t) {
+  package mutating func mapEntirely(by mm: mm_id_t) {
     entireMappings += 1
     mappers[mm, default: 0] += 1
   }
 
-  public mutating func unmapEntirely(by mm: mm_id_t) {
+  package mutating func unmapEntirely(by mm: mm_id_t) {
     entireMappings -= 1
     leave(mm)
   }
@@ -100,7 +100,7 @@ public struct FolioModel: Equatable, Sendable {
   /// Compares every counter of the folio, and of its tails, with the model.
   ///
   /// - Parameter tails: which pages of the folio to look at one by one; nil: all.
-  public func verify(
+  package func verify(
     _ head: UnsafeMutablePointer<page>, _ what: @autoclosure () -> String,
     tails: Range<Int>? = nil, _ verifier: inout Verifier
   ) {

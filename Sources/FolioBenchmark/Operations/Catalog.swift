@@ -3,13 +3,13 @@
 // Every operation that `run` measures and `list` lists, in the order of the table.
 
 /// The operations.
-public enum Catalog {
-  public static let operations: [BenchmarkOperation] =
+package enum Catalog {
+  package static let operations: [BenchmarkOperation] =
     ReferenceOperations.all + LookupOperations.all + DeviceOperations.all + WaitOperations.all
     + ScaleOperations.all
 
   /// One line per operation: name, threads, what it is, peers, gates.
-  public static func listing(_ operations: [BenchmarkOperation] = operations) -> String {
+  package static func listing(_ operations: [BenchmarkOperation] = operations) -> String {
     operations.map { operation in
       let threads = operation.threads.map { $0.sorted().map(String.init).joined(separator: ",") }
       let states =

@@ -2,27 +2,27 @@
 
 // What folio-bench writes as JSON: one result per operation x threads x pages x state x peer.
 
-public import FolioTools
-public import Foundation
+package import FolioTools
+package import Foundation
 
 /// One result. `ratio` is ours / the peer's; null without a peer, or with a `reason` when the peer
 /// was refused.
-public struct BenchmarkResult: Codable, Equatable, Sendable {
-  public var name: String
-  public var threads: Int
-  public var pages: Int
-  public var state: CacheState
-  public var unit: String
-  public var median: Double
-  public var p99: Double
-  public var iterations: Int
-  public var rounds: Int
-  public var peer: String?
-  public var ratio: Double?
-  public var reason: String?
-  public var verified: Bool
+package struct BenchmarkResult: Codable, Equatable, Sendable {
+  package var name: String
+  package var threads: Int
+  package var pages: Int
+  package var state: CacheState
+  package var unit: String
+  package var median: Double
+  package var p99: Double
+  package var iterations: Int
+  package var rounds: Int
+  package var peer: String?
+  package var ratio: Double?
+  package var reason: String?
+  package var verified: Bool
 
-  public init(
+  package init(
     name: String, threads: Int, pages: Int, state: CacheState, unit: String, median: Double,
     p99: Double, iterations: Int, rounds: Int, peer: String?, ratio: Double?,
     reason: String? = nil, verified: Bool
@@ -48,7 +48,7 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   }
 
   /// Writes `peer` and `ratio` as null when there are none; `reason` only when there is one.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(name, forKey: .name)
     try container.encode(threads, forKey: .threads)
@@ -67,23 +67,23 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
 }
 
 /// A whole run of folio-bench.
-public typealias BenchmarkReport = ToolReport<BenchmarkResult>
+package typealias BenchmarkReport = ToolReport<BenchmarkResult>
 
 extension ToolReport where Result == BenchmarkResult {
   private static var tool: String { "folio-bench" }
 
-  public init(host: HostDescription = .current, results: [BenchmarkResult]) {
+  package init(host: HostDescription = .current, results: [BenchmarkResult]) {
     self.init(tool: Self.tool, host: host, results: results)
   }
 
   /// - Throws: `dataError` when it is no report of such results.
-  public init(decoding data: Data, name: String) throws(ToolError) {
+  package init(decoding data: Data, name: String) throws(ToolError) {
     try self.init(decoding: data, name: name, tool: Self.tool)
     try check(name)
   }
 
   /// - Throws: `noInput`, `dataError`.
-  public init(contentsOf path: String) throws(ToolError) {
+  package init(contentsOf path: String) throws(ToolError) {
     try self.init(contentsOf: path, tool: Self.tool)
     try check(path)
   }

@@ -4,11 +4,11 @@
 // compared where both reports have them, because they do not depend on the machine's mood; times
 // only where they have not.
 
-public import FolioTools
+package import FolioTools
 import Foundation
 
 /// The comparison of two reports.
-public struct Comparison: Sendable {
+package struct Comparison: Sendable {
   /// What two results must have in common.
   struct Key: Hashable, Sendable {
     let name: String
@@ -27,29 +27,29 @@ public struct Comparison: Sendable {
   }
 
   /// One result in both reports.
-  public struct Row: Sendable {
-    public let name: String
-    public let threads: Int
-    public let pages: Int
-    public let state: CacheState
-    public let peer: String?
+  package struct Row: Sendable {
+    package let name: String
+    package let threads: Int
+    package let pages: Int
+    package let state: CacheState
+    package let peer: String?
     /// Compared by ratio; otherwise by median.
-    public let usesRatio: Bool
-    public let old: Double
-    public let new: Double
-    public let unit: String
-    public let verified: Bool
+    package let usesRatio: Bool
+    package let old: Double
+    package let new: Double
+    package let unit: String
+    package let verified: Bool
 
     /// Growth in percent: positive is slower.
-    public var change: Double { old > 0 ? (new / old - 1) * 100 : new > 0 ? .infinity : 0 }
+    package var change: Double { old > 0 ? (new / old - 1) * 100 : new > 0 ? .infinity : 0 }
   }
 
-  public let rows: [Row]
-  public let onlyOld: [String]
-  public let onlyNew: [String]
+  package let rows: [Row]
+  package let onlyOld: [String]
+  package let onlyNew: [String]
 
   /// - Throws: `dataError` when the reports have no result in common.
-  public init(old: BenchmarkReport, new: BenchmarkReport) throws(ToolError) {
+  package init(old: BenchmarkReport, new: BenchmarkReport) throws(ToolError) {
     let before = Dictionary(
       old.results.map { (Key($0), $0) }, uniquingKeysWith: { first, _ in first })
     let after = Set(new.results.map(Key.init))
@@ -81,14 +81,14 @@ public struct Comparison: Sendable {
   }
 
   /// Rows that are worse than allowed: slower by more than the percentage, or no longer verified.
-  public func failures(over percent: Double?) -> [Row] {
+  package func failures(over percent: Double?) -> [Row] {
     rows.filter { row in
       !row.verified || percent.map { row.change > $0 } ?? false
     }
   }
 
   /// The table, worst change first, and a last line that sums up.
-  public func render(failOver percent: Double?, style: TextStyle) -> String {
+  package func render(failOver percent: Double?, style: TextStyle) -> String {
     let failed = failures(over: percent)
     var lines = [
       style.bold(
@@ -131,7 +131,7 @@ public struct Comparison: Sendable {
   }
 
   /// Reads two files, prints the comparison, and says how to exit.
-  public static func run(
+  package static func run(
     oldPath: String, newPath: String, failOver percent: Double?, style: TextStyle,
     print output: (String) -> Void
   ) throws(ToolError) -> ToolStatus {

@@ -5,14 +5,14 @@
 // load on the machine can break any of them.
 
 /// A limit on one figure.
-public struct Gate: Sendable {
-  public let id: String
-  public let text: String
-  public let limit: Double
+package struct Gate: Sendable {
+  package let id: String
+  package let text: String
+  package let limit: Double
   let value: @Sendable ([Measurement]) -> Double?
 
   /// The figure against the limit; nil when the run did not measure it.
-  public func verdict(_ measurements: [Measurement]) -> GateVerdict? {
+  package func verdict(_ measurements: [Measurement]) -> GateVerdict? {
     value(measurements).map { GateVerdict(id: id, text: text, limit: limit, value: $0) }
   }
 
@@ -60,7 +60,7 @@ public struct Gate: Sendable {
   }
 
   /// All of them, in order.
-  public static let all: [Gate] = [
+  package static let all: [Gate] = [
     ratio("G1", Name.tryGetPut, Peer.cTwin, 1.05),
     ratio("G2", Name.tryGetPut, Peer.swiftARC, 0.70),
     ratio("G2", Name.tryGetPut, Peer.sharedPointer, 0.55),
@@ -78,11 +78,11 @@ public struct Gate: Sendable {
 }
 
 /// What a gate says about a run.
-public struct GateVerdict: Sendable {
-  public let id: String
-  public let text: String
-  public let limit: Double
-  public let value: Double
+package struct GateVerdict: Sendable {
+  package let id: String
+  package let text: String
+  package let limit: Double
+  package let value: Double
 
-  public var holds: Bool { value <= limit }
+  package var holds: Bool { value <= limit }
 }

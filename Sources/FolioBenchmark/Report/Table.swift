@@ -4,10 +4,10 @@
 // it, the gates below, and as the last line how much was done.
 
 /// How text may be dressed up.
-public struct TextStyle: Sendable {
-  public var usesColor: Bool
+package struct TextStyle: Sendable {
+  package var usesColor: Bool
 
-  public init(usesColor: Bool) {
+  package init(usesColor: Bool) {
     self.usesColor = usesColor
   }
 
@@ -18,12 +18,12 @@ public struct TextStyle: Sendable {
 }
 
 /// Lays out measurements.
-public struct ResultTable {
+package struct ResultTable {
   let measurements: [Measurement]
   let skipped: [String]
   let style: TextStyle
 
-  public init(_ measurements: [Measurement], skipped: [String] = [], style: TextStyle) {
+  package init(_ measurements: [Measurement], skipped: [String] = [], style: TextStyle) {
     self.measurements = measurements
     self.skipped = skipped
     self.style = style
@@ -34,7 +34,7 @@ public struct ResultTable {
   private static let peersWidth = 78
 
   /// The whole table, lines ending in newlines.
-  public func render() -> String {
+  package func render() -> String {
     var lines = [style.bold(header), style.dim(String(repeating: "-", count: header.count))]
     var last = ""
     for measurement in measurements {
