@@ -4,14 +4,14 @@
 // lab_run_bytes() in lab/lab.h.
 
 import CLab
-public import FolioWorkloads
+import FolioWorkloads
 
 extension LabWorld {
   /// Begins a series of such executions.
   ///
   /// - Parameter counters: one per racing pair, by a hash of its names, is raised with each
   ///   occurrence of the pair; a power of two of them. They are not reset here.
-  public func beginByteRuns(
+  package func beginByteRuns(
     model: MemoryModel = .sc, counters: UnsafeMutableBufferPointer<UInt8>? = nil
   ) throws(LabError) {
     if let refusal = refusal(.random, model: model) { throw refusal }
@@ -31,7 +31,7 @@ extension LabWorld {
   /// Runs one execution by these decisions; behind the last one the thread that runs goes on.
   ///
   /// - Returns: false: it failed, and `lastFinding` says how.
-  public func run(decisions: UnsafeBufferPointer<UInt8>) -> Bool {
+  package func run(decisions: UnsafeBufferPointer<UInt8>) -> Bool {
     guard let base = decisions.baseAddress else {
       var none: UInt8 = 0
       return unsafe lab_run_bytes(&none, 0) != LAB_FINDING
@@ -40,23 +40,23 @@ extension LabWorld {
   }
 
   /// The same for an array; the finding, when it failed.
-  public func run(decisions: [UInt8]) -> Finding? {
+  package func run(decisions: [UInt8]) -> Finding? {
     unsafe decisions.withUnsafeBufferPointer { unsafe run(decisions: $0) ? nil : lastFinding }
   }
 
   /// How many decisions the last such execution made, of threads and of values.
-  public var lastDecisions: Int { Int(lab_decisions()) }
+  package var lastDecisions: Int { Int(lab_decisions()) }
 
   /// Racing pairs since the series began.
-  public var pairsSoFar: Int { Int(lab_pairs_count()) }
+  package var pairsSoFar: Int { Int(lab_pairs_count()) }
 
   /// What the last execution did wrong; nil: nothing.
-  public var lastFinding: Finding? { Self.finding() }
+  package var lastFinding: Finding? { Self.finding() }
 }
 
 extension Trace {
   /// The decisions that lead through this execution; zeros at the end are left out.
-  public var decisions: [UInt8] {
+  package var decisions: [UInt8] {
     var decisions: [UInt8] = []
     for (index, step) in steps.enumerated() {
       if step.enabled.count > 1 {

@@ -11,8 +11,10 @@ import FolioWorkloads
 public struct Shard: Sendable, Hashable, Codable {
   /// 0 ..< count.
   public var index: Int
+  /// How many parts there are.
   public var count: Int
 
+  /// Part `index`, counted from 0, of `count`.
   public init(index: Int, count: Int) {
     precondition(0..<count ~= index)
     self.index = index
@@ -35,53 +37,53 @@ public struct Shard: Sendable, Hashable, Codable {
 }
 
 /// The outcome of an exploration, as JSON keeps it.
-public struct Certificate: Sendable, Hashable, Codable {
-  public var scenario: String
-  public var size: Int
-  public var rules: String
-  public var memoryModel: String
-  public var search: String
+package struct Certificate: Sendable, Hashable, Codable {
+  package var scenario: String
+  package var size: Int
+  package var rules: String
+  package var memoryModel: String
+  package var search: String
   /// "EXHAUSTIVE", "BOUNDED(k)", "SAMPLED(p <= x)", "FAILED"; "PART i/n" for a shard.
-  public var verdict: String
+  package var verdict: String
   /// Preemptions that a BOUNDED claim allows.
-  public var bound: Int?
+  package var bound: Int?
   /// What a SAMPLED claim stands on.
-  public var sample: Sample?
-  public var executions: Int
+  package var sample: Sample?
+  package var executions: Int
   /// Executions that came to their end, whatever the search.
-  public var complete: Int
+  package var complete: Int
   /// Classes of equivalent executions; of a search of classes only.
-  public var classes: Int
-  public var states: Int
-  public var blocked: Int
-  public var seconds: Double
-  public var seed: UInt64
+  package var classes: Int
+  package var states: Int
+  package var blocked: Int
+  package var seconds: Double
+  package var seed: UInt64
   /// Identity of the scenario: name, threads, obligations.
-  public var scenarioHash: String
+  package var scenarioHash: String
   /// Identity of the code: every place that touches a shared word.
-  public var codeHash: String
+  package var codeHash: String
   /// Identity of the build: all machine code. Recorded certificates outlive it; parts must share it.
-  public var buildHash: String?
-  public var shard: Shard?
-  public var unreached: [String]
-  public var invariant: String?
-  public var message: String?
-  public var token: String?
+  package var buildHash: String?
+  package var shard: Shard?
+  package var unreached: [String]
+  package var invariant: String?
+  package var message: String?
+  package var token: String?
 
   /// Independent draws of which none failed.
-  public struct Sample: Sendable, Hashable, Codable {
-    public var draws: Int
+  package struct Sample: Sendable, Hashable, Codable {
+    package var draws: Int
     /// A drawn execution fails with a probability between 0 and this.
-    public var upperBound: Double
+    package var upperBound: Double
     /// With this confidence: the rule of three.
-    public var confidence: Double
+    package var confidence: Double
 
     enum CodingKeys: String, CodingKey {
       case draws, confidence
       case upperBound = "upper_bound"
     }
 
-    public init(draws: Int) {
+    package init(draws: Int) {
       self.draws = draws
       upperBound = Verdict.upperBound(draws: draws)
       confidence = 0.95
@@ -115,7 +117,7 @@ public struct Certificate: Sendable, Hashable, Codable {
   static let buildHash = text(lab_code_hash())
 
   /// Of the code that is linked in.
-  public static func codeHash() -> String {
+  package static func codeHash() -> String {
     var count: UInt32 = 0
     guard let sites = unsafe lab_sites(&count) else { return hash([]) }
     var texts: Set<String> = []
@@ -129,14 +131,14 @@ public struct Certificate: Sendable, Hashable, Codable {
 
 extension LabWorld {
   /// Identity of the scenario.
-  public var scenarioHash: String {
+  package var scenarioHash: String {
     Certificate.hash(
       [scenario.name, scenario.title] + threads.map { "\($0.name) \($0.group)" }
         + scenario.obligations)
   }
 
   /// - Parameter search: nil: the result's; a name of several that were run in turn.
-  public func certificate(
+  package func certificate(
     of result: ExplorationResult, search: String? = nil, mutant: String? = nil
   ) -> Certificate {
     let part = result.shard.map { "PART \($0.index + 1)/\($0.count)" }
@@ -161,13 +163,13 @@ extension LabWorld {
 }
 
 /// Why certificates are not parts of one whole.
-public struct MergeError: Error, Sendable, CustomStringConvertible {
-  public let description: String
+package struct MergeError: Error, Sendable, CustomStringConvertible {
+  package let description: String
 }
 
 extension Certificate {
   /// The whole, from all its parts.
-  public static func merge(_ parts: [Certificate]) throws(MergeError) -> Certificate {
+  package static func merge(_ parts: [Certificate]) throws(MergeError) -> Certificate {
     guard var whole = parts.first, let count = whole.shard?.count else {
       throw MergeError(description: "no parts of a sharded search")
     }
@@ -212,7 +214,7 @@ extension Certificate {
   }
 
   /// What it is a claim about: one line of words.
-  public var subject: String { "\(scenario) size \(size) \(rules) \(memoryModel)" }
+  package var subject: String { "\(scenario) size \(size) \(rules) \(memoryModel)" }
 
   /// Why it is no part of the whole that the other is a part of; nil: it may be.
   private func difference(from other: Certificate) -> String? {

@@ -3,18 +3,18 @@
 // The certificates of all scenarios: how each is earned, and how those of today are held against
 // recorded ones. Budgets are executions, not seconds, so that a slow machine earns the same grades.
 
-public import FolioCore
-public import FolioWorkloads
+package import FolioCore
+package import FolioWorkloads
 
 /// A scenario under rules and a memory model.
-public struct CertificationSubject: Sendable {
-  public let scenario: Scenario
-  public let rules: PageMap.Rules
-  public let model: MemoryModel
+package struct CertificationSubject: Sendable {
+  package let scenario: Scenario
+  package let rules: PageMap.Rules
+  package let model: MemoryModel
 
   /// Every scenario under each of its rules and sequential consistency, and under the first of them with
   /// store buffers and with C11.
-  public static let all: [CertificationSubject] = Scenario.all.flatMap { scenario in
+  package static let all: [CertificationSubject] = Scenario.all.flatMap { scenario in
     scenario.rules.map { CertificationSubject(scenario: scenario, rules: $0, model: .sc) }
       + [MemoryModel.tso, .c11].map {
         CertificationSubject(scenario: scenario, rules: scenario.rules[0], model: $0)
@@ -24,13 +24,13 @@ public struct CertificationSubject: Sendable {
 
 extension Certificate {
   /// Executions that a proof may take, and each bound of one that is too long.
-  public static func budget(_ model: MemoryModel) -> Int { model == .sc ? 400_000 : 20_000 }
+  package static func budget(_ model: MemoryModel) -> Int { model == .sc ? 400_000 : 20_000 }
 
   /// Searches for the strongest claim: all classes, else the largest bound on preemptions, else a
   /// sample. Weak models have no bounds: what buffers and old values do is no preemption.
   ///
   /// - Parameter executions: nil: the model's budget.
-  public static func earn(
+  package static func earn(
     _ subject: CertificationSubject, executions: Int? = nil,
     progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) throws(LabError) -> Certificate {
@@ -57,13 +57,13 @@ extension Certificate {
   }
 
   /// What the verdict is worth beside others.
-  public enum Grade: Comparable, Sendable {
+  package enum Grade: Comparable, Sendable {
     case failed, sampled
     case bounded(Int)
     case exhaustive
   }
 
-  public var grade: Grade {
+  package var grade: Grade {
     if invariant != nil || shard != nil { return .failed }
     if verdict == Verdict.exhaustive.description { return .exhaustive }
     if let bound, verdict == Verdict.bounded(bound).description { return .bounded(bound) }
@@ -72,13 +72,13 @@ extension Certificate {
 }
 
 /// Today's certificates beside the recorded ones.
-public struct CertificateComparison: Sendable {
+package struct CertificateComparison: Sendable {
   /// What must not be: grades lost, counts that differ, scenarios that are on one side only.
-  public var losses: [String] = []
+  package var losses: [String] = []
   /// What may be recorded: grades won.
-  public var gains: [String] = []
+  package var gains: [String] = []
 
-  public init(recorded: [Certificate], today: [Certificate]) {
+  package init(recorded: [Certificate], today: [Certificate]) {
     var left = Dictionary(grouping: recorded, by: \.subject)
     for certificate in today {
       guard let before = left.removeValue(forKey: certificate.subject)?.first else {

@@ -8,6 +8,7 @@ public import FolioWorkloads
 
 /// What an exploration has done so far.
 public struct ExplorationStatistics: Sendable, Hashable {
+  /// Executions that began.
   public var executions = 0
   /// Executions that came to their end: classes, when they are what is searched.
   public var complete = 0
@@ -15,14 +16,18 @@ public struct ExplorationStatistics: Sendable, Hashable {
   public var blocked = 0
   /// Executions that were cut at a state seen before.
   public var cut = 0
+  /// States that were seen; of the search `states`.
   public var states = 0
   /// Values that a load could have returned and the engine did not keep; weak models.
   public var dropped = 0
   /// Executions that ended only because threads took turns at last: without that they might go on
   /// for ever, and there are more like them than any search could visit.
   public var unfair = 0
+  /// Steps of all executions.
   public var steps = 0
+  /// Steps of the longest execution.
   public var longest = 0
+  /// Seconds since the search began.
   public var seconds = 0.0
   /// Which share of a systematic search is done, about; 0 for walks.
   public var share = 0.0
@@ -37,13 +42,21 @@ public struct ExplorationStatistics: Sendable, Hashable {
 
 /// The outcome of an exploration.
 public struct ExplorationResult: Sendable {
+  /// The name of what was explored.
   public var scenario: String
+  /// How executions were chosen.
   public var search: Search
+  /// Under which memory model.
   public var model: MemoryModel
+  /// Seed of the walks: the same one walks the same way.
   public var seed: UInt64
+  /// What was done.
   public var statistics: ExplorationStatistics
+  /// What may be claimed of it.
   public var verdict: Verdict
+  /// The execution that failed, as it was found; nil: none did.
   public var finding: Finding?
+  /// The part that this was; nil: the whole.
   public var shard: Shard?
   /// Obligations that no execution met.
   public var unreached: [String]

@@ -5,25 +5,25 @@
 
 import CFolio
 import CLab
-public import FolioWorkloads
+import FolioWorkloads
 
 /// Failures among executions.
-public struct HitRate: Sendable, Hashable, Codable {
-  public var hits: Int
-  public var executions: Int
+package struct HitRate: Sendable, Hashable, Codable {
+  package var hits: Int
+  package var executions: Int
 
-  public init(hits: Int, executions: Int) {
+  package init(hits: Int, executions: Int) {
     self.hits = hits
     self.executions = executions
   }
 
-  public var rate: Double { executions == 0 ? 0 : Double(hits) / Double(executions) }
+  package var rate: Double { executions == 0 ? 0 : Double(hits) / Double(executions) }
 
   /// Where the probability lies with 95 % confidence.
-  public var interval: ClosedRange<Double> { interval(deviations: 1.96) }
+  package var interval: ClosedRange<Double> { interval(deviations: 1.96) }
 
   /// Wilson's interval, so many standard deviations to each side.
-  public func interval(deviations z: Double) -> ClosedRange<Double> {
+  package func interval(deviations z: Double) -> ClosedRange<Double> {
     guard executions > 0 else { return 0...1 }
     let (n, p) = (Double(executions), rate)
     let middle = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -33,16 +33,16 @@ public struct HitRate: Sendable, Hashable, Codable {
 }
 
 /// What is known about a bug's depth.
-public struct DepthReport: Sendable {
-  public var model: MemoryModel
-  public var random, pos, urw: HitRate
+package struct DepthReport: Sendable {
+  package var model: MemoryModel
+  package var random, pos, urw: HitRate
   /// By PCT depth, from 1.
-  public var pct: [HitRate]
+  package var pct: [HitRate]
   /// Lanes, and steps with a choice: n and k of PCT's promise.
-  public var lanes: Int
-  public var choices: Int
+  package var lanes: Int
+  package var choices: Int
 
-  public init(
+  package init(
     model: MemoryModel, random: HitRate, pos: HitRate, urw: HitRate, pct: [HitRate], lanes: Int,
     choices: Int
   ) {
@@ -56,10 +56,10 @@ public struct DepthReport: Sendable {
   }
 
   /// The least PCT depth that failed; nil: none did.
-  public var depth: Int? { pct.firstIndex { $0.hits > 0 }.map { $0 + 1 } }
+  package var depth: Int? { pct.firstIndex { $0.hits > 0 }.map { $0 + 1 } }
 
   /// What PCT promises when it looks for bugs of depth d: 1 / (n k^(d - 1)).
-  public func promise(_ depth: Int) -> Double {
+  package func promise(_ depth: Int) -> Double {
     var bound = 1 / Double(max(lanes, 1))
     for _ in 1..<max(depth, 1) { bound /= Double(max(choices, 1)) }
     return bound
@@ -69,14 +69,14 @@ public struct DepthReport: Sendable {
   /// measured depth and those above. So many rates are tested that 95 % would be wrong now and then:
   /// the interval is that of 3.3 standard deviations (one in a thousand). The promise is about
   /// schedules alone; under weak models values are drawn too, and nothing is promised.
-  public var broken: [Int] {
+  package var broken: [Int] {
     guard model == .sc, let depth else { return [] }
     return (depth...pct.count).filter {
       pct[$0 - 1].interval(deviations: 3.3).upperBound < promise($0)
     }
   }
 
-  public var keepsPromise: Bool { broken.isEmpty }
+  package var keepsPromise: Bool { broken.isEmpty }
 }
 
 extension LabWorld {
@@ -85,7 +85,7 @@ extension LabWorld {
   /// - Parameters:
   ///   - executions: at most so many.
   ///   - seconds: at most about so long; nil: no limit.
-  public func hitRate(
+  package func hitRate(
     _ search: Search, model: MemoryModel = .sc, invariants: Set<String>, executions: Int,
     seconds: Double? = nil, seed: UInt64 = 1
   ) -> HitRate {
@@ -112,7 +112,7 @@ extension LabWorld {
   /// - Parameters:
   ///   - executions: of each walk, at most.
   ///   - seconds: for each walk, at most; nil: no limit.
-  public func depth(
+  package func depth(
     of invariants: Set<String>, model: MemoryModel = .sc, executions: Int = 20_000,
     seconds: Double? = nil, seed: UInt64 = 1
   ) -> DepthReport {

@@ -15,11 +15,14 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
   case headers
   /// Another world is open: there is one engine per process.
   case busy
+  /// The engine or the world got no memory.
   case outOfMemory
   /// The scenario does not know these rules or this size.
   case settings(String)
+  /// The scenario could not make its world; what it said.
   case world(String)
 
+  /// What is missing, and what to do about it.
   public var description: String {
     switch self {
     case .notBuiltIn: "built without the trait Lab: use `make lab`, or build with `--traits Lab`"
@@ -62,8 +65,11 @@ extension LabOpening {
 /// thread that made it.
 @safe
 public final class LabWorld: LabOpening {
+  /// What the world was made of.
   public let scenario: Scenario
+  /// Rules, size and obligations that it was made with.
   public let settings: Scenario.Settings
+  /// By number, as steps name them.
   public let threads: [ScenarioThread]
   /// All shared state is in words, as the scenario's world says.
   public let hasOnlyWords: Bool

@@ -2,39 +2,39 @@
 
 // A visit to the museum: each mutant is switched on, searched for, shrunk, and judged.
 
-public import FolioCore
-public import FolioWorkloads
+package import FolioCore
+package import FolioWorkloads
 
 /// What became of one mutant.
-public struct MuseumResult: Sendable {
-  public var mutant: Mutant
+package struct MuseumResult: Sendable {
+  package var mutant: Mutant
   /// The finding, when it was caught: smallest form.
-  public var finding: Finding?
-  public var scenario: String
-  public var rules: PageMap.Rules
+  package var finding: Finding?
+  package var scenario: String
+  package var rules: PageMap.Rules
   /// Which search caught it.
-  public var by: Search?
-  public var executions: Int
-  public var seconds: Double
-  public var shrinkSeconds: Double
+  package var by: Search?
+  package var executions: Int
+  package var seconds: Double
+  package var shrinkSeconds: Double
   /// The smallest form, to be shown.
-  public var witness: Witness?
+  package var witness: Witness?
   /// Its token leads to the same violation again.
-  public var replays = false
+  package var replays = false
 
-  public var isCaught: Bool { finding != nil }
-  public var preemptions: Int? { finding?.trace.preemptions }
-  public var token: String? { witness?.token }
+  package var isCaught: Bool { finding != nil }
+  package var preemptions: Int? { finding?.trace.preemptions }
+  package var token: String? { witness?.token }
 }
 
-public enum Museum {
+package enum Museum {
   /// Searches for one mutant in its scenarios, one after the other.
   ///
   /// - Parameters:
   ///   - search: nil: the portfolio.
   ///   - seconds: for all scenarios together, without shrinking.
   ///   - progress: false ends the visit.
-  public static func visit(
+  package static func visit(
     _ mutant: Mutant, search: Search? = nil, seed: UInt64 = 1, seconds: Double = 60,
     progress: (ExplorationStatistics) -> Bool = { _ in true }
   ) throws(LabError) -> MuseumResult {
@@ -69,7 +69,7 @@ public enum Museum {
   /// - Parameters:
   ///   - executions: of each walk, at most.
   ///   - seconds: for each walk, at most.
-  public static func odds(
+  package static func odds(
     of result: MuseumResult, executions: Int = 5_000, seconds: Double = 0.1, seed: UInt64 = 1
   ) throws(LabError) -> DepthReport {
     guard Mutant.switch(result.mutant) else { throw .notBuiltIn }

@@ -13,6 +13,7 @@ public struct PortfolioResult: Sendable {
   public var by: Search
   /// Executions of all searches.
   public var executions: Int
+  /// Seconds of all searches.
   public var seconds: Double
 }
 

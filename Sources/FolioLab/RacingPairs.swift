@@ -5,14 +5,14 @@
 
 import CFolio
 import CLab
-public import FolioWorkloads
+import FolioWorkloads
 
 /// Two places that touched one word in conflict, by different threads, one directly behind the other.
-public struct RacingPair: Sendable, Hashable {
-  public var first: String
-  public var second: String
+package struct RacingPair: Sendable, Hashable {
+  package var first: String
+  package var second: String
 
-  public init(first: String, second: String) {
+  package init(first: String, second: String) {
     self.first = first
     self.second = second
   }
@@ -38,15 +38,15 @@ public struct RacingPair: Sendable, Hashable {
 
 /// Which places touched which words, over many executions: what can conflict at most, where not all
 /// classes can be searched.
-public struct ConflictRecord: Sendable {
+package struct ConflictRecord: Sendable {
   /// By address of the eight bytes: places and whether they wrote, with the threads that came there.
   private var words: [UInt: [String: (read: UInt32, write: UInt32)]] = [:]
   private var names: [UInt: String] = [:]
 
-  public init() {}
+  package init() {}
 
   /// Adds the steps of the engine's last execution.
-  public mutating func addLast() {
+  package mutating func addLast() {
     var count: UInt32 = 0
     let events = unsafe lab_trace(&count)
     for index in 0..<Int(count) {
@@ -65,7 +65,7 @@ public struct ConflictRecord: Sendable {
   }
 
   /// All ordered pairs of places that touched one word, one of them writing, on different threads.
-  public var pairs: Set<RacingPair> {
+  package var pairs: Set<RacingPair> {
     func differ(_ a: UInt32, _ b: UInt32) -> Bool {
       a != 0 && b != 0 && (a != b || a.nonzeroBitCount > 1)
     }
@@ -83,22 +83,22 @@ public struct ConflictRecord: Sendable {
 }
 
 /// How much of what can conflict did.
-public struct PairCoverage: Sendable {
+package struct PairCoverage: Sendable {
   /// Pairs of all classes.
-  public var all: Set<RacingPair>
+  package var all: Set<RacingPair>
   /// Those that the walks executed.
-  public var walked: Set<RacingPair>
+  package var walked: Set<RacingPair>
 
-  public var missing: Set<RacingPair> { all.subtracting(walked) }
+  package var missing: Set<RacingPair> { all.subtracting(walked) }
 }
 
 extension LabWorld {
   /// Those of the last search, or series of executions, that kept them.
-  public var racingPairs: Set<RacingPair> { RacingPair.all() }
+  package var racingPairs: Set<RacingPair> { RacingPair.all() }
 
   /// Pairs that can be: those of all classes, or, when these are not all searched within `seconds`,
   /// what conflicts with what on a word in some thousand walks and in what is recorded.
-  public func possiblePairs(
+  package func possiblePairs(
     model: MemoryModel = .sc, seconds: Double, recorded: ConflictRecord = ConflictRecord()
   ) -> (pairs: Set<RacingPair>, isExact: Bool) {
     let proof = explore(.classes, model: model, seconds: seconds, keepsPairs: true)
@@ -114,7 +114,7 @@ extension LabWorld {
   /// Compares walks with the search of all classes.
   ///
   /// - Returns: nil when the classes are not all searched within `seconds`.
-  public func pairCoverage(walks: Int = 10_000, seconds: Double = 10) -> PairCoverage? {
+  package func pairCoverage(walks: Int = 10_000, seconds: Double = 10) -> PairCoverage? {
     let proof = explore(.classes, seconds: seconds, keepsPairs: true)
     guard proof.verdict == .exhaustive else { return nil }
     let all = RacingPair.all()

@@ -10,11 +10,17 @@ public import FolioWorkloads
 
 /// A replay token.
 public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
+  /// The name of the scenario.
   public var scenario: String
+  /// How many of its threads that come in numbers.
   public var size: Int
+  /// Raw value of `PageMap.Rules`.
   public var rules: String
+  /// Under which memory model.
   public var model: Mutant.MemoryModel
+  /// The bug that was switched on; nil: none.
   public var mutant: String?
+  /// Who goes on, and how far, in this order.
   public var turns: [Turn]
   /// C11: which store each load took that could take several, in the order of the execution.
   public var values: [UInt8] = []
@@ -29,14 +35,14 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
     /// Which operation: eight bits of a hash of function and text.
     public var site: UInt8
 
-    public init(thread: Int, occurrence: Int = 0, site: UInt8 = 0) {
+    package init(thread: Int, occurrence: Int = 0, site: UInt8 = 0) {
       self.thread = thread
       self.occurrence = occurrence
       self.site = site
     }
   }
 
-  public init(
+  package init(
     scenario: String, size: Int, rules: String, model: Mutant.MemoryModel = .sc,
     mutant: String? = nil, turns: [Turn]
   ) {
@@ -48,6 +54,7 @@ public struct ReplayToken: Sendable, Hashable, CustomStringConvertible {
     self.turns = turns
   }
 
+  /// As `init(_:)` reads it: folio:v1:NAME.SIZE.RULES.MODEL[.MUTANT]:TURNS[:VALUES].
   public var description: String {
     let parts = [scenario, String(size), rules, model.rawValue] + (mutant.map { [$0] } ?? [])
     let bytes = turns.flatMap(\.bytes)
@@ -164,6 +171,7 @@ extension Trace {
 public struct Divergence: Sendable, Hashable, CustomStringConvertible {
   /// Number of the turn, from 0.
   public var turn: Int
+  /// That, and what the thread could not do.
   public var description: String
 }
 

@@ -89,8 +89,10 @@ public enum Verdict: Sendable, Hashable, CustomStringConvertible {
   case bounded(Int)
   /// So many were drawn: with 95 % confidence a failing one has at most this probability.
   case sampled(probability: Double)
+  /// An execution broke a promise.
   case failed
 
+  /// As lists show it: "EXHAUSTIVE", "BOUNDED(2)", "SAMPLED(p <= 3.0e-6)", "FAILED".
   public var description: String {
     switch self {
     case .exhaustive: "EXHAUSTIVE"

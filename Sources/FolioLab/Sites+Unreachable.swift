@@ -4,13 +4,13 @@
 // belong here: `folio-lab sites` fails on it as on one that is missing.
 
 /// Why a place is never reached.
-public struct Unreachable: Sendable {
-  public var site: Site
-  public var reason: String
+package struct Unreachable: Sendable {
+  package var site: Site
+  package var reason: String
   /// In every build and every process; false: in some of them.
-  public var isAlways = true
+  package var isAlways = true
 
-  public static let all: [Unreachable] =
+  package static let all: [Unreachable] =
     locks + order + once + reclaim + native + diagnostics + misuse
 
   private static func places(

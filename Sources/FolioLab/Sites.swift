@@ -6,17 +6,17 @@
 import CFolio
 import CLab
 import FolioCore
-public import FolioWorkloads
+package import FolioWorkloads
 
 /// A place in the sources that touches shared words. It survives edits elsewhere in its function.
-public struct Site: Sendable, Hashable, Comparable {
+package struct Site: Sendable, Hashable, Comparable {
   /// Below `Sources/CFolio`: "src/xarray.c".
-  public var file: String
-  public var function: String
+  package var file: String
+  package var function: String
   /// The operation as written there.
-  public var text: String
+  package var text: String
 
-  public init(_ file: String, _ function: String, _ text: String) {
+  package init(_ file: String, _ function: String, _ text: String) {
     self.file = file
     self.function = function
     self.text = text
@@ -32,15 +32,15 @@ public struct Site: Sendable, Hashable, Comparable {
     text = unsafe String(cString: site.pointee.text)
   }
 
-  public static func < (a: Site, b: Site) -> Bool {
+  package static func < (a: Site, b: Site) -> Bool {
     (a.file, a.function, a.text) < (b.file, b.function, b.text)
   }
 }
 
 /// Which places the standard suite comes to.
-public struct SiteCensus: Sendable {
+package struct SiteCensus: Sendable {
   /// How it came to a place, the best of all times.
-  public enum Reach: Int, Sendable, Hashable, Comparable {
+  package enum Reach: Int, Sendable, Hashable, Comparable {
     case never
     /// Only while a bug of the museum was switched on.
     case byMutant
@@ -48,24 +48,24 @@ public struct SiteCensus: Sendable {
     case outside
     case byThread
 
-    public static func < (a: Reach, b: Reach) -> Bool { a.rawValue < b.rawValue }
+    package static func < (a: Reach, b: Reach) -> Bool { a.rawValue < b.rawValue }
   }
 
-  public var reach: [Site: Reach] = [:]
+  package var reach: [Site: Reach] = [:]
   /// Scenarios times rules, and bugs, that were run.
-  public var runs = 0
+  package var runs = 0
 
-  public func sites(_ reach: Reach) -> [Site] {
+  package func sites(_ reach: Reach) -> [Site] {
     self.reach.filter { $0.value == reach }.map(\.key).sorted()
   }
 
   /// Never reached, and nothing says why.
-  public var unexplained: [Site] {
+  package var unexplained: [Site] {
     sites(.never).filter { site in !Unreachable.all.contains { $0.site == site } }
   }
 
   /// Said to be unreachable, and reached or not there.
-  public var wronglyExcused: [Site] {
+  package var wronglyExcused: [Site] {
     Unreachable.all.filter { $0.isAlways && reach[$0.site] != .never }.map(\.site).sorted()
   }
 
@@ -92,7 +92,7 @@ public struct SiteCensus: Sendable {
   ///   - walks: executions of each of three kinds of walk.
   ///   - seconds: per walk at most.
   ///   - progress: told what comes next.
-  public static func take(
+  package static func take(
     scenarios: [Scenario] = Scenario.all, mutants: [Mutant] = Mutant.all, walks: Int = 300,
     seconds: Double = 0.1, progress: (String) -> Void = { _ in }
   ) throws(LabError) -> SiteCensus {

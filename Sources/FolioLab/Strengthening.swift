@@ -6,6 +6,7 @@ import CFolio
 import CLab
 public import FolioWorkloads
 
+/// Which executions there are: `sc`, `tso`, `c11`.
 public typealias MemoryModel = Mutant.MemoryModel
 
 extension MemoryModel {
@@ -27,14 +28,14 @@ extension MemoryModel {
 }
 
 /// A place in the source with a stronger order than it has.
-public struct Strengthened: Sendable, Hashable, CustomStringConvertible {
+package struct Strengthened: Sendable, Hashable, CustomStringConvertible {
   /// As in `TraceStep`; places with the same function and text are one.
-  public var function: String
-  public var text: String
+  package var function: String
+  package var text: String
   /// A full fence on both sides; else loads acquire, stores release, changes both.
-  public var isFull: Bool
+  package var isFull: Bool
 
-  public var description: String {
+  package var description: String {
     "\(function): \(text) \(isFull ? "with full fences" : "with acquire and release")"
   }
 
@@ -84,19 +85,19 @@ extension TraceStep.Kind {
 }
 
 /// What is behind an alarm that sequential consistency does not have.
-public struct Remedy: Sendable, Hashable {
+package struct Remedy: Sendable, Hashable {
   /// The two operations whose order was not kept: the later one took place as if before the earlier.
-  public var reordered: [TraceStep]
+  package var reordered: [TraceStep]
   /// The least strengthening that silences the alarm; empty: none of those tried did.
-  public var strengthening: [Strengthened]
+  package var strengthening: [Strengthened]
   /// Every class of schedules was searched without an alarm; false: a sample of them.
-  public var isProved: Bool
+  package var isProved: Bool
 }
 
 extension Trace {
   /// The last two operations of this execution whose order was not kept: under TSO a store and a load
   /// of its thread that passed it; under C11 a store and a load that missed it. Empty: none.
-  public var reordered: [TraceStep] {
+  package var reordered: [TraceStep] {
     for (index, step) in steps.enumerated().reversed() {
       if step.kind == .flush {
         let begin = (step.missed ?? -1) + 1
@@ -117,7 +118,7 @@ extension LabWorld {
   /// acquire and release, then with full fences, then two places together.
   ///
   /// - Parameter seconds: about how long it may take.
-  public func remedy(for finding: Finding, seconds: Double = 10) -> Remedy? {
+  package func remedy(for finding: Finding, seconds: Double = 10) -> Remedy? {
     let model = finding.trace.model
     guard model != .sc else { return nil }
     let limit = Deadline(seconds)

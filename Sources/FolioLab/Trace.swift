@@ -8,24 +8,30 @@ public import FolioWorkloads
 
 /// One step of an execution.
 public struct TraceStep: Sendable, Hashable, Codable {
+  /// The lane that took it: the thread's number, or that of its store buffer; see `actor`.
   public var thread: Int
   /// Which step of its thread this is, from 0.
   public var index: Int
+  /// What kind of operation.
   public var kind: Kind
-  /// Where: the function, and the operation as written there.
+  /// Where: the function.
   public var function: String
+  /// The operation, as written there.
   public var text: String
   /// The word, by order of first appearance in the execution; nil: none.
   public var object: Int?
+  /// The word's value in memory in front of the step.
   public var before: Int64
+  /// And behind it.
   public var after: Int64
   /// C11 order of the access.
   public var order: Int
   /// Threads that could have gone on here.
   public var enabled: [Int]
-  /// The eight bytes that the word is in, by order of first appearance, and which halves it covers
-  /// (bit 0: the low one): words of one cell overlap where their halves do.
+  /// The eight bytes that the word is in, by order of first appearance: words of one cell overlap
+  /// where their halves do.
   public var cell: Int?
+  /// Which halves of the cell the word covers: bit 0 the low one, bit 1 the high one.
   public var halves: UInt8
   /// Inside an RCU read section; its unlock is the last such step.
   public var inSection: Bool
@@ -45,6 +51,7 @@ public struct TraceStep: Sendable, Hashable, Codable {
   /// The thread whose operation this is; `thread` is the lane, which a store buffer has one of.
   public var actor: Int { owner ?? thread }
 
+  /// What a step does: accesses to a word, locks, sleeping, RCU, fences, and store buffers.
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
     case load, store, change, exchange, lock, tryLock, unlock, bitLock, sleep, resume, wake
     case graceBegin, graceEnd, readUnlock, deferCall, runDeferred, barrier, yield
@@ -52,7 +59,7 @@ public struct TraceStep: Sendable, Hashable, Codable {
   }
 
   /// - Parameter cell: nil: that of no other object.
-  public init(
+  package init(
     thread: Int, index: Int, kind: Kind, function: String, text: String, object: Int?,
     before: Int64, after: Int64, order: Int = 0, enabled: [Int] = [], cell: Int? = nil,
     halves: UInt8 = 1, inSection: Bool = false, read: Int64? = nil, source: Int? = nil,
@@ -79,7 +86,9 @@ public struct TraceStep: Sendable, Hashable, Codable {
 
 /// An execution.
 public struct Trace: Sendable, Hashable, Codable {
+  /// In the order in which they took place.
   public var steps: [TraceStep]
+  /// Under which memory model.
   public var model: MemoryModel
 
   /// What threads stood before that had not ended when a failure did end it.
@@ -89,7 +98,7 @@ public struct Trace: Sendable, Hashable, Codable {
   /// behind it and failed in front of its next. nil: the execution came to its end.
   public var failing: Int?
 
-  public init(
+  package init(
     steps: [TraceStep], standing: [TraceStep] = [], model: MemoryModel = .sc, failing: Int? = nil
   ) {
     self.steps = steps
@@ -166,13 +175,16 @@ public struct Trace: Sendable, Hashable, Codable {
 
 /// What an execution did wrong.
 public struct Finding: Sendable, Hashable, Codable {
+  /// Which promise was broken: "CI22", "DATA-RACE", "DEADLOCK", or a name of the scenario's.
   public var invariant: String
+  /// What was wrong, for a person.
   public var message: String
+  /// The execution, up to the failure.
   public var trace: Trace
   /// Who did it; nil: found when the execution was over.
   public var thread: Int?
 
-  public init(invariant: String, message: String, trace: Trace, thread: Int? = nil) {
+  package init(invariant: String, message: String, trace: Trace, thread: Int? = nil) {
     self.invariant = invariant
     self.message = message
     self.trace = trace

@@ -4,6 +4,7 @@
 // about. One file, nothing from elsewhere; pointing at a step shows who else touches its word.
 
 extension Witness {
+  /// A page of its own, without scripts: the text, the picture, and how to run it again.
   public func html() -> String {
     let title = "\(scenario): \(finding.invariant)"
     return """

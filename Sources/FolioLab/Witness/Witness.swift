@@ -8,16 +8,19 @@ public import FolioWorkloads
 
 /// A failing execution of a scenario.
 public struct Witness: Sendable, Hashable, Codable {
+  /// The name of the scenario.
   public var scenario: String
   /// How many of the threads that come in numbers.
   public var size: Int
   /// Raw value of `PageMap.Rules`.
   public var rules: String
+  /// Under which memory model.
   public var model: Mutant.MemoryModel
   /// The verdict of the exploration that found it.
   public var verdict: String
   /// By number; the lane behind the last is the one that runs deferred calls.
   public var threads: [String]
+  /// What went wrong, and the execution.
   public var finding: Finding
   /// What `folio-lab replay` takes.
   public var token: String
@@ -28,25 +31,29 @@ public struct Witness: Sendable, Hashable, Codable {
 
   /// What a mutant is about, for readers of the witness.
   public struct Story: Sendable, Hashable, Codable {
+    /// As in `Mutant`, like the rest.
     public var id: String
+    /// What was changed, in one line.
     public var title: String
+    /// Where the bug comes from.
     public var source: String
+    /// The interleaving that breaks.
     public var story: String
 
-    public init(id: String, title: String, source: String, story: String) {
+    package init(id: String, title: String, source: String, story: String) {
       self.id = id
       self.title = title
       self.source = source
       self.story = story
     }
 
-    public init(_ mutant: Mutant) {
+    package init(_ mutant: Mutant) {
       self.init(
         id: mutant.id, title: mutant.title, source: mutant.source, story: mutant.story)
     }
   }
 
-  public init(
+  package init(
     scenario: String, size: Int = 1, rules: String, model: Mutant.MemoryModel = .sc,
     verdict: String = Verdict.failed.description, threads: [String], finding: Finding,
     token: String, mutant: Story? = nil
@@ -62,6 +69,7 @@ public struct Witness: Sendable, Hashable, Codable {
     self.mutant = mutant
   }
 
+  /// Of what `LabWorld.explore` found and `shrink` made small.
   public init(
     scenario: Scenario, settings: Scenario.Settings, threads: [ScenarioThread],
     model: Mutant.MemoryModel = .sc, finding: Finding, token: String, mutant: Mutant? = nil

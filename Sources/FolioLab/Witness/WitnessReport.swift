@@ -5,40 +5,40 @@
 
 extension Witness {
   /// The witness and what follows from it.
-  public struct Report: Sendable, Hashable, Codable {
+  package struct Report: Sendable, Hashable, Codable {
     /// Changes when a reader of older reports would misread this one.
-    public var format = "folio-lab-witness-1"
-    public var witness: Witness
-    public var replay: String
-    public var preemptions: Int
+    package var format = "folio-lab-witness-1"
+    package var witness: Witness
+    package var replay: String
+    package var preemptions: Int
     /// Names of words, by object.
-    public var words: [Word]
+    package var words: [Word]
     /// By step.
-    public var steps: [Step]
+    package var steps: [Step]
     /// Pairs of steps, the earlier first, whose other order would be another execution.
-    public var races: [[Int]]
+    package var races: [[Int]]
   }
 
-  public struct Word: Sendable, Hashable, Codable {
-    public var object: Int
-    public var name: String
+  package struct Word: Sendable, Hashable, Codable {
+    package var object: Int
+    package var name: String
   }
 
   /// What causality says of a step.
-  public struct Step: Sendable, Hashable, Codable {
+  package struct Step: Sendable, Hashable, Codable {
     /// It can have led to the failure.
-    public var isInPast: Bool
+    package var isInPast: Bool
     /// Its order with another thread's step matters.
-    public var matters: Bool
+    package var matters: Bool
     /// The failure was found behind it.
-    public var fails: Bool
+    package var fails: Bool
     /// The step whose value it saw.
-    public var readsFrom: Int?
+    package var readsFrom: Int?
     /// The thread that could have gone on instead.
-    public var preempts: Int?
+    package var preempts: Int?
   }
 
-  public func report() -> Report {
+  package func report() -> Report {
     let causality = Causality(self)
     let names = WordNames(steps)
     return Report(

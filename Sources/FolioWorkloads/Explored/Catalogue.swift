@@ -3,6 +3,7 @@
 // All scenarios, in the order in which lists show them.
 
 extension Scenario {
+  /// Every scenario of Folio's own.
   public static let all: [Scenario] = references + waiting + memory + litmus
 
   /// Address spaces, fast walks, translations.

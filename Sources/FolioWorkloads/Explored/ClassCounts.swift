@@ -4,21 +4,21 @@
 // enumerator of Tests/Enumerator, which runs every schedule, and checkers of programs. What lab counts
 // are held against. The table itself is in ClassCounts+Table.swift.
 
-public import FolioCore
+package import FolioCore
 
 /// The number of Mazurkiewicz classes of one scenario, with one memory for all threads.
-public struct ClassCount: Sendable, Hashable {
+package struct ClassCount: Sendable, Hashable {
   /// `Scenario.name`.
-  public let scenario: String
-  public let size: Int
-  public let rules: PageMap.Rules
-  public let classes: Int
+  package let scenario: String
+  package let size: Int
+  package let rules: PageMap.Rules
+  package let classes: Int
   /// All schedules; nil: the source does not count them.
-  public let schedules: Int?
+  package let schedules: Int?
   /// Who counted: "enumerator", or a checker with its version.
-  public let source: String
+  package let source: String
 
-  public init(
+  package init(
     scenario: String, size: Int, rules: PageMap.Rules, classes: Int, schedules: Int?,
     source: String
   ) {
@@ -31,7 +31,7 @@ public struct ClassCount: Sendable, Hashable {
   }
 
   /// A line of the table: the fields, one blank between two, `-` for no number of schedules.
-  public init?(line: Substring) {
+  package init?(line: Substring) {
     let fields: [String] = line.split(separator: " ", maxSplits: 5).map { String($0) }
     guard fields.count == 6, let size = Int(fields[1]),
       let rules = PageMap.Rules(rawValue: fields[2]), let classes = Int(fields[3]),
@@ -43,12 +43,12 @@ public struct ClassCount: Sendable, Hashable {
   }
 
   /// As `init(line:)` reads it.
-  public var line: String {
+  package var line: String {
     "\(scenario) \(size) \(rules.rawValue) \(classes) \(schedules.map(String.init) ?? "-") \(source)"
   }
 
   /// Nobody has counted otherwise, as far as the table goes: no line of it says another number.
-  public static func agrees(
+  package static func agrees(
     _ classes: Int, scenario: String, size: Int, rules: PageMap.Rules
   ) -> Bool {
     recorded.allSatisfy {
@@ -57,7 +57,7 @@ public struct ClassCount: Sendable, Hashable {
   }
 
   /// The recorded counts, by scenario in the order of the catalogue.
-  public static let recorded: [ClassCount] = table.split(separator: "\n").map { line in
+  package static let recorded: [ClassCount] = table.split(separator: "\n").map { line in
     guard let count = ClassCount(line: line) else {
       preconditionFailure("not a line of class counts: \(line)")
     }

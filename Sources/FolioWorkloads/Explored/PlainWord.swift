@@ -15,6 +15,7 @@ public struct PlainWord: @unchecked Sendable {
   private let word: UnsafeMutablePointer<Int32>
   private let site: UnsafeMutablePointer<seam_site>
 
+  /// A word with this name in traces. Context: while a world is made.
   public init(_ name: StaticString, _ value: Int32 = 0) throws(ScenarioMemoryError) {
     guard let memory = unsafe cfolio_zalloc(64) else { throw ScenarioMemoryError() }
     unsafe word = memory.bindMemory(to: Int32.self, capacity: 1)
@@ -22,8 +23,10 @@ public struct PlainWord: @unchecked Sendable {
     unsafe word.pointee = value
   }
 
+  /// A plain load.
   public func read() -> Int32 { unsafe cfolio_plain_read(site, word) }
 
+  /// A plain store.
   public func write(_ value: Int32) { unsafe cfolio_plain_write(site, word, value) }
 
   /// Gives the memory back. The word is not used any more.

@@ -15,8 +15,9 @@ public struct Scenario: Sendable {
   public let title: String
   /// Rules that it makes sense under.
   public let rules: [PageMap.Rules]
-  /// How many of the threads that come in numbers: the usual number and the allowed ones.
+  /// How many of the threads that come in numbers, usually.
   public let size: Int
+  /// The numbers that are allowed.
   public let sizes: ClosedRange<Int>
   /// States that some execution must reach, or the scenario shows nothing.
   public let obligations: [String]
@@ -24,10 +25,14 @@ public struct Scenario: Sendable {
 
   /// How a world is to be made.
   public struct Settings: Sendable {
+    /// One of the scenario's.
     public let rules: PageMap.Rules
+    /// One of the scenario's sizes.
     public let size: Int
+    /// Where the world says what it reached.
     public let obligations: Obligations
 
+    /// For a world outside of the lab, which makes its own.
     public init(rules: PageMap.Rules, size: Int, obligations: Obligations) {
       self.rules = rules
       self.size = size
@@ -35,6 +40,13 @@ public struct Scenario: Sendable {
     }
   }
 
+  /// A scenario whose state `make` makes, once per exploration.
+  ///
+  /// - Parameters:
+  ///   - name: short, lower case, with hyphens.
+  ///   - title: what races, and what must not happen.
+  ///   - size: one of `sizes`.
+  ///   - obligations: at most 64.
   public init(
     _ name: String, _ title: String, rules: [PageMap.Rules] = PageMap.Rules.allCases,
     size: Int = 1, sizes: ClosedRange<Int> = 1...1, obligations: [String],
@@ -56,10 +68,12 @@ public struct Scenario: Sendable {
 
 /// One thread of a scenario.
 public struct ScenarioThread: Sendable {
+  /// As traces show it.
   public let name: String
   /// Threads with the same number run the same code over the same words.
   public let group: UInt8
 
+  /// - Parameter group: 0...254, equal for threads that do the same.
   public init(_ name: String, group: Int) {
     self.name = name
     self.group = UInt8(group)
@@ -72,6 +86,7 @@ public struct ScenarioThread: Sendable {
 /// which whoever runs the scenario puts back before each execution. Anything else is put back by
 /// `prepare()`.
 public protocol ScenarioWorld: AnyObject {
+  /// By number.
   var threads: [ScenarioThread] { get }
   /// All shared state, that which `prepare()` puts back too, is in words of the seam: executions
   /// begin sooner, and visited states can be told apart, which the search `states` asks for.
@@ -92,10 +107,15 @@ public protocol ScenarioWorld: AnyObject {
 }
 
 extension ScenarioWorld {
+  /// Not promised.
   public var hasOnlyWords: Bool { false }
+  /// There is no `check()`.
   public var checksSteps: Bool { false }
+  /// Nothing is outside of words.
   public func prepare() {}
+  /// Nothing is left to check.
   public func conclude() {}
+  /// Nothing is checked.
   public func check() {}
 
   /// Reports a broken promise, under a short name of it, unless the condition holds. Any thread.
@@ -106,7 +126,9 @@ extension ScenarioWorld {
 
 /// No memory for a scenario's state.
 public struct ScenarioMemoryError: Error, Sendable, CustomStringConvertible {
+  /// Thrown by whoever makes a world.
   public init() {}
+  /// For a person.
   public var description: String { "no memory for the scenario's state" }
 }
 
@@ -114,6 +136,7 @@ public struct ScenarioMemoryError: Error, Sendable, CustomStringConvertible {
 public final class Obligations: Sendable {
   private let reached = Atomic<UInt64>(0)
 
+  /// None is reached.
   public init() {}
 
   /// The state with this index in `Scenario.obligations` was reached. Any thread.
@@ -122,9 +145,11 @@ public final class Obligations: Sendable {
     if !isReached(index) { reached.bitwiseOr(1 << UInt64(index), ordering: .relaxed) }
   }
 
+  /// Whether some execution reached it. Any thread.
   public func isReached(_ index: Int) -> Bool {
     reached.load(ordering: .relaxed) >> UInt64(index) & 1 == 1
   }
 
-  public func forget() { reached.store(0, ordering: .relaxed) }
+  /// None is reached any more.
+  package func forget() { reached.store(0, ordering: .relaxed) }
 }

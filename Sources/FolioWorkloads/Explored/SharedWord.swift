@@ -17,6 +17,7 @@ public struct SharedWord: @unchecked Sendable {
   /// Sites live for ever, as those of the sources do: one per name.
   private static let sites = Mutex<[String: Int]>([:])
 
+  /// A word with this name in traces. Context: while a world is made.
   public init(_ name: StaticString, _ value: Int32 = 0) throws(ScenarioMemoryError) {
     guard let memory = unsafe cfolio_zalloc(64) else { throw ScenarioMemoryError() }
     unsafe word = unsafe memory.bindMemory(to: atomic_t.self, capacity: 1)

@@ -4,8 +4,8 @@
 // each call does with it.
 
 /// A call on a reference counter, with its answer.
-public struct CounterOperation: Sendable, Hashable, BitwiseCopyable, CustomStringConvertible {
-  public enum Kind: UInt8, Sendable, BitwiseCopyable {
+package struct CounterOperation: Sendable, Hashable, BitwiseCopyable, CustomStringConvertible {
+  package enum Kind: UInt8, Sendable, BitwiseCopyable {
     /// R += amount.
     case add
     /// R -= amount; answers 1 when R became 0.
@@ -22,19 +22,19 @@ public struct CounterOperation: Sendable, Hashable, BitwiseCopyable, CustomStrin
     case read
   }
 
-  public var kind: Kind
-  public var amount: Int32
-  public var limit: Int32
-  public var answer: Int32
+  package var kind: Kind
+  package var amount: Int32
+  package var limit: Int32
+  package var answer: Int32
 
-  public init(_ kind: Kind, _ amount: Int32 = 0, unless limit: Int32 = 0, answer: Int32 = 0) {
+  package init(_ kind: Kind, _ amount: Int32 = 0, unless limit: Int32 = 0, answer: Int32 = 0) {
     self.kind = kind
     self.amount = amount
     self.limit = limit
     self.answer = answer
   }
 
-  public var description: String {
+  package var description: String {
     switch kind {
     case .add, .unfreeze: "\(kind)(\(amount))"
     case .subAndTest, .subReturn, .freeze: "\(kind)(\(amount)) = \(answer)"
@@ -44,12 +44,12 @@ public struct CounterOperation: Sendable, Hashable, BitwiseCopyable, CustomStrin
   }
 }
 
-public struct CounterSpecification: SequentialSpecification {
-  public let initial: Int32
+package struct CounterSpecification: SequentialSpecification {
+  package let initial: Int32
 
-  public init(initial: Int32) { self.initial = initial }
+  package init(initial: Int32) { self.initial = initial }
 
-  public func accepts(_ operation: CounterOperation, in count: inout Int32) -> Bool {
+  package func accepts(_ operation: CounterOperation, in count: inout Int32) -> Bool {
     let amount = operation.amount
     switch operation.kind {
     case .add:

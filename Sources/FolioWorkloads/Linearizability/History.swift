@@ -8,10 +8,12 @@
 
 /// An object that does one call at a time.
 public protocol SequentialSpecification: Sendable {
+  /// What the object holds.
   associatedtype State: Hashable
   /// A call with its answer.
   associatedtype Operation: Hashable, Sendable
 
+  /// Before the first call.
   var initial: State { get }
   /// Whether the call may answer so in this state, which it changes.
   func accepts(_ operation: Operation, in state: inout State) -> Bool
@@ -19,11 +21,14 @@ public protocol SequentialSpecification: Sendable {
 
 /// A finished call.
 public struct HistoryEvent<Operation: Hashable & Sendable>: Hashable, Sendable {
+  /// Who called, from 0.
   public var thread: Int
+  /// The call and its answer.
   public var operation: Operation
   /// Bit k: event k of the history had returned when this one was called.
   public var before: UInt64
 
+  /// A call of that thread; `before` as in the property.
   public init(thread: Int, operation: Operation, before: UInt64) {
     self.thread = thread
     self.operation = operation
@@ -33,8 +38,10 @@ public struct HistoryEvent<Operation: Hashable & Sendable>: Hashable, Sendable {
 
 /// At most 64 calls.
 public struct History<Operation: Hashable & Sendable>: Hashable, Sendable {
+  /// The calls, a thread's own in the order in which it made them.
   public private(set) var events: [HistoryEvent<Operation>] = []
 
+  /// At most 64 calls; who comes before whom is in each of them.
   public init(_ events: [HistoryEvent<Operation>] = []) {
     precondition(events.count <= 64, "a history has at most 64 calls")
     self.events = events

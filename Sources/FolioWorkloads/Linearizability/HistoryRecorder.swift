@@ -120,6 +120,7 @@ where S.Operation: BitwiseCopyable & CustomStringConvertible {
     }
   }
 
+  /// Gives the memory back. Context: the world is torn down.
   public func free() {
     for word in finished { word.free() }
     unsafe calls.deallocate()

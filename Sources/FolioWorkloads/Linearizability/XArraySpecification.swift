@@ -5,8 +5,8 @@
 // the time is met, and one that is never there is not.
 
 /// A call on an XArray, with its answer. Values are 63-bit integers, nil is no entry.
-public struct XArrayOperation: Sendable, Hashable, BitwiseCopyable, CustomStringConvertible {
-  public enum Kind: UInt8, Sendable, BitwiseCopyable {
+package struct XArrayOperation: Sendable, Hashable, BitwiseCopyable, CustomStringConvertible {
+  package enum Kind: UInt8, Sendable, BitwiseCopyable {
     /// Answers the entry.
     case load
     /// Stores `value`, answers the entry before.
@@ -23,13 +23,13 @@ public struct XArrayOperation: Sendable, Hashable, BitwiseCopyable, CustomString
     case refused
   }
 
-  public var kind: Kind
-  public var index: UInt
-  public var value: UInt?
-  public var expected: UInt?
-  public var answer: UInt?
+  package var kind: Kind
+  package var index: UInt
+  package var value: UInt?
+  package var expected: UInt?
+  package var answer: UInt?
 
-  public init(
+  package init(
     _ kind: Kind, _ index: UInt, _ value: UInt? = nil, expected: UInt? = nil, answer: UInt? = nil
   ) {
     self.kind = kind
@@ -39,7 +39,7 @@ public struct XArrayOperation: Sendable, Hashable, BitwiseCopyable, CustomString
     self.answer = answer
   }
 
-  public var description: String {
+  package var description: String {
     func text(_ value: UInt?) -> String { value.map(String.init) ?? "-" }
     switch kind {
     case .load, .getMark: return "\(kind)(\(index)) = \(text(answer))"
@@ -51,17 +51,17 @@ public struct XArrayOperation: Sendable, Hashable, BitwiseCopyable, CustomString
   }
 }
 
-public struct XArraySpecification: SequentialSpecification {
-  public let initial: XArrayModel
+package struct XArraySpecification: SequentialSpecification {
+  package let initial: XArrayModel
 
   /// - Parameter initial: what is stored before the first call.
-  public init(initial: [(index: UInt, value: UInt)]) {
+  package init(initial: [(index: UInt, value: UInt)]) {
     var model = XArrayModel()
     for entry in initial { _ = model.store(entry.index, order: 0, entry.value) }
     self.initial = model
   }
 
-  public func accepts(_ operation: XArrayOperation, in array: inout XArrayModel) -> Bool {
+  package func accepts(_ operation: XArrayOperation, in array: inout XArrayModel) -> Bool {
     let index = operation.index
     let entry = array.entry(at: index)
     switch operation.kind {

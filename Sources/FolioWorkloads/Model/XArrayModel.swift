@@ -4,13 +4,13 @@
 // folio/xarray.h, slow and obvious; knows nothing of trees, locks or memory.
 
 /// One entry of the model: a block of indices with a value and a set of marks (bit per mark).
-public struct XArrayModelEntry: Sendable, Hashable {
-  public var first: UInt
-  public var last: UInt
-  public var value: UInt
-  public var marks: UInt8
+package struct XArrayModelEntry: Sendable, Hashable {
+  package var first: UInt
+  package var last: UInt
+  package var value: UInt
+  package var marks: UInt8
 
-  public init(first: UInt, last: UInt, value: UInt, marks: UInt8 = 0) {
+  package init(first: UInt, last: UInt, value: UInt, marks: UInt8 = 0) {
     self.first = first
     self.last = last
     self.value = value
@@ -18,14 +18,14 @@ public struct XArrayModelEntry: Sendable, Hashable {
   }
 }
 
-public struct XArrayModel: Sendable, Hashable {
+package struct XArrayModel: Sendable, Hashable {
   /// Sorted by index, disjoint.
-  public private(set) var entries: [XArrayModelEntry] = []
+  package private(set) var entries: [XArrayModelEntry] = []
 
-  public init() {}
+  package init() {}
 
   /// The aligned block of 2^order indices around the index.
-  public static func block(_ index: UInt, order: UInt32) -> ClosedRange<UInt> {
+  package static func block(_ index: UInt, order: UInt32) -> ClosedRange<UInt> {
     let mask = (1 as UInt) << order - 1
     return (index & ~mask)...(index | mask)
   }
@@ -41,14 +41,14 @@ public struct XArrayModel: Sendable, Hashable {
     return low
   }
 
-  public func entry(at index: UInt) -> XArrayModelEntry? {
+  package func entry(at index: UInt) -> XArrayModelEntry? {
     let position = position(index)
     guard position < entries.count, entries[position].first <= index else { return nil }
     return entries[position]
   }
 
   /// The first entry that touches the range and has the mark.
-  public func find(in range: ClosedRange<UInt>, mark: UInt32? = nil) -> XArrayModelEntry? {
+  package func find(in range: ClosedRange<UInt>, mark: UInt32? = nil) -> XArrayModelEntry? {
     for entry in entries[position(range.lowerBound)...] {
       if entry.first > range.upperBound { return nil }
       if mark.map({ entry.marks & (1 << $0) != 0 }) ?? true { return entry }
@@ -57,7 +57,7 @@ public struct XArrayModel: Sendable, Hashable {
   }
 
   /// Stores over an aligned block; returns the value of the lowest entry replaced.
-  public mutating func store(_ index: UInt, order: UInt32, _ value: UInt?) -> UInt? {
+  package mutating func store(_ index: UInt, order: UInt32, _ value: UInt?) -> UInt? {
     let block = Self.block(index, order: order)
     let start = position(block.lowerBound)
     var end = start
@@ -84,7 +84,7 @@ public struct XArrayModel: Sendable, Hashable {
   }
 
   /// Stores over any range in the largest aligned blocks, from its start.
-  public mutating func storeRange(_ range: ClosedRange<UInt>, _ value: UInt?) {
+  package mutating func storeRange(_ range: ClosedRange<UInt>, _ value: UInt?) {
     var first = range.lowerBound
     while true {
       var order: UInt32 = 63
@@ -100,7 +100,7 @@ public struct XArrayModel: Sendable, Hashable {
     }
   }
 
-  public mutating func setMark(_ index: UInt, _ mark: UInt32, to isSet: Bool) {
+  package mutating func setMark(_ index: UInt, _ mark: UInt32, to isSet: Bool) {
     let position = position(index)
     guard position < entries.count, entries[position].first <= index else { return }
     if isSet {
@@ -110,5 +110,5 @@ public struct XArrayModel: Sendable, Hashable {
     }
   }
 
-  public func isMarked(_ mark: UInt32) -> Bool { entries.contains { $0.marks & (1 << mark) != 0 } }
+  package func isMarked(_ mark: UInt32) -> Bool { entries.contains { $0.marks & (1 << mark) != 0 } }
 }

@@ -4,13 +4,13 @@
 // it, or why none can at this stage. An entry of neither kind counts as not caught.
 
 /// An entry of the specification's list.
-public struct KnownRace: Sendable {
-  public let id: String
+package struct KnownRace: Sendable {
+  package let id: String
   /// What was changed; of an entry without a mutant.
-  public let title: String
-  public let standing: Standing
+  package let title: String
+  package let standing: Standing
 
-  public enum Standing: Sendable, Hashable {
+  package enum Standing: Sendable, Hashable {
     /// These mutants are it.
     case expressed([String])
     /// Why there is no mutant.
@@ -18,7 +18,7 @@ public struct KnownRace: Sendable {
   }
 
   /// What keeps an entry from being a mutant.
-  public enum Reason: String, Sendable, CaseIterable {
+  package enum Reason: String, Sendable, CaseIterable {
     case gup = "needs legacy walks, or shapes that change under a pin, which are not here yet"
     case insertion = "needs page tables and their entries, which are the memory half's"
     case removal = "needs zapping and translation flushes, which are the memory half's"
@@ -44,7 +44,7 @@ public struct KnownRace: Sendable {
   }
 
   /// In the specification's order.
-  public static let all: [KnownRace] = [
+  package static let all: [KnownRace] = [
     by("C01"), by("C02"), by("C03"), by("C04", "O05", "P09"), by("C06"),
     by("C07", "O01", "O02", "O03"), by("C08", "O04"), by("C09"), by("C10"),
     by("C12"),
@@ -87,7 +87,7 @@ public struct KnownRace: Sendable {
   ]
 
   /// Those whose mutants are not (all) in the registry.
-  public static var leftOut: [KnownRace] {
+  package static var leftOut: [KnownRace] {
     all.filter { race in
       guard case .expressed(let mutants) = race.standing else { return false }
       return !mutants.allSatisfy { Mutant.named($0) != nil }

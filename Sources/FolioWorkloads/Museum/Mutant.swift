@@ -34,7 +34,7 @@ public struct Mutant: Sendable, Hashable {
     case c11
   }
 
-  public init(
+  package init(
     _ id: String, _ number: Int32, _ title: String, source: String, story: String,
     scenarios: [String], expected: [String], model: MemoryModel = .sc
   ) {
@@ -48,6 +48,7 @@ public struct Mutant: Sendable, Hashable {
     self.model = model
   }
 
+  /// The museum.
   public static let all: [Mutant] = references + answers + waiting + memory + orders
 
   /// Those of the museum, and those that only who watches plain accesses can see.

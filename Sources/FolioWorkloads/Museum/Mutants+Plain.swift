@@ -4,7 +4,7 @@
 // them, and is tested by them. The museum does not show them: the engine alone cannot see them.
 
 extension Mutant {
-  public static let plain: [Mutant] = [
+  package static let plain: [Mutant] = [
     Mutant(
       "B01", 501, "a lookup reads the head of a tree past the seam", source: "planted",
       story: """

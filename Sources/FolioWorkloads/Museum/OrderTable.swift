@@ -5,13 +5,13 @@
 // the argument, and is to be settled before it is changed.
 
 /// A weakened order and what it must come to.
-public struct OrderRow: Sendable {
-  public let mutant: String
+package struct OrderRow: Sendable {
+  package let mutant: String
   /// Where one of its scenarios fails.
-  public let caught: Set<Mutant.MemoryModel>
-  public let argument: String
+  package let caught: Set<Mutant.MemoryModel>
+  package let argument: String
 
-  public static let all: [OrderRow] = [
+  package static let all: [OrderRow] = [
     OrderRow(
       mutant: "O01", caught: [.c11],
       argument: "a locked subtraction is a full fence on x86-64 whatever its order; on arm64 "

@@ -5,9 +5,9 @@
 // CounterProgramWorld's.
 
 /// What the threads of a generated program do.
-public struct CounterProgram: Hashable, Sendable {
+package struct CounterProgram: Hashable, Sendable {
   /// An operation; its number is part of files and tokens, so numbers never change.
-  public enum Code: UInt8, Sendable, CaseIterable {
+  package enum Code: UInt8, Sendable, CaseIterable {
     case nothing = 0
     /// On a page that the thread holds: one reference more, one less, two less.
     case get = 1
@@ -47,50 +47,50 @@ public struct CounterProgram: Hashable, Sendable {
     case synchronize = 22
 
     /// Touches words of folios only.
-    public var isCounting: Bool { rawValue < Code.signal.rawValue }
+    package var isCounting: Bool { rawValue < Code.signal.rawValue }
   }
 
   /// One operation: five bits of code, three of operand.
-  public struct Operation: Hashable, Sendable {
-    public var code: Code
+  package struct Operation: Hashable, Sendable {
+    package var code: Code
     /// 0...7: a page, a set of pages, an index.
-    public var operand: UInt8
+    package var operand: UInt8
 
-    public init(_ code: Code, _ operand: UInt8 = 0) {
+    package init(_ code: Code, _ operand: UInt8 = 0) {
       self.code = code
       self.operand = operand & 7
     }
 
     /// A code that there is not is `nothing`.
-    public init(byte: UInt8) {
+    package init(byte: UInt8) {
       self.init(Code(rawValue: byte >> 3) ?? .nothing, byte)
     }
 
-    public var byte: UInt8 { code.rawValue << 3 | operand }
+    package var byte: UInt8 { code.rawValue << 3 | operand }
   }
 
   /// What programs are made of.
-  public enum Family: Int, Sendable, CaseIterable {
+  package enum Family: Int, Sendable, CaseIterable {
     /// Words of folios: executions are put back by undoing words, which is fast.
     case counters
     /// Waits, a percpu_ref, an XArray, grace periods besides.
     case structures
 
     /// The name that its scenario begins with.
-    public var name: String { self == .counters ? "counters" : "structures" }
+    package var name: String { self == .counters ? "counters" : "structures" }
   }
 
-  public static let threads = 2...4
+  package static let threads = 2...4
   /// Operations of one thread, at most.
-  public static let slots = 8
+  package static let slots = 8
   /// Bytes of the largest program.
-  public static let size = threads.upperBound * slots
+  package static let size = threads.upperBound * slots
 
-  public var family: Family
+  package var family: Family
   /// Per thread; no operation is `nothing`, none is of another family.
-  public private(set) var operations: [[Operation]]
+  package private(set) var operations: [[Operation]]
 
-  public init(_ family: Family, _ operations: [[Operation]]) {
+  package init(_ family: Family, _ operations: [[Operation]]) {
     precondition(Self.threads.contains(operations.count))
     self.family = family
     self.operations = operations.map { thread in
@@ -101,7 +101,7 @@ public struct CounterProgram: Hashable, Sendable {
   }
 
   /// From `slots` bytes per thread; what is missing is `nothing`.
-  public init(_ family: Family, threads: Int, bytes: some Collection<UInt8>) {
+  package init(_ family: Family, threads: Int, bytes: some Collection<UInt8>) {
     let bytes = Array(bytes.prefix(threads * Self.slots))
     self.init(
       family,
@@ -114,24 +114,24 @@ public struct CounterProgram: Hashable, Sendable {
   }
 
   /// `slots` bytes per thread.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     operations.flatMap { thread in
       thread.map(\.byte) + Array(repeating: 0, count: Self.slots - thread.count)
     }
   }
 
   /// How many operations it has.
-  public var count: Int { operations.reduce(0) { $0 + $1.count } }
+  package var count: Int { operations.reduce(0) { $0 + $1.count } }
 
   /// The program without one operation.
-  public func without(_ thread: Int, _ slot: Int) -> CounterProgram {
+  package func without(_ thread: Int, _ slot: Int) -> CounterProgram {
     var smaller = self
     smaller.operations[thread].remove(at: slot)
     return smaller
   }
 
   /// The program without a thread, if it can be.
-  public func without(thread: Int) -> CounterProgram? {
+  package func without(thread: Int) -> CounterProgram? {
     guard operations.count > Self.threads.lowerBound else { return nil }
     var smaller = self
     smaller.operations.remove(at: thread)
@@ -141,14 +141,14 @@ public struct CounterProgram: Hashable, Sendable {
 
 extension CounterProgram: CustomStringConvertible {
   /// "get 0, put 2 | lookup 3": threads one behind the other.
-  public var description: String {
+  package var description: String {
     operations.map { thread in
       thread.map { "\($0.code) \($0.operand)" }.joined(separator: ", ")
     }.joined(separator: " | ")
   }
 
   /// The name of its scenario: "counters-2a-0911", two digits per operation, as in tokens.
-  public var scenarioName: String {
+  package var scenarioName: String {
     func digits(_ byte: UInt8) -> String {
       (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
@@ -157,7 +157,7 @@ extension CounterProgram: CustomStringConvertible {
   }
 
   /// From such a name; nil: it is none.
-  public init?(scenarioName: String) {
+  package init?(scenarioName: String) {
     let parts = scenarioName.split(separator: "-", omittingEmptySubsequences: false)
     guard let family = Family.allCases.first(where: { $0.name == parts[0] }),
       Self.threads.contains(parts.count - 1)

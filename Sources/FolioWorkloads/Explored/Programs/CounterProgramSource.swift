@@ -7,17 +7,17 @@ import FolioCore
 
 /// The program that runs next.
 @safe
-public final class CounterProgramSource: @unchecked Sendable {
+package final class CounterProgramSource: @unchecked Sendable {
   // @unchecked: written between executions, by the thread that they run on.
-  public let family: CounterProgram.Family
-  public let threads: Int
+  package let family: CounterProgram.Family
+  package let threads: Int
   /// `CounterProgram.slots` bytes per thread.
   private let bytes: UnsafeMutablePointer<UInt8>
   /// Bit n: an operation with code n is in it.
   private(set) var codes: UInt32 = 0
 
   /// Begins with a program that does nothing.
-  public init(_ family: CounterProgram.Family, threads: Int) {
+  package init(_ family: CounterProgram.Family, threads: Int) {
     precondition(CounterProgram.threads.contains(threads))
     self.family = family
     self.threads = threads
@@ -28,7 +28,7 @@ public final class CounterProgramSource: @unchecked Sendable {
   deinit { unsafe bytes.deallocate() }
 
   /// Takes the program from bytes; what is missing is nothing.
-  public func set(_ program: UnsafeBufferPointer<UInt8>) {
+  package func set(_ program: UnsafeBufferPointer<UInt8>) {
     codes = 0
     for index in 0..<threads * CounterProgram.slots {
       let byte = index < program.count ? unsafe program[index] : 0
@@ -37,7 +37,7 @@ public final class CounterProgramSource: @unchecked Sendable {
     }
   }
 
-  public func set(_ program: CounterProgram) {
+  package func set(_ program: CounterProgram) {
     precondition(program.family == family && program.operations.count == threads)
     unsafe program.bytes.withUnsafeBufferPointer { unsafe set($0) }
   }
@@ -54,12 +54,12 @@ public final class CounterProgramSource: @unchecked Sendable {
 
 extension Scenario {
   /// Programs from the source, whatever it holds when an execution begins.
-  public static func programs(_ source: CounterProgramSource) -> Scenario {
+  package static func programs(_ source: CounterProgramSource) -> Scenario {
     programs(source, name: source.family.name, title: "generated programs of \(source.family.name)")
   }
 
   /// One program; its name says all of it, so tokens of it can be replayed.
-  public static func program(_ program: CounterProgram) -> Scenario {
+  package static func program(_ program: CounterProgram) -> Scenario {
     let source = CounterProgramSource(program.family, threads: program.operations.count)
     source.set(program)
     return programs(source, name: program.scenarioName, title: program.description)
