@@ -35,6 +35,7 @@
 #include "src/plain.c"
 #include "src/races.c"
 #include "src/sanitizer.c"
+#include "src/sanitizer_hooks.c"
 #include "src/sanitizer_thread.c"
 #include "src/search.c"
 #include "src/sites.c"

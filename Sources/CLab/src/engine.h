@@ -6,7 +6,8 @@
  *   words.c    values of words and their undoing; objects.c: what is known of them; touches.c: what
  *              conflicts on them; accesses.c: the hooks of accesses
  *   block.c    locks and futexes; grace.c: RCU; hooks.c: the table of hooks
- *   memory.c   the arena, tracked memory; sanitizer.c: what sanitizers are told
+ *   memory.c   the arena, tracked memory
+ *   sanitizer.c  what sanitizers are told; sanitizer_thread.c, sanitizer_hooks.c: of operations
  *   choose.c   random walks; fair.c: turns, and what does not end in spite of them
  *   search.c   schedules, classes, states; races.c: what conflicts; states.c: what was seen
  *   pairs.c    racing-pair coverage; sites.c: places that were reached
