@@ -60,8 +60,12 @@ void tell_load(const volatile void *word, unsigned int bytes, int order)
 		(void)__tsan_atomic32_load(word, order);
 	else
 		(void)__tsan_atomic64_load(word, order);
-	if (order != __ATOMIC_RELAXED)
+	if (order != __ATOMIC_RELAXED) {
+		/* It may be of two counters: what the second released it has by that address. */
+		if (bytes == 8)
+			__tsan_acquire((void *)((uintptr_t)word + 4));
 		return;
+	}
 	struct told *t = mine();
 	if (t->reads == READS_KEPT)
 		__tsan_acquire((void *)(uintptr_t)word);
