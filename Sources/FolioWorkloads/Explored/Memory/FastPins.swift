@@ -22,12 +22,7 @@ enum FastPins {
       (0..<settings.size).map { thread in
         (
           name: settings.size == 1 ? "pinner" : "pinner \(thread)",
-          body: {
-            guard world.walks[thread].take() == 1 else { return obligations.reach(1) }
-            obligations.reach(0)
-            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
-            world.walks[thread].unpin()
-          }
+          body: world.pinner(thread, obligations)
         )
       } + [
         (
@@ -95,15 +90,7 @@ enum FastPins {
     let obligations = settings.obligations
     return ProgramWorld(
       [
-        (
-          name: "pinner",
-          body: {
-            guard world.walks[0].take() == 1 else { return obligations.reach(1) }
-            obligations.reach(0)
-            require(world.payload.read() == 0, "CI59", "a pinned page was moved")
-            world.walks[0].unpin()
-          }
-        ),
+        (name: "pinner", body: world.pinner(0, obligations)),
         (
           name: "collapser",
           body: {

@@ -21,9 +21,24 @@ private struct PinnedLeaf {
     try world.space.mapLeaf(0, at: 0)
   }
 
-  func tearDown() {
-    owner.free()
-    world.tearDown()
+  /// At the end nobody has a reference.
+  func race(
+    pinner: @escaping () -> Void, unmapper: @escaping () -> Void, conclude: @escaping () -> Void
+  ) -> ProgramWorld {
+    ProgramWorld(
+      [(name: "pinner", body: pinner), (name: "unmapper", body: unmapper)],
+      conclude: {
+        world.pages.require(0, references: 0)
+        conclude()
+      },
+      tearDown: {
+        owner.free()
+        world.tearDown()
+      })
+  }
+
+  func requireUnpinned() {
+    require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
   }
 }
 
@@ -38,45 +53,35 @@ enum HugePins {
     let leaf = try PinnedLeaf(settings)
     let (world, folio) = unsafe (leaf.world, leaf.folio)
     let obligations = settings.obligations
-    return ProgramWorld(
-      [
-        (
-          name: "pinner",
-          body: {
-            let count = world.walks[0].take(2)
-            obligations.reach(count == 2 ? 0 : 1)
-            guard count > 0 else { return }
-            require(count == 2, "CI41", "half of a leaf is pinned")
-            require(unsafe folio_maybe_dma_pinned(folio), "CI58", "a pin that is not seen")
-            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
-            world.walks[0].unpin(count)
-          }
-        ),
-        (
-          name: "unmapper",
-          body: {
-            _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
-            guard unsafe folio_ref_count(folio) == 0, world.reuseIfIdle() else {
-              return obligations.reach(3)
-            }
-            do throws(PageMapError) {
-              try leaf.owner.split()
-              obligations.reach(2)
-            } catch {
-              report("CI33", "an idle folio cannot be split")
-            }
-          }
-        ),
-      ],
+    return leaf.race(
+      pinner: {
+        let count = world.walks[0].take(2)
+        obligations.reach(count == 2 ? 0 : 1)
+        guard count > 0 else { return }
+        require(count == 2, "CI41", "half of a leaf is pinned")
+        require(unsafe folio_maybe_dma_pinned(folio), "CI58", "a pin that is not seen")
+        require(world.payload.read() == 0, "CI59", "a pinned page was given away")
+        world.walks[0].unpin(count)
+      },
+      unmapper: {
+        _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
+        guard unsafe folio_ref_count(folio) == 0, world.reuseIfIdle() else {
+          return obligations.reach(3)
+        }
+        do throws(PageMapError) {
+          try leaf.owner.split()
+          obligations.reach(2)
+        } catch {
+          report("CI33", "an idle folio cannot be split")
+        }
+      },
       conclude: {
-        world.pages.require(0, references: 0)
         if unsafe folio_test_large(folio) {
-          require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
+          leaf.requireUnpinned()
         } else {
           world.pages.requireSmall(1)
         }
-      },
-      tearDown: { leaf.tearDown() })
+      })
   }
 
   /// Pins under the lock of the leaf, and more of them on top, against its removal.
@@ -88,35 +93,23 @@ enum HugePins {
     let leaf = try PinnedLeaf(settings)
     let (world, folio) = unsafe (leaf.world, leaf.folio)
     let obligations = settings.obligations
-    return ProgramWorld(
-      [
-        (
-          name: "pinner",
-          body: {
-            let place = unsafe pgtable_walk_lock(world.space.mm, 0, PGTABLE_LEVEL_PMD)
-            let isMapped = unsafe pmd_leaf(ptep_get(place.entry!))
-            let result = isMapped ? unsafe try_grab_folio(folio, 2, FOLL_PIN) : -1
-            unsafe spin_unlock(place.lock!)
-            obligations.reach(isMapped ? 0 : 1)
-            guard isMapped else { return }
-            require(result == 0, "CI44", "a mapped folio cannot be pinned")
-            unsafe folio_add_pin(folio)
-            require(world.payload.read() == 0, "CI59", "a pinned page was given away")
-            unsafe unpin_user_folio(folio, 3)
-          }
-        ),
-        (
-          name: "unmapper",
-          body: {
-            _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
-            obligations.reach(world.reuseIfIdle() ? 2 : 3)
-          }
-        ),
-      ],
-      conclude: {
-        world.pages.require(0, references: 0)
-        require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
+    return leaf.race(
+      pinner: {
+        let place = unsafe pgtable_walk_lock(world.space.mm, 0, PGTABLE_LEVEL_PMD)
+        let isMapped = unsafe pmd_leaf(ptep_get(place.entry!))
+        let result = isMapped ? unsafe try_grab_folio(folio, 2, FOLL_PIN) : -1
+        unsafe spin_unlock(place.lock!)
+        obligations.reach(isMapped ? 0 : 1)
+        guard isMapped else { return }
+        require(result == 0, "CI44", "a mapped folio cannot be pinned")
+        unsafe folio_add_pin(folio)
+        require(world.payload.read() == 0, "CI59", "a pinned page was given away")
+        unsafe unpin_user_folio(folio, 3)
       },
-      tearDown: { leaf.tearDown() })
+      unmapper: {
+        _ = world.space.zap(0, PGTABLE_LEVEL_PMD)
+        obligations.reach(world.reuseIfIdle() ? 2 : 3)
+      },
+      conclude: { leaf.requireUnpinned() })
   }
 }

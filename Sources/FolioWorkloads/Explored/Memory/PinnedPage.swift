@@ -48,6 +48,17 @@ final class PinnedPage {
     walks = try (0..<threads).map { _ in try FastWalk(space) }
   }
 
+  /// A thread that pins the first page, reads it while it has it, and gives it back. Obligation 0: it
+  /// got it, 1: it did not.
+  func pinner(_ thread: Int, _ obligations: Obligations) -> () -> Void {
+    { [self] in
+      guard walks[thread].take() == 1 else { return obligations.reach(1) }
+      obligations.reach(0)
+      require(payload.read() == 0, "CI59", "a pinned page was given away")
+      walks[thread].unpin()
+    }
+  }
+
   /// Nobody has references beyond mappings: the page may go to somebody else.
   func reuseIfIdle(_ index: Int = 0) -> Bool {
     guard unsafe folio_extra_refs(pages.folio(index)) == 0 else { return false }
