@@ -10,6 +10,7 @@
 #include <peers/atomics.h>
 #include <peers/twins.h>
 #include <peers/device.h>
+#include <peers/kernel.h>
 #include <peers/liburcu.h>
 #include <peers/standard.h>
 #include <peers/waits.h>
