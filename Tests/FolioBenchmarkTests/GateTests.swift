@@ -43,15 +43,34 @@ import Testing
     #expect(Self.verdict("G11", Array(measurements.prefix(1))) == nil)
   }
 
-  @Test("G9 looks at every size up to 2^22")
-  func flatness() throws {
+  @Test(
+    "G9 looks at every size up to 2^22",
+    arguments: [Name.deviceWalk, Name.sequentialPins, Name.sequentialMapZap])
+  func flatness(_ operation: String) throws {
     func walk(_ order: Int, _ cost: Double) -> FolioBenchmark.Measurement {
-      Self.measurement(Name.deviceWalk, pages: 1 << order, ours: cost)
+      Self.measurement(operation, pages: 1 << order, ours: cost)
     }
     #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 8)])).holds)
     #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 10)])).holds == false)
     // Beyond is reported and not promised.
     #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 8), walk(24, 20)])).holds)
+  }
+
+  @Test(
+    "G6 and G7 compare with the running kernel",
+    arguments: [
+      ("G6", Name.fastPins(512), Peer.ioUring, 10.0), ("G7", Name.mapZap, Peer.writeFault, 50),
+    ])
+  func kernel(_ id: String, _ operation: String, _ peer: String, _ times: Double) throws {
+    func holds(_ ours: Double) throws -> Bool {
+      try #require(
+        Self.verdict(id, [Self.measurement(operation, ours: ours, peer: (peer, times))])
+      ).holds
+    }
+    #expect(try holds(0.99))
+    #expect(try !holds(1.01))
+    // A peer that is refused says nothing.
+    #expect(Self.verdict(id, [Self.measurement(operation, ours: 1)]) == nil)
   }
 
   @Test("bytes that were not measured well hold no gate")

@@ -270,7 +270,9 @@ import Testing
       Name.readSection, Name.pageLookupSequential, Name.pagemapGet, Name.percpuGet,
       Name.percpuKill, Name.rmapEntire, Name.remap, Name.wakeNobody, Name.handOff,
       Name.deferredFree, Name.deviceWalk, Name.metadata, Name.getPutInstructions,
-      Name.tryGetInstructions,
+      Name.tryGetInstructions, Name.sharedPins(4), Name.sharedPins(64), Name.sequentialPins,
+      Name.sharedMapZap(4), Name.sharedMapZap(64), Name.sharedMapZapHuge(64),
+      Name.sequentialMapZap,
     ]
     #expect(Set(Catalog.operations.filter { $0.warmOnly != nil }.map(\.name)) == warmOnly)
     #expect(
@@ -331,7 +333,10 @@ private func checkCatalog(_ state: CacheState) throws {
     var verifier = Verifier()
     trial.witness(&verifier)
     for side in trial.sides where !trial.isCoupled {
-      guard case .success(let loop) = side.loop else { continue }
+      guard case .success(let loop) = side.loop else {
+        #expect(!mustHaveKernelPeers, "\(operation.name), \(side.name) is refused: \(side.loop)")
+        continue
+      }
       let count = 10 * side.granularity
       #expect(loop.body(0, 0, count) == count, "\(operation.name), \(side.name)")
       side.verify(IterationCounts(iterations: [count]), &verifier)

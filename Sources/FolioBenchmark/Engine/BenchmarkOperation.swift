@@ -67,6 +67,11 @@ package struct IterationCounts: Sendable {
   package internal(set) var iterations: [Int]
 
   package var total: Int { iterations.reduce(0, +) }
+
+  /// The same in units of which one iteration was many.
+  func scaled(by unit: Int) -> IterationCounts {
+    IterationCounts(iterations: iterations.map { $0 * unit })
+  }
 }
 
 /// One contestant of a trial.
@@ -94,6 +99,16 @@ package struct Side {
   func broken() -> Side {
     guard case .success(let loop) = loop else { return self }
     return Side(name, granularity: granularity, loop: loop.broken(), verify: verify)
+  }
+
+  /// The same, `unit` of its iterations being one operation.
+  func counted(in unit: Int) -> Side {
+    guard case .success(let loop) = loop, unit > 1 else { return self }
+    return Side(
+      name, granularity: max(granularity / unit, 1),
+      loop: Loop { thread, first, count in
+        loop.body(thread, first * unit, count * unit) / unit
+      }, verify: { [verify] in verify($0.scaled(by: unit), &$1) })
   }
 
   /// A peer that cannot run here: its ratio is null, with the reason.

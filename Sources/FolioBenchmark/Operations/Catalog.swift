@@ -5,8 +5,8 @@
 /// The operations.
 package enum Catalog {
   package static let operations: [BenchmarkOperation] =
-    ReferenceOperations.all + LookupOperations.all + DeviceOperations.all + WaitOperations.all
-    + ScaleOperations.all
+    ReferenceOperations.all + LookupOperations.all + DeviceOperations.all + PinOperations.all
+    + MapOperations.all + WaitOperations.all + ScaleOperations.all
 
   /// One line per operation: name, threads, what it is, peers, gates.
   package static func listing(_ operations: [BenchmarkOperation] = operations) -> String {

@@ -73,16 +73,20 @@ final class WalkCheck {
   private let offset: Int
   private let scale: Int
   private let place: Int
+  private let perStep: Int
+  private let threadPages: Int
   private let model: FolioModel
   private var seen: [Int] = []
 
   /// - Parameters:
   ///   - offset: added to the number of every iteration.
   ///   - place: first page of the walk.
-  ///   - scale: log2 of the pages that one iteration works on.
+  ///   - scale: log2 of the pages that one step works on.
+  ///   - perStep: iterations that make a step.
+  ///   - threadPages: pages from those of one thread to those of the next.
   init(
     _ device: Device, place: Int = 0, mask: Int, offset: Int = 0, scale: Int = 0,
-    isSequential: Bool = false, _ model: FolioModel
+    isSequential: Bool = false, perStep: Int = 1, threadPages: Int = 0, _ model: FolioModel
   ) {
     self.device = device
     self.mask = mask
@@ -90,13 +94,17 @@ final class WalkCheck {
     self.scale = scale
     self.place = place
     self.isSequential = isSequential
+    self.perStep = perStep
+    self.threadPages = threadPages
     self.model = model
   }
 
   func verify(_ progress: IterationCounts, _ verifier: inout Verifier) {
     var heads: Set<Int> = []
-    for (thread, end) in progress.iterations.enumerated() {
+    for (thread, iterations) in progress.iterations.enumerated() {
       if seen.count <= thread { seen.append(0) }
+      let end = iterations / perStep
+      let place = place + thread * threadPages
       for iteration in max(seen[thread], end - mask - 1)..<end {
         let step =
           isSequential

@@ -31,6 +31,16 @@ package enum Name {
   package static let handOff = "wait_var+wake_up_var.hand-off"
   package static let remap = "memremap+memunmap.per-page"
   package static let deviceWalk = "device-walk.get+put"
+  /// Fast pins of so many pages at a time.
+  package static func fastPins(_ run: Int) -> String { "gup_fast+unpin.\(run)" }
+  package static let hugePins = "gup_fast+unpin.pmd.512"
+  package static func sharedPins(_ sharers: Int) -> String { "gup_fast+unpin.16.sharers\(sharers)" }
+  package static let sequentialPins = "gup_fast+unpin.512.sequential"
+  package static let mapZap = "map+zap.pte"
+  package static let mapZapHuge = "map+zap.pmd"
+  package static func sharedMapZap(_ sharers: Int) -> String { "map+zap.pte.sharers\(sharers)" }
+  package static func sharedMapZapHuge(_ sharers: Int) -> String { "map+zap.pmd.sharers\(sharers)" }
+  package static let sequentialMapZap = "map+zap.pte.sequential"
   package static let metadata = "metadata"
   package static let getPutInstructions = "instructions.folio_get+folio_put"
   package static let tryGetInstructions = "instructions.folio_try_get"
@@ -56,5 +66,14 @@ package enum Peer {
   package static let conditionVariable = "pthread_cond"
   package static let futex = "futex"
   package static let plainMap = "mmap+init+munmap"
+  // The running kernel's own.
+  package static let ioUring = "io_uring-register+unregister"
+  package static let vmsplice = "vmsplice+splice"
+  package static let readv = "process_vm_readv"
+  package static let writeFault = "write-fault+MADV_DONTNEED"
+  package static let populate = "MADV_POPULATE_WRITE+DONTNEED"
+  package static let punch = "write-fault+PUNCH_HOLE"
+  package static let protect = "mprotect-ro+rw"
+  package static let fork = "fork+exit+wait"
   package static let handWritten = "hand-written-c"
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The promises about speed that a release holds (gates G1-G5 and G8-G11): limits on ratios formed
+// The promises about speed that a release holds (gates G1-G11): limits on ratios formed
 // within one run. A run reports them; only `--gates` makes a broken one a failure, because other
 // load on the machine can break any of them.
 
@@ -27,16 +27,18 @@ package struct Gate: Sendable {
   }
 
   /// Highest cost per page over lowest, sizes 2^10 to 2^22.
-  private static let flatness = Gate(
-    id: "G9", text: "\(Name.deviceWalk) cost per page, largest / smallest over sizes", limit: 1.5
-  ) { measurements in
-    let costs = measurements.filter {
-      $0.operation == Name.deviceWalk && (1 << 10)...(1 << 22) ~= $0.pages
-    }.map(\.ours.median)
-    guard costs.count > 1, let lowest = costs.min(), let highest = costs.max(), lowest > 0 else {
-      return nil
+  private static func flatness(_ operation: String) -> Gate {
+    Gate(
+      id: "G9", text: "\(operation) cost per page, largest / smallest over sizes", limit: 1.5
+    ) { measurements in
+      let costs = measurements.filter {
+        $0.operation == operation && (1 << 10)...(1 << 22) ~= $0.pages
+      }.map(\.ours.median)
+      guard costs.count > 1, let lowest = costs.min(), let highest = costs.max(), lowest > 0 else {
+        return nil
+      }
+      return highest / lowest
     }
-    return highest / lowest
   }
 
   private static let metadata = Gate(
@@ -72,8 +74,11 @@ package struct Gate: Sendable {
     ratio("G4", Name.pageLookupRandom, Peer.unorderedMap, 0.25, threads: 2),
     ratio("G5", Name.lastPut, Peer.noWakeTest, 1.10),
     ratio("G5", Name.unpinMapped, Peer.noEventTest, 1.10),
+    ratio("G6", Name.fastPins(512), Peer.ioUring, 1.0 / 10),
+    ratio("G7", Name.mapZap, Peer.writeFault, 1.0 / 50),
     ratio("G8", Name.deferredFree, Peer.urcuBarrier, 1.0 / 50),
-    flatness, metadata, instructions,
+    flatness(Name.deviceWalk), flatness(Name.sequentialPins), flatness(Name.sequentialMapZap),
+    metadata, instructions,
   ]
 }
 

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+
+// Pins taken by address without a lock, and given back (core.md section 12, rows 70-80): in runs of
+// 1, 16 and 512 pages, over sizes, over address spaces that share the pages, by leaves of 2 MiB.
+
+import BenchmarkPeers
+import CFolio
+
+enum PinOperations {
+  static let all =
+    [1, 16, MappedPages.hugePages].map(fast) + [huge] + [4, 64].map(shared) + [sequential]
+
+  /// Calls of the kernel that take and give back a reference to a mapped page.
+  private static let calls = [KERNEL_IO_URING, KERNEL_VMSPLICE, KERNEL_READV]
+
+  /// Pages that stay in the caches, struct pages and entries.
+  private static let hotPages = 512
+  /// 2 MiB folios that do.
+  private static let hotFolios = 8
+
+  private static func fast(_ run: Int) -> BenchmarkOperation {
+    BenchmarkOperation(
+      Name.fastPins(run),
+      "gup_fast() of \(run) pages mapped one by one, unpin_user_pages(); per page; cold: at random",
+      peers: calls.map(KernelPeers.name)
+    ) { configuration throws(Refusal) in
+      let pages = configuration.mappedPages(warm: hotPages)
+      let mapped = try MappedPages(pages: pages)
+      return trial(mapped, configuration, run: run)
+    }
+  }
+
+  private static let huge = BenchmarkOperation(
+    Name.hugePins, "gup_fast() of the 512 pages of a PMD leaf, unpin_user_pages(); per page",
+    peers: calls.map(KernelPeers.name)
+  ) { configuration throws(Refusal) in
+    let run = MappedPages.hugePages
+    let pages = configuration.mappedPages(warm: hotFolios * run)
+    let mapped = try MappedPages(pages: pages, isHuge: true)
+    return trial(mapped, configuration, run: run)
+  }
+
+  private static func shared(_ sharers: Int) -> BenchmarkOperation {
+    BenchmarkOperation(
+      Name.sharedPins(sharers),
+      "gup_fast() of 16 pages that \(sharers) maps share, through one map after the other; per page",
+      warmOnly: "what it adds, the tables of more maps, is small and stays in the cache",
+      peers: [Peer.ioUring]
+    ) { configuration throws(Refusal) in
+      let mapped = try MappedPages(pages: hotPages, sharers: sharers)
+      return trial(mapped, configuration, run: 16, calls: [KERNEL_IO_URING])
+    }
+  }
+
+  private static let sequential = BenchmarkOperation(
+    Name.sequentialPins, "gup_fast() of 512 pages and unpin_user_pages(), run after run; per page",
+    threads: [1], warmOnly: "its sizes go from warm to cold", isScaled: true
+  ) { configuration throws(Refusal) in
+    let mapped = try MappedPages(pages: configuration.devicePages ?? 1024)
+    return trial(mapped, configuration, run: 512, calls: [], isSequential: true)
+  }
+
+  /// Runs of the mapped pages, pinned and unpinned.
+  private static func trial(
+    _ mapped: MappedPages, _ configuration: Configuration, run: Int,
+    calls: [kernel_call] = calls, isSequential: Bool = false
+  ) -> Trial {
+    let walk = RunWalk(
+      run: run, runs: mapped.device.count / run, spaces: mapped.spaces.count,
+      isSequential: isSequential)
+    let pins = Pins(mapped, walk, threads: configuration.threads)
+    let shape = configuration.kernelShape(of: mapped)
+    return Trial(
+      pages: mapped.device.count,
+      sides: [
+        Side(
+          "folio", granularity: run,
+          loop: Loop { thread, first, count in
+            if configuration.isBroken && thread == 0 && first == 0 {
+              mapped.device.plantReference(on: 0)
+            }
+            return pins.run(thread, first, count)
+          }, verify: { pins.verify($0, &$1) })
+      ] + calls.map { KernelPeers.side($0, shape, run: run, configuration) },
+      witness: { pins.stepThrough(&$0) },
+      close: { mapped.close(&$0) })
+  }
+
+  /// The loop, and what has to be true between its batches.
+  @safe private final class Pins {
+    private let mapped: MappedPages
+    private let walk: RunWalk
+    private let check: WalkCheck
+    /// Per thread, where the pages of a run are noted.
+    private let buffers: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
+    private let statistics = foll_pin_statistics()
+    private var pinsOfWitness = 0
+
+    private static let flags = FOLL_PIN | FOLL_WRITE
+
+    init(_ mapped: MappedPages, _ walk: RunWalk, threads: Int) {
+      self.mapped = mapped
+      self.walk = walk
+      check = walk.check(mapped)
+      // Runs of different threads are noted on different cache lines.
+      unsafe buffers = .allocate(capacity: threads * (walk.run + 16))
+      unsafe buffers.initialize(repeating: nil, count: threads * (walk.run + 16))
+    }
+
+    deinit { unsafe buffers.deallocate() }
+
+    func run(_ thread: Int, _ first: Int, _ count: Int) -> Int {
+      unsafe mapped.spaces.withUnsafeBufferPointer { spaces in
+        unsafe Self.loop(spaces, walk, buffers + thread * (walk.run + 16), first, count)
+      }
+    }
+
+    /// What is timed. Returns the pages that were pinned.
+    @inline(never)
+    private static func loop(
+      _ spaces: UnsafeBufferPointer<AddressSpace>, _ walk: RunWalk,
+      _ pages: UnsafeMutablePointer<UnsafeMutablePointer<page>?>, _ first: Int, _ count: Int
+    ) -> Int {
+      let bytes = PageEntries.address(walk.run)
+      var number = first / walk.run
+      let end = (first &+ count) / walk.run
+      var pinned = 0
+      while number < end {
+        let address = PageEntries.address(walk.page(number))
+        let space = unsafe spaces[number & walk.spaceMask]
+        let got = unsafe gup_fast(space.mm, address, address &+ bytes, flags, pages)
+        unsafe unpin_user_pages(pages, got)
+        pinned &+= Int(got)
+        number &+= 1
+      }
+      return pinned
+    }
+
+    func verify(_ progress: IterationCounts, _ verifier: inout Verifier) {
+      check.verify(progress, &verifier)
+      let now = foll_pin_statistics()
+      let expected = progress.total + pinsOfWitness
+      verifier.expect(now.acquired - statistics.acquired, expected, "pages that were pinned")
+      verifier.expect(now.released - statistics.released, expected, "pages that were unpinned")
+    }
+
+    /// Pins and unpins a run through each address space, looking after each step.
+    func stepThrough(_ verifier: inout Verifier) {
+      let heads = [0]
+      for space in mapped.spaces {
+        let count = UInt(walk.run)
+        let end = PageEntries.address(walk.run)
+        let got = unsafe gup_fast(space.mm, 0, end, Self.flags, buffers)
+        verifier.expect(got, count, "pages pinned")
+        pinsOfWitness += Int(got)
+        mapped.verify(heads, pins: mapped.isHuge ? Int(got) : 1, &verifier)
+        for index in 0..<Int(got) {
+          let isRight = unsafe buffers[index] == mapped.device.base + index
+          verifier.expect(isRight, true, "page \(index) is the one at its address")
+        }
+        unsafe unpin_user_pages(buffers, got)
+        mapped.verify(heads, &verifier)
+      }
+    }
+  }
+}

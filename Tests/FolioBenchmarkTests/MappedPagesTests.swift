@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+// The fixture of the operations on mapped pages: that it maps what it says, and that its comparisons
+// find an entry, a pin or a reference that is missing.
+
+import BenchmarkPeers
+import CFolio
+import FolioCore
+import Testing
+
+@testable import FolioBenchmark
+
+@Suite struct MappedPagesTests {
+  private static let shapes: [(pages: Int, isHuge: Bool, sharers: Int)] = [
+    (64, false, 1), (1024, false, 3), (1024, true, 1), (512, true, 2), (512, true, 5),
+  ]
+
+  @Test("all pages are mapped by every space, and nothing is left at the end", arguments: shapes)
+  func wholeLife(_ shape: (pages: Int, isHuge: Bool, sharers: Int)) throws {
+    let mapped = try MappedPages(
+      pages: shape.pages, isHuge: shape.isHuge, sharers: shape.sharers)
+    var verifier = Verifier()
+    for space in mapped.spaces {
+      #expect(mapped.map(space, 0..<shape.pages) == 0, "mapped twice")
+      let run = shape.isHuge ? 512 : 16
+      #expect(mapped.zap(space, 0..<run) == run)
+      #expect(mapped.zap(space, 0..<run) == 0)
+      #expect(mapped.map(space, 0..<run) == run)
+    }
+    mapped.verifySpaces(&verifier)
+    mapped.close(&verifier)
+    #expect(verifier.failures == [])
+    #expect(verifier.checks > shape.pages >> (shape.isHuge ? 9 : 0))
+  }
+
+  @Test("a range across tables is mapped and zapped as a whole, in one gather or many")
+  func acrossTables() throws {
+    let mapped = try MappedPages(pages: 2048)
+    let space = mapped.spaces[0]
+    #expect(mapped.zap(space, 500..<1540) == 1040)
+    #expect(mapped.zap(space, 0..<2048) == 1008)
+    #expect(mapped.map(space, 100..<1200) == 1100)
+    #expect(mapped.map(space, 0..<2048) == 948)
+    var verifier = Verifier()
+    mapped.close(&verifier)
+    #expect(verifier.failures == [])
+  }
+
+  @Test("an entry that is missing is found")
+  func missingEntry() throws {
+    let mapped = try MappedPages(pages: 64)
+    #expect(mapped.zap(mapped.spaces[0], 5..<6) == 1)
+    var verifier = Verifier()
+    mapped.close(&verifier)
+    #expect(
+      verifier.failures == [
+        "page 5: R is 0, the model says 1", "page 5: M is 0, the model says 1",
+        "pages that map 1 counts is 63, the model says 64",
+        "entries at the end is 63, the model says 64",
+      ])
+  }
+
+  @Test("a pin that is not given back is found", arguments: [false, true])
+  func missingUnpin(_ isHuge: Bool) throws {
+    let mapped = try MappedPages(pages: 512, isHuge: isHuge)
+    let space = mapped.spaces[0]
+    var pinned: [UnsafeMutablePointer<page>?] = unsafe [nil]
+    let got = unsafe gup_fast(
+      space.mm, PageEntries.address(7), PageEntries.address(8), FOLL_PIN | FOLL_WRITE, &pinned)
+    #expect(got == 1)
+    let head = isHuge ? 0 : 7
+    var verifier = Verifier()
+    mapped.verify([head], pins: 1, &verifier)
+    #expect(verifier.failures == [])
+    mapped.verify([head], &verifier)
+    #expect(
+      verifier.failures.first == "page \(head): R is \(isHuge ? 3 : 1025), "
+        + "the model says \(isHuge ? 2 : 1)")
+    unsafe unpin_user_pages(pinned, 1)
+    verifier = Verifier()
+    mapped.close(&verifier)
+    #expect(verifier.failures == [])
+  }
+
+  @Test("a walk over runs visits every page of every thread once per round")
+  func runWalk() {
+    for isSequential in [false, true] {
+      let walk = RunWalk(
+        run: 16, runs: 64, spaces: 4, isSequential: isSequential, ownPages: true)
+      let starts = (0..<2).flatMap { thread in
+        (192..<256).map { walk.page($0, thread: thread) }
+      }
+      #expect(starts.sorted() == Array(stride(from: 0, to: 2048, by: 16)))
+      #expect((starts == starts.sorted()) == isSequential)
+      #expect(walk.spaceMask == 3)
+    }
+    let shared = RunWalk(run: 16, runs: 8)
+    #expect((0..<8).allSatisfy { shared.page($0, thread: 1) == shared.page($0) })
+  }
+
+  @Test("an operation of many pages is counted once")
+  func counted() {
+    var seen: [Int] = []
+    let side = Side("x", granularity: 512, loop: Loop { _, first, count in first + count }) {
+      progress, _ in
+      seen.append(progress.total)
+    }.counted(in: 512)
+    #expect(side.granularity == 1)
+    guard case .success(let loop) = side.loop else { return }
+    #expect(loop.body(0, 3, 4) == 7)
+    var verifier = Verifier()
+    side.verify(IterationCounts(iterations: [2, 3]), &verifier)
+    #expect(seen == [5 * 512])
+  }
+}
