@@ -70,7 +70,8 @@ import Testing
     }
   }
 
-  @Test("zapped pages fault again", arguments: [KERNEL_WRITE_FAULT, KERNEL_POPULATE].map(\.rawValue))
+  @Test(
+    "zapped pages fault again", arguments: [KERNEL_WRITE_FAULT, KERNEL_POPULATE].map(\.rawValue))
   func faults(_ call: UInt32) throws {
     let side = KernelPeers.side(
       kernel_call(call), KernelShape(pages: 256), run: 64, Self.configuration)

@@ -271,8 +271,8 @@ import Testing
       Name.percpuKill, Name.rmapEntire, Name.remap, Name.wakeNobody, Name.handOff,
       Name.deferredFree, Name.deviceWalk, Name.metadata, Name.getPutInstructions,
       Name.tryGetInstructions, Name.sharedPins(4), Name.sharedPins(64), Name.sequentialPins,
-      Name.sharedMapZap(4), Name.sharedMapZap(64), Name.sharedMapZapHuge(64),
-      Name.sequentialMapZap,
+      Name.sharedMapZap(4), Name.sharedMapZap(64), Name.sharedFaultZapHuge(64),
+      Name.unmapMapping(1), Name.unmapMapping(16), Name.fork, Name.sequentialMapZap,
     ]
     #expect(Set(Catalog.operations.filter { $0.warmOnly != nil }.map(\.name)) == warmOnly)
     #expect(

@@ -37,9 +37,17 @@ package enum Name {
   package static func sharedPins(_ sharers: Int) -> String { "gup_fast+unpin.16.sharers\(sharers)" }
   package static let sequentialPins = "gup_fast+unpin.512.sequential"
   package static let mapZap = "map+zap.pte"
-  package static let mapZapHuge = "map+zap.pmd"
+  package static let faultZap = "fault+zap.pte"
+  package static let faultZapHuge = "fault+zap.pmd"
   package static func sharedMapZap(_ sharers: Int) -> String { "map+zap.pte.sharers\(sharers)" }
-  package static func sharedMapZapHuge(_ sharers: Int) -> String { "map+zap.pmd.sharers\(sharers)" }
+  package static func sharedFaultZapHuge(_ sharers: Int) -> String {
+    "fault+zap.pmd.sharers\(sharers)"
+  }
+  package static func unmapMapping(_ sharers: Int) -> String {
+    "unmap_mapping_range.sharers\(sharers)"
+  }
+  package static let protect = "mprotect-ro+rw.pte"
+  package static let fork = "fork+exit.pte"
   package static let sequentialMapZap = "map+zap.pte.sequential"
   package static let metadata = "metadata"
   package static let getPutInstructions = "instructions.folio_get+folio_put"

@@ -5,6 +5,7 @@
 
 import BenchmarkPeers
 import CFolio
+import FolioCore
 
 enum PinOperations {
   static let all =
@@ -93,6 +94,8 @@ enum PinOperations {
     private let check: WalkCheck
     /// Per thread, where the pages of a run are noted.
     private let buffers: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
+    /// Of the fixture, which keeps them.
+    private let spaces: UnsafeMutableBufferPointer<UnsafeMutablePointer<mm_struct>>
     private let statistics = foll_pin_statistics()
     private var pinsOfWitness = 0
 
@@ -102,33 +105,37 @@ enum PinOperations {
       self.mapped = mapped
       self.walk = walk
       check = walk.check(mapped)
+      unsafe spaces = .allocate(capacity: mapped.spaces.count)
+      _ = unsafe spaces.initialize(fromContentsOf: mapped.spaces.map { unsafe $0.mm })
       // Runs of different threads are noted on different cache lines.
       unsafe buffers = .allocate(capacity: threads * (walk.run + 16))
       unsafe buffers.initialize(repeating: nil, count: threads * (walk.run + 16))
     }
 
-    deinit { unsafe buffers.deallocate() }
+    deinit {
+      unsafe buffers.deallocate()
+      unsafe spaces.deallocate()
+    }
 
     func run(_ thread: Int, _ first: Int, _ count: Int) -> Int {
-      unsafe mapped.spaces.withUnsafeBufferPointer { spaces in
-        unsafe Self.loop(spaces, walk, buffers + thread * (walk.run + 16), first, count)
-      }
+      unsafe Self.loop(
+        UnsafeBufferPointer(spaces), walk, buffers + thread * (walk.run + 16), first, count)
     }
 
     /// What is timed. Returns the pages that were pinned.
     @inline(never)
     private static func loop(
-      _ spaces: UnsafeBufferPointer<AddressSpace>, _ walk: RunWalk,
+      _ spaces: UnsafeBufferPointer<UnsafeMutablePointer<mm_struct>>, _ walk: RunWalk,
       _ pages: UnsafeMutablePointer<UnsafeMutablePointer<page>?>, _ first: Int, _ count: Int
     ) -> Int {
-      let bytes = PageEntries.address(walk.run)
+      let bytes = UInt(walk.run) &<< UInt(PAGE_SHIFT)
       var number = first / walk.run
       let end = (first &+ count) / walk.run
       var pinned = 0
       while number < end {
-        let address = PageEntries.address(walk.page(number))
-        let space = unsafe spaces[number & walk.spaceMask]
-        let got = unsafe gup_fast(space.mm, address, address &+ bytes, flags, pages)
+        let address = MappedPages.address(walk.page(number))
+        let mm = unsafe spaces[number & walk.spaceMask]
+        let got = unsafe gup_fast(mm, address, address &+ bytes, flags, pages)
         unsafe unpin_user_pages(pages, got)
         pinned &+= Int(got)
         number &+= 1
@@ -149,8 +156,9 @@ enum PinOperations {
       let heads = [0]
       for space in mapped.spaces {
         let count = UInt(walk.run)
-        let end = PageEntries.address(walk.run)
-        let got = unsafe gup_fast(space.mm, 0, end, Self.flags, buffers)
+        let range = MappedPages.addresses(0..<walk.run)
+        let got = unsafe gup_fast(
+          space.mm, range.lowerBound, range.upperBound, Self.flags, buffers)
         verifier.expect(got, count, "pages pinned")
         pinsOfWitness += Int(got)
         mapped.verify(heads, pins: mapped.isHuge ? Int(got) : 1, &verifier)

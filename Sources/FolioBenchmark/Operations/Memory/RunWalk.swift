@@ -30,6 +30,9 @@ struct RunWalk: Sendable {
     threadPages = ownPages ? runs * run : 0
   }
 
+  /// Pages that one thread walks over.
+  var pages: Int { (mask + 1) * run }
+
   /// First page of the run of a step.
   @inline(__always)
   func page(_ step: Int, thread: Int = 0) -> Int {
@@ -53,9 +56,9 @@ extension Configuration {
 
   /// The same pages as the kernel has them, no more of them than 128 MiB: it does not look at what
   /// is in them, and needs time to make them.
-  func kernelShape(of mapped: MappedPages, threads: Int = 1) -> KernelShape {
+  func kernelShape(of mapped: MappedPages) -> KernelShape {
     KernelShape(
-      pages: min(mapped.device.count / threads, isQuick ? 1 << 13 : 1 << 15),
+      pages: min(mapped.device.count, isQuick ? 1 << 13 : 1 << 15),
       views: mapped.spaces.count, isHuge: mapped.isHuge)
   }
 }
