@@ -119,12 +119,17 @@ import Testing
     #expect(refusal.description == "Invalid argument, errno 22")
     await #expect(processExitsWith: .success) {
       // No further file can be opened, so there is no memory, no ring and no pipe.
-      var limit = rlimit(rlim_cur: 0, rlim_max: 0)
-      let result = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+      let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+      var limit = rlimit()
+      _ = unsafe getrlimit(files, &limit)
+      var none = rlimit(rlim_cur: 0, rlim_max: limit.rlim_max)
+      let result = unsafe setrlimit(files, &none)
       try #require(result == 0)
       let side = KernelPeers.side(
         KERNEL_IO_URING, KernelShape(pages: 16), run: 16,
         Configuration(threads: 1, state: .warm))
+      // What looks at the process when it ends needs files.
+      _ = unsafe setrlimit(files, &limit)
       guard case .failure(let refusal) = side.loop else { fatalError("opened a file") }
       #expect(refusal.description == "Too many open files, errno 24")
     }

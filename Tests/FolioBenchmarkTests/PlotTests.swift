@@ -39,6 +39,8 @@ import Testing
       all.append(
         measurement(Name.deviceWalk, pages: 1 << order, isScaled: true, [side("folio", 6)]))
       all.append(
+        measurement(Name.sequentialPins, pages: 1 << order, isScaled: true, [side("folio", 16)]))
+      all.append(
         measurement(
           Name.metadata, pages: 1 << order, unit: "bytes/page", isScaled: true,
           [side("folio", 64)]))
@@ -72,6 +74,9 @@ import Testing
     let chart = try #require(PlotScript.scaling(Self.measurements))
     #expect(
       try block("cost", of: chart.script) == [10, 16, 22].map { "\(1 << $0) 6.0 5.25 9.0" })
+    #expect(
+      try block("pins", of: chart.script) == [10, 16, 22].map { "\(1 << $0) 16.0 14.0 24.0" })
+    #expect(!chart.script.contains("$maps"), "a curve of what was not measured")
     #expect(try block("metadata", of: chart.script) == [10, 16, 22].map { "\(1 << $0) 64.0" })
     for label in ["ns per page", "bytes per page", "pages of the device"] {
       #expect(chart.script.contains("\"\(label)\""))

@@ -116,17 +116,40 @@ enum PlotScript {
 
   // MARK: Size of the device
 
+  /// Operations on every page in turn, with the names of their data and their colours.
+  private static let walks = [
+    Walk(operation: Name.deviceWalk, block: "cost", title: "get and put", colour: ours),
+    Walk(
+      operation: Name.sequentialPins, block: "pins", title: "fast pin and unpin", colour: second),
+    Walk(operation: Name.sequentialMapZap, block: "maps", title: "map and zap", colour: theirs),
+  ]
+
+  private struct Walk {
+    var operation, block, title, colour: String
+  }
+
   /// Cost and metadata per page over the number of pages.
   static func scaling(_ measurements: [Measurement]) -> Plot.Chart? {
-    let walks = measurements.filter { $0.operation == Name.deviceWalk }
     let bytes = measurements.filter { $0.operation == Name.metadata }
-    guard walks.count > 1 else { return nil }
-    let cost = walks.map { "\($0.pages) \($0.ours.median) \($0.ours.p5) \($0.ours.p95)" }
+    let drawn = walks.map { walk in
+      (walk: walk, measured: measurements.filter { $0.operation == walk.operation })
+    }.filter { $0.measured.count > 1 }
+    guard !drawn.isEmpty else { return nil }
+    let measured = drawn.flatMap(\.measured)
+    let blocks = drawn.map { walk, measured in
+      block(
+        walk.block, measured.map { "\($0.pages) \($0.ours.median) \($0.ours.p5) \($0.ours.p95)" })
+    }.joined()
+    let curves = drawn.map { walk, _ in
+      "$\(walk.block) using 1:3:4 with filledcurves fc rgb \"\(walk.colour)\" fs transparent "
+        + "solid 0.2 noborder notitle, $\(walk.block) using 1:2 with linespoints "
+        + "lc rgb \"\(walk.colour)\" lw 2.4 pt 7 ps 1.1 title \"\(walk.title)\""
+    }.joined(separator: ", \\\n  ")
     let metadata = bytes.map { "\($0.pages) \($0.ours.median)" }
-    let sizes = (walks + bytes).map(\.pages)
-    let top = (walks.map(\.ours.p95).max() ?? 1) * 1.25
+    let sizes = (measured + bytes).map(\.pages)
+    let top = (measured.map(\.ours.p95).max() ?? 1) * 1.25
     var script =
-      frame + block("cost", cost) + block("metadata", metadata)
+      frame + blocks + block("metadata", metadata)
         + """
         set logscale x 2
         set xrange [\(Double(sizes.min() ?? 1) / 1.5):\(Double(sizes.max() ?? 2) * 1.5)]
@@ -135,13 +158,12 @@ enum PlotScript {
         set grid ytics lt 1 lc rgb "#dfe3e8" lw 1
         set lmargin 10
         set multiplot layout \(metadata.isEmpty ? 1 : 2),1
-        set title "Get and put of every page in turn: cost per page over the size of the device"
+        set title "Every page in turn: cost per page over the number of pages\\n(line: median, band: 5th to 95th percentile)"
         set ylabel "ns per page" textcolor rgb "#333a44"
         set xlabel "pages of the device"
         set yrange [0:\(top)]
         set key top left
-        plot $cost using 1:3:4 with filledcurves fc rgb "#cfe0f3" title "5th to 95th percentile", \\
-          $cost using 1:2 with linespoints lc rgb "\(ours)" lw 2.4 pt 7 ps 1.1 title "median"
+        plot \(curves)
 
         """
     if !metadata.isEmpty {
