@@ -50,7 +50,7 @@ package struct Unreachable: Sendable {
     "native threads only: in the lab a lock is a predicate of the scheduler, taken as a step",
     [
       ("bit_spin_lock_sited", "test_and_set_bits_lock(word, BIT(bit))"),
-      ("spin_lock_sited", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
+      ("take", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
       ("spin_lock_slow", "atomic_read(&lock->state)"),
       ("spin_lock_slow", "atomic_try_cmpxchg(&lock->state, &expected, 1)"),
       ("spin_lock_slow", "atomic_xchg(&lock->state, 2)"),

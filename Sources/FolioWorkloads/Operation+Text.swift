@@ -65,15 +65,4 @@ extension Operation: CustomStringConvertible {
       return nil
     }
   }
-
-  /// A program from text: operations separated by newlines or semicolons; nil when one is malformed.
-  package static func program(parsing text: String) -> [Operation]? {
-    var program: [Operation] = []
-    for line in text.split(whereSeparator: { $0 == "\n" || $0 == ";" }) {
-      if line.allSatisfy({ $0 == " " }) { continue }
-      guard let operation = Operation(parsing: String(line)) else { return nil }
-      program.append(operation)
-    }
-    return program
-  }
 }

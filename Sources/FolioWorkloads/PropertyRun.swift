@@ -1,51 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Runs programs against a subject and the model side by side, comparing after each step, and turns
-// the first difference into a report with a minimal program and the commands that replay it.
+// Programs on a device map: a subject and the model side by side, words compared after each step.
 
-/// The first difference between a subject and the model.
-package struct Divergence: Sendable, Hashable, CustomStringConvertible {
-  /// Position among the operations that were performed; nil for what the end revealed.
-  package let step: Int?
-  package let operation: Operation?
-  package let message: String
-
-  package var description: String {
-    let place = step.map { "step \($0)" } ?? "the end"
-    let what = operation.map { " (\($0))" } ?? ""
-    return "\(place)\(what): \(message)"
-  }
-}
-
-/// A divergence with everything that is needed to see it again.
-package struct PropertyFailure: Error, CustomStringConvertible {
-  package let configuration: ModelConfiguration
-  package let seed: UInt64
-  package let divergence: Divergence
-  package let minimal: [Operation]
-  package let minimalDivergence: Divergence
-  /// False when no time was given to make the program small; it is then not printed.
-  package let isMinimal: Bool
-
-  package var description: String {
-    let head = """
-      seed \(seed), \(configuration)
-      first seen at \(divergence)
-
-      """
-    guard isMinimal else {
-      return head + "replay the seed:    FOLIO_SEED=\(seed) swift test --filter FolioWorkloadsTests"
-    }
-    let program = minimal.map(\.description).joined(separator: "; ")
-    return head + """
-      minimal program: \(program)
-      it fails at \(minimalDivergence)
-      replay the seed:    FOLIO_SEED=\(seed) swift test --filter FolioWorkloadsTests
-      replay the program: FOLIO_CONFIGURATION='\(configuration)' FOLIO_PROGRAM='\(program)' \
-      swift test --filter FolioWorkloadsTests.ReplayTests
-      """
-  }
-}
+/// A program on a device map that showed a difference.
+package typealias PropertyFailure = ProgramFailure<Operation>
 
 /// What a run did.
 package struct PropertyCoverage: Sendable, Hashable {
@@ -69,20 +27,22 @@ package struct PropertyCoverage: Sendable, Hashable {
   }
 }
 
-/// A configuration and a way to make subjects of it.
+/// A configuration of a device map and a way to make subjects of it.
 package struct PropertyRun {
-  private let configuration: ModelConfiguration
-  private let makeSubject: () throws -> any Subject
-  /// Steps between comparisons of all pages.
-  private let wholeMapPeriod: Int
+  private let run: ProgramRun<DeviceLockstep>
 
+  /// - Parameter wholeMapPeriod: steps between comparisons of all pages.
   package init(
     _ configuration: ModelConfiguration, wholeMapPeriod: Int = 500,
     makeSubject: @escaping () throws -> any Subject
   ) {
-    self.configuration = configuration
-    self.wholeMapPeriod = wholeMapPeriod
-    self.makeSubject = makeSubject
+    run = ProgramRun(
+      configuration: configuration.description,
+      tests: ProgramTests(
+        explore: "FolioWorkloadsTests", replay: "FolioWorkloadsTests.ReplayTests")
+    ) {
+      DeviceLockstep(configuration, try makeSubject(), wholeMapPeriod)
+    }
   }
 
   /// Generates and checks `steps` operations, then gives everything back.
@@ -94,55 +54,19 @@ package struct PropertyRun {
     shrinkLimit: Duration = .seconds(4)
   ) throws -> PropertyCoverage {
     var generator = ProgramGenerator(seed: seed, mix: mix)
-    var lockstep = try Lockstep(configuration, makeSubject(), wholeMapPeriod)
-    var program: [Operation] = []
-    for _ in 0..<steps {
-      let operation = generator.next(for: lockstep.model)
-      program.append(operation)
-      if let divergence = lockstep.step(operation) {
-        throw try shrink(program, seed, divergence, shrinkLimit)
-      }
-    }
-    if let divergence = lockstep.end() {
-      throw try shrink(program, seed, divergence, shrinkLimit)
-    }
-    return lockstep.coverage
+    return try run.explore(seed: seed, steps: steps, shrinkLimit: shrinkLimit) { pair in
+      generator.next(for: pair.model)
+    }.coverage
   }
 
   /// Runs a program, skipping what is illegal in its place.
-  package func replay(_ program: [Operation]) throws -> Divergence? {
-    var lockstep = try Lockstep(configuration, makeSubject(), wholeMapPeriod)
-    for operation in program where lockstep.model.permits(operation) {
-      if let divergence = lockstep.step(operation) { return divergence }
-    }
-    return lockstep.end()
-  }
-
-  private func shrink(
-    _ program: [Operation], _ seed: UInt64, _ divergence: Divergence, _ limit: Duration
-  ) throws -> PropertyFailure {
-    guard limit > .zero else {
-      return PropertyFailure(
-        configuration: configuration, seed: seed, divergence: divergence, minimal: program,
-        minimalDivergence: divergence, isMinimal: false)
-    }
-    var shrinker = Shrinker(limit: limit) { candidate in
-      do {
-        return try replay(candidate) != nil
-      } catch {
-        // A subject that cannot be made any more is no failure of the program.
-        return false
-      }
-    }
-    let minimal = shrinker.minimise(program)
-    return PropertyFailure(
-      configuration: configuration, seed: seed, divergence: divergence, minimal: minimal,
-      minimalDivergence: try replay(minimal) ?? divergence, isMinimal: true)
+  package func replay(_ program: [Operation]) throws -> Divergence<Operation>? {
+    try run.replay(program)
   }
 }
 
-/// A subject and the model, step by step.
-private struct Lockstep {
+/// A subject on a device map and the model, step by step.
+private struct DeviceLockstep: Lockstep {
   private(set) var model: DeviceModel
   private(set) var coverage = PropertyCoverage()
   private let subject: any Subject
@@ -154,7 +78,9 @@ private struct Lockstep {
     self.wholeMapPeriod = wholeMapPeriod
   }
 
-  mutating func step(_ operation: Operation) -> Divergence? {
+  func permits(_ operation: Operation) -> Bool { model.permits(operation) }
+
+  mutating func step(_ operation: Operation) -> Divergence<Operation>? {
     let number = coverage.steps
     let before = model.footprint(of: operation)
     let expected = model.perform(operation)
@@ -172,7 +98,7 @@ private struct Lockstep {
   }
 
   /// Gives everything back, compares all, and lets the subject end.
-  mutating func end() -> Divergence? {
+  mutating func end() -> Divergence<Operation>? {
     for operation in model.unwinding() {
       if let divergence = step(operation) { return divergence }
     }

@@ -5,12 +5,12 @@
 // are skipped when it runs).
 
 /// Minimises a program for which `fails` holds.
-package struct Shrinker {
-  private let fails: ([Operation]) -> Bool
+package struct Shrinker<Step: ProgramStep> {
+  private let fails: ([Step]) -> Bool
   private var budget: Int
   private let deadline: ContinuousClock.Instant
   /// Programs of at most so many operations have pairs of them simplified together.
-  private static let pairLimit = 10
+  private static var pairLimit: Int { 10 }
   /// Programs that were tried.
   package private(set) var attempts = 0
 
@@ -19,7 +19,7 @@ package struct Shrinker {
   ///   - limit: time to spend at most; the best program so far is the result.
   ///   - fails: whether a program still fails; must be deterministic.
   package init(
-    budget: Int = 5000, limit: Duration = .seconds(4), fails: @escaping ([Operation]) -> Bool
+    budget: Int = 5000, limit: Duration = .seconds(4), fails: @escaping ([Step]) -> Bool
   ) {
     self.budget = budget
     deadline = ContinuousClock.now + limit
@@ -27,7 +27,7 @@ package struct Shrinker {
   }
 
   /// The smallest failing program found. The argument must fail.
-  package mutating func minimise(_ program: [Operation]) -> [Operation] {
+  package mutating func minimise(_ program: [Step]) -> [Step] {
     var best = program
     while true {
       let before = best
@@ -39,7 +39,7 @@ package struct Shrinker {
     }
   }
 
-  private mutating func stillFails(_ candidate: [Operation]) -> Bool {
+  private mutating func stillFails(_ candidate: [Step]) -> Bool {
     guard budget > 0 else { return false }
     budget = ContinuousClock.now < deadline ? budget - 1 : 0
     attempts += 1
@@ -47,7 +47,7 @@ package struct Shrinker {
   }
 
   /// Halves, quarters ... single operations, from the end, as long as something can go.
-  private mutating func removeChunks(_ program: [Operation]) -> [Operation] {
+  private mutating func removeChunks(_ program: [Step]) -> [Step] {
     var best = program
     var size = max(1, best.count / 2)
     while true {
@@ -71,7 +71,7 @@ package struct Shrinker {
     }
   }
 
-  private mutating func simplifyArguments(_ program: [Operation]) -> [Operation] {
+  private mutating func simplifyArguments(_ program: [Step]) -> [Step] {
     var best = program
     for index in best.indices {
       var changed = true
@@ -92,7 +92,7 @@ package struct Shrinker {
   }
 
   /// Moves everything that happens on one page to a lower one, all at once.
-  private mutating func relabelPages(_ program: [Operation]) -> [Operation] {
+  private mutating func relabelPages(_ program: [Step]) -> [Step] {
     var best = program
     for page in Set(program.flatMap(\.namedPages)).sorted() {
       for lower in 0..<min(page, 8) {
@@ -107,13 +107,13 @@ package struct Shrinker {
   }
 
   /// What one operation adds another takes away: both removed, or both made smaller.
-  private mutating func simplifyPairs(_ program: [Operation]) -> [Operation] {
-    func variants(_ operation: Operation) -> [Operation?] { [nil] + operation.simplifications }
+  private mutating func simplifyPairs(_ program: [Step]) -> [Step] {
+    func variants(_ operation: Step) -> [Step?] { [nil] + operation.simplifications }
     for first in program.indices {
       for second in program.indices where second > first {
         for left in variants(program[first]) {
           for right in variants(program[second]) {
-            var candidate: [Operation?] = program
+            var candidate: [Step?] = program
             candidate[first] = left
             candidate[second] = right
             let rest = candidate.compactMap { $0 }
@@ -126,7 +126,7 @@ package struct Shrinker {
   }
 }
 
-extension Operation {
+extension Operation: ProgramStep {
   /// Pages that the operation names.
   package var namedPages: [Int] {
     switch self {
@@ -201,9 +201,11 @@ extension Operation {
       smaller(page, 0).map { .device(code, page: $0) }
     }
   }
+}
 
+extension ProgramStep {
   /// Least, half way to it, one less; none when the value is at the least already.
-  private func smaller(_ value: Int, _ least: Int) -> [Int] {
+  func smaller(_ value: Int, _ least: Int) -> [Int] {
     guard value > least else { return [] }
     let half = least + (value - least) / 2
     var candidates = [least]

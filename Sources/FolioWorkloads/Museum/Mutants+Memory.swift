@@ -3,7 +3,7 @@
 // Address spaces: fast walks and pins, translations and their flush, the locks of maps and areas.
 
 extension Mutant {
-  static let memory: [Mutant] = walks + pins + flushes + mapLocks
+  static let memory: [Mutant] = walks + pins + flushes + mapLocks + entries
 
   private static let walks: [Mutant] = [
     .init(

@@ -8,7 +8,7 @@ import FolioCore
 
 enum FaultRaces {
   static let scenarios = [
-    faults, unmapFile, discard, twoSpaces, pinFault, munmap, protect, upgrade, remap, placed,
+    faults, unmapFile, discard, twoSpaces, pinFault, munmap, protect, upgrade, stale, remap, placed,
   ]
 
   /// A touch of a page that may be gone; whether it was there.
@@ -171,20 +171,18 @@ enum FaultRaces {
             let mm = unsafe world.space().mm
             let count = unsafe gup_fast(mm, start, start + MemoryMap.pageSize, FOLL_PIN, found)
             obligations.reach(count == 1 ? 0 : 1)
-            if count == 1 {
-              unsafe unpin_user_pages(found, 1)
-              return
-            }
-            // Under its lock: what the entry leads to is held by it.
-            let place = unsafe pgtable_walk_lock(mm, start, PGTABLE_LEVEL_PTE)
-            guard let entry = unsafe place.entry else { return }
-            if unsafe pte_present(ptep_get(entry)) {
-              require(world.references(0) > 0, "CI18", "an entry leads to a page without references")
-            }
-            unsafe spin_unlock(place.lock!)
+            if count == 1 { unsafe unpin_user_pages(found, 1) }
           }
         ),
       ],
+      check: {
+        let mm = unsafe world.space().mm
+        let place = unsafe pgtable_walk(mm, MappedFile.address(0), PGTABLE_LEVEL_PTE)
+        guard let entry = unsafe place.entry, unsafe pte_present(ptep_get(entry)) else { return }
+        require(
+          world.references(0) > 0 && world.mappings(0) > 0, "CI18",
+          "an entry leads to a page that does not know of it")
+      },
       conclude: { world.require(0, mapped: 1) },
       tearDown: {
         unsafe cfolio_free(found)
@@ -257,9 +255,9 @@ enum FaultRaces {
       }, tearDown: { world.tearDown() })
   }
 
-  /// C62: the file gets another block between a store's fault and its look at the entry.
+  /// The file gets another block between a store's fault and its look at the entry.
   private static let upgrade = Scenario(
-    "upgrade-punch", "a store's fault against a punch and a refault with another block (C62)",
+    "upgrade-punch", "a store's fault against a punch and a refault with another block",
     rules: [.strict, .kernel], obligations: ["old block", "new block"]
   ) { settings in
     let world = try MappedFile(settings)
@@ -268,8 +266,6 @@ enum FaultRaces {
     world.file.block = { _ in Int(block.load()) }
     require(touch(world.space(), 0), "VMA", "no page is there")
     let obligations = settings.obligations
-    // The writer's handler knows the block, and maps it when the file has another one.
-    world.file.insert = { fault, frame in fault.insertPage(frame) }
     return ProgramWorld(
       [
         (
@@ -297,6 +293,56 @@ enum FaultRaces {
         require(old + new == 1, "CI51", "a store is lost, or was done twice")
       },
       tearDown: {
+        for page in 0..<2 {
+          unsafe shared_set(cfolio_frame_word(world.pages.frame(page))!, 0)
+        }
+        world.tearDown()
+        block.free()
+      })
+  }
+
+  /// C62: the file has another block already, and the old one's entry is still there.
+  private static let stale = Scenario(
+    "upgrade-stale", "a store's fault that knows a block finds the entry of another: no right to it",
+    rules: [.strict, .kernel], obligations: ["stored", "refused"]
+  ) { settings in
+    let world = try MappedFile(settings, answers: .frameStores)
+    try world.map(0..<1)
+    let block = try SharedWord("the file's block")
+    world.file.block = { _ in Int(block.load()) }
+    world.file.insertsOnStore = true
+    let mm = unsafe world.space().mm
+    world.file.onStore = { address, frame in
+      let place = unsafe pgtable_walk_lock(mm, address, PGTABLE_LEVEL_PTE)
+      guard let entry = unsafe place.entry else { return }
+      let pte = unsafe ptep_get(entry)
+      require(
+        !pte_write(pte) || pte_pfn(pte) == frame, "CI51", "stores go to a block of before")
+      unsafe spin_unlock(place.lock!)
+    }
+    require(touch(world.space(), 0), "VMA", "no page is there")
+    cfolio_warnings_quiet(true)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "writer",
+          body: { obligations.reach(store(world.space(), 0, 1) ? 0 : 1) }
+        ),
+        (
+          name: "owner",
+          body: {
+            world.file.locked { block.store(1) }
+            world.unmapAll(0..<1)
+          }
+        ),
+      ],
+      conclude: {
+        for page in 0..<2 { world.require(page, mapped: world.mappings(page)) }
+        world.require(filePages: Int(world.mappings(0) + world.mappings(1)))
+      },
+      tearDown: {
+        cfolio_warnings_quiet(false)
         for page in 0..<2 {
           unsafe shared_set(cfolio_frame_word(world.pages.frame(page))!, 0)
         }

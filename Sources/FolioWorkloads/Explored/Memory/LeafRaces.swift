@@ -6,7 +6,7 @@ import CFolio
 import FolioCore
 
 enum LeafRaces {
-  static let scenarios = [faults, pinZap, pinSplit, unmapFolio, splitUnmap, wrongOrder]
+  static let scenarios = [faults, pinZap, pinSplit, unmapFolio, splitUnmap, wrongOrder, reuse, forkLeaf, forkUpperLeaf]
 
   /// Of two faults that bring the leaf one counts.
   private static let faults = Scenario(
@@ -140,6 +140,88 @@ enum LeafRaces {
             }
           }
         ), (name: "owner", body: { world.unmapAll(0..<2) }),
+      ],
+      conclude: {
+        world.require(0, mapped: 0)
+        world.require(filePages: 0)
+      }, tearDown: { world.tearDown() })
+  }
+
+  /// C56, C57: a fork leaves leaves to faults; what it would copy it would have to count.
+  private static func forked(_ name: String, order: Int, _ title: String) -> Scenario {
+    Scenario(name, title, rules: [.strict, .kernel], obligations: []) {
+      settings in
+      let world = try MappedFile(settings, spaces: 2, order: order, contents: .mixed)
+      let pages = 0..<(1 << order)
+      try world.map(pages)
+      require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
+      return ProgramWorld(
+        [
+          (
+            name: "fork",
+            body: {
+              let status = unsafe dup_mmap(world.space(1).mm, world.space(0).mm)
+              require(status == 0, "VMA", "a fork fails")
+              FaultRaces.mustSucceed { () throws(MemoryError) in
+                try world.space(1).unmap(MappedFile.addresses(pages))
+              }
+            }
+          ),
+          (
+            name: "discarder",
+            body: {
+              FaultRaces.mustSucceed { () throws(MemoryError) in
+                try world.space().discard(MappedFile.addresses(pages))
+              }
+              require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
+            }
+          ),
+        ],
+        conclude: {
+          world.require(0, mapped: 1)
+          world.require(filePages: pages.count)
+          world.require(filePages: 0, in: 1)
+          requireNoWaiter()
+        }, tearDown: { world.tearDown() })
+    }
+  }
+
+  private static let forkLeaf = forked(
+    "fork-leaf", order: 1, "fork against the removal of a leaf: the child counts nothing (C56)")
+  private static let forkUpperLeaf = forked(
+    "fork-upper-leaf", order: 2, "the same at the PUD level: refused, not copied uncounted (C57)")
+
+  /// C50: the last reference of a folio is a leaf's, and its owner makes something else of it.
+  private static let reuse = Scenario(
+    "leaf-split-reuse", "the end of a leaf against the next life of its folio: counted as it was",
+    rules: [.strict], obligations: ["another life", "still in use"]
+  ) { settings in
+    let world = try MappedFile(settings, order: 1)
+    try world.map(0..<2)
+    require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
+    let folio = unsafe world.pages.folio(0)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "splitter",
+          body: {
+            FaultRaces.mustSucceed { () throws(MemoryError) in
+              try world.space().discard(MappedFile.addresses(0..<1))
+            }
+          }
+        ),
+        (
+          name: "owner",
+          body: {
+            world.file.locked {
+              let isIdle = world.references(0) == 0
+              obligations.reach(isIdle ? 0 : 1)
+              // Pages of shared memory have another counter than those of files.
+              if isIdle { unsafe folio_set_flag(folio, Int32(PG_swapbacked.rawValue)) }
+            }
+          }
+        ),
       ],
       conclude: {
         world.require(0, mapped: 0)

@@ -18,10 +18,10 @@ final class ScenarioFile: FaultHandler, @unchecked Sendable {
   var block: (Int) -> Int = { $0 }
   /// log2 of the pages of its folios, formed by the scenario; 0: single pages.
   var order = 0
-  /// Which way in an entry comes: the default is vmf_insert_page_mkwrite().
-  var insert: ((borrowing PageFault, UInt) -> FaultResult)?
-  /// A store to what is mapped for reading, before it is allowed.
-  var onStore: () -> Void = {}
+  /// A store to what is mapped for reading is answered by an insertion, as by dax_pfn_mkwrite().
+  var insertsOnStore = false
+  /// Then, still under `lock`: the address, and the frame that the file has there.
+  var onStore: (UInt, UInt) -> Void = { _, _ in }
 
   init(_ pages: DevicePages, _ answers: FaultHandlerAnswers) throws(ScenarioMemoryError) {
     self.pages = pages
@@ -36,8 +36,7 @@ final class ScenarioFile: FaultHandler, @unchecked Sendable {
     let index = block(fault.page)
     if fault.copyFrame != nil { return fault.insertCopy(of: pages.frame(index)) }
     unsafe folio_raise(pages.folio(index))
-    let result =
-      insert?(fault, pages.frame(index)) ?? fault.insertPage(pages.frame(index))
+    let result = fault.insertPage(pages.frame(index))
     unsafe folio_put(pages.folio(index))
     return result
   }
@@ -60,13 +59,15 @@ final class ScenarioFile: FaultHandler, @unchecked Sendable {
   }
 
   func frameMakeWritable(_ fault: borrowing PageFault) -> FaultResult {
-    onStore()
-    return []
-  }
-
-  func pageMakeWritable(_ fault: borrowing PageFault) -> FaultResult {
-    onStore()
-    return []
+    guard insertsOnStore else { return [] }
+    unsafe mutex_lock(lock)
+    defer { unsafe mutex_unlock(lock) }
+    let index = block(fault.page)
+    unsafe folio_raise(pages.folio(index))
+    let result = fault.insertPage(pages.frame(index))
+    unsafe folio_put(pages.folio(index))
+    onStore(fault.address, pages.frame(index))
+    return result
   }
 
   /// The owner of the file changes which blocks it has.
@@ -113,7 +114,7 @@ final class MappedFile {
   func space(_ number: Int = 0) -> MemoryMap { maps[number] }
 
   /// Maps pages of the file at its page numbers, so that addresses are the same everywhere; page 0 of
-  /// the file is page 2 of the space.
+  /// the file is page 4 of the space, where leaves of both levels may begin.
   func map(
     _ range: Range<Int>, in number: Int = 0, _ rights: AccessRights = [.read, .write],
     _ sharing: Sharing = .shared
@@ -123,7 +124,7 @@ final class MappedFile {
       at: .fixed(Self.address(range.lowerBound)))
   }
 
-  static func address(_ page: Int) -> UInt { AddressSpace.address(page + 2) }
+  static func address(_ page: Int) -> UInt { AddressSpace.address(page + 4) }
   static func addresses(_ pages: Range<Int>) -> Range<UInt> {
     address(pages.lowerBound)..<address(pages.upperBound)
   }
