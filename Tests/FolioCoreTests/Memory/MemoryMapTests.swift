@@ -101,6 +101,21 @@ struct MemoryMapTests {
     #expect(space.counters.anonymousPages == 5)
   }
 
+  @Test("what moves by less than a table keeps its entries", arguments: [1, 3])
+  func movesInsideOfATable(distance: Int) throws {
+    let space = try MemoryMap()
+    let area = try space.map(
+      pages: 1, [.read, .write], .private, at: .fixed(16 * Self.page))
+    try space.store(7, at: area.start)
+    let tables = space.counters.tables
+    let target = area.start + UInt(distance) * Self.page
+    for (from, to) in [(area.start, target), (target, area.start)] {
+      try space.remap(from..<(from + Self.page), pages: 1, to: to)
+      #expect(try space.load(to) == 7)
+      #expect(space.counters.tables == tables && space.counters.anonymousPages == 1)
+    }
+  }
+
   @Test(
     "pages of a device are mapped by faults, each entry with a reference and a mapping",
     arguments: [PageMap.Rules.strict, .kernel, .legacy])
