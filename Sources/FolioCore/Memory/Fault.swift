@@ -44,6 +44,7 @@ enum Faults {
   static func resolve(_ space: Space, _ address: UInt, flags: UInt32) -> FaultResult {
     if let area = space.lockArea(at: address) {
       let result = handle(area, address, flags: flags | FAULT_FLAG_VMA_LOCK)
+      if result.contains(.completed) { return result }
       area.unlock()
       if !result.contains(.retry) { return result }
     }
@@ -52,6 +53,7 @@ enum Faults {
       space.lockForReading()
       let result =
         space.area(at: address).map { handle($0, address, flags: flags) } ?? .accessViolation
+      if result.contains(.completed) { return result }
       space.unlockForReading()
       if !result.contains(.retry) { return result }
       flags |= FAULT_FLAG_TRIED
@@ -133,7 +135,7 @@ enum Faults {
       place.unlock()
       return []
     }
-    if pte_protnone(entry) {
+    if pte_protnone(entry) && fault.area.flags & VM_ACCESS_FLAGS != 0 {
       // The area allows the access: the entry is from before (assumption: Folio has no NUMA hints).
       place.store(entry.removing(_PAGE_PROTNONE).adding(fault.area.protection))
     } else if fault.flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE) != 0 && !entry.isWritable {

@@ -208,6 +208,12 @@ extension Space.NoPlace {
 }
 
 extension Folio {
-  /// The frame is the zero page's, or of the huge zero folio.
-  static func isZeroFrame(_ frame: UInt) -> Bool { Page(frame: frame).folio.isZero }
+  /// The frame is the zero page's, or of the huge zero folio. Any frame may be asked for, also one
+  /// without a struct page.
+  static func isZeroFrame(_ frame: UInt) -> Bool {
+    if frame == ZeroPages.small { return true }
+    guard let huge = unsafe cfolio_huge_zero_folio_now() else { return false }
+    let first = unsafe folio_pfn(huge)
+    return unsafe first <= frame && frame < first + UInt(folio_nr_pages(huge))
+  }
 }
