@@ -5,6 +5,7 @@
  */
 #include <folio/gup.h>
 #include <folio/memremap.h>
+#include <folio/rmap.h>
 #include <folio/thread.h>
 
 #include <errno.h>
@@ -187,6 +188,7 @@ void unpin_folio(struct folio *folio)
 
 void unpin_user_page(struct page *page)
 {
+	sanity_check_pinned_pages(&page, 1);
 	unpin_user_folio(page_folio(page), 1);
 }
 
@@ -200,10 +202,34 @@ static unsigned long run_of(struct page *const *pages, unsigned long npages)
 	return nr;
 }
 
+void cfolio_put_user_pages(struct page *const *pages, unsigned long npages)
+{
+	for (unsigned long i = 0, nr; i < npages; i += nr) {
+		nr = run_of(pages + i, npages - i);
+		gup_put_folio(page_folio(pages[i]), (int)nr, FOLL_GET);
+	}
+}
+
+void sanity_check_pinned_pages(struct page *const *pages, unsigned long npages)
+{
+	for (unsigned long i = 0; i < npages; i++) {
+		if (!pages[i])
+			continue;
+		const struct folio *folio = page_folio(pages[i]);
+		if (likely(!folio_test_anon(folio)) || is_zero_folio(folio))
+			continue;
+		/* Of a folio that one leaf maps the first page says it for all. */
+		(void)FOLIO_WARN_ON(!folio_page_is_exclusive(&folio->page) &&
+					    !folio_page_is_exclusive(pages[i]),
+				    pages[i], "a pinned anonymous page is not exclusive");
+	}
+}
+
 void unpin_user_pages(struct page *const *pages, unsigned long npages)
 {
 	if (!is_count(npages))
 		return;
+	sanity_check_pinned_pages(pages, npages);
 	long released = 0;
 	for (unsigned long i = 0, nr; i < npages; i += nr) {
 		nr = 1;
@@ -242,6 +268,7 @@ void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages
 {
 	if (!is_count(npages))
 		return;
+	sanity_check_pinned_pages(pages, npages);
 	long released = 0;
 	for (unsigned long i = 0, nr; i < npages; i += nr) {
 		nr = run_of(pages + i, npages - i);

@@ -28,8 +28,7 @@ struct walk {
 
 static bool allowed(pte_t pte, unsigned int flags)
 {
-	/* What a legacy entry leads to is not counted: the slow walk knows how to hold it. */
-	if (!(pte.pte & _PAGE_PRESENT) || pte_special(pte) || pte_devmap(pte))
+	if (!(pte.pte & _PAGE_PRESENT) || (pte_special(pte) && !pte_devmap(pte)))
 		return false;
 	return !(flags & FOLL_WRITE) || pte_write(pte);
 }
@@ -70,6 +69,29 @@ static bool is_zero(const struct folio *folio)
 	return is_zero_folio(folio) || is_huge_zero_folio(folio);
 }
 
+/* nr pages from this one on are the caller's. */
+static void record(struct walk *w, struct folio *folio, struct page *page, unsigned long nr)
+{
+	if ((w->flags & FOLL_PIN) && !is_zero(folio))
+		w->pins += (long)nr;
+	/* The page is marked, not the entry, which may be somebody else's by now. */
+	if (!folio_test_flag(folio, PG_referenced))
+		folio_set_flag(folio, PG_referenced);
+	for (unsigned long i = 0; i < nr; i++)
+		w->pages[w->nr++] = page + i;
+}
+
+/* Gives back what was recorded behind the first nr pages. */
+static void undo(struct walk *w, unsigned long nr)
+{
+	while (w->nr > nr) {
+		struct folio *folio = page_folio(w->pages[--w->nr]);
+		if ((w->flags & FOLL_PIN) && !is_zero(folio))
+			w->pins--;
+		gup_put_folio(folio, 1, w->flags);
+	}
+}
+
 /* Takes nr references on the page and those behind it, which `entry` maps; false: stop. */
 static bool grab(struct walk *w, shared_t *entry, pte_t pte, const shared_t *above, pmd_t pmd,
 		 unsigned long pfn, unsigned long nr)
@@ -88,16 +110,51 @@ static bool grab(struct walk *w, shared_t *entry, pte_t pte, const shared_t *abo
 		gup_put_folio(folio, (int)nr, w->flags);
 		return false;
 	}
-	if ((w->flags & FOLL_PIN) && !is_zero(folio))
-		w->pins += (long)nr;
-	/* The page is marked, not the entry, which may be somebody else's by now. */
-	if (!folio_test_flag(folio, PG_referenced))
-		folio_set_flag(folio, PG_referenced);
+	record(w, folio, page, nr);
 	if (MUTANT(P76))
 		set_bits(entry, _PAGE_ACCESSED);
-	for (unsigned long i = 0; i < nr; i++)
-		w->pages[w->nr++] = page + i;
 	return true;
+}
+
+/*
+ * A legacy entry owns no reference, so its page may be one of a map that is going away: that is
+ * held while a reference is taken. False: stop, and where there is no live map nothing that was
+ * recorded behind the first `nr` pages stays.
+ */
+static __cold bool hold_map(struct walk *w, unsigned long pfn, struct dev_pagemap **held,
+			    unsigned long nr)
+{
+	if (w->flags & FOLL_LONGTERM)
+		return false;
+	*held = cfolio_walk_get_pagemap(pfn, *held);
+	if (!*held)
+		undo(w, nr);
+	return *held != NULL;
+}
+
+/*
+ * The pages of a legacy leaf, which may be folios of their own: one by one. The second look at the
+ * leaf is behind the last of them; when it has changed none of them stays.
+ */
+static __cold bool grab_uncounted(struct walk *w, shared_t *entry, pmd_t pmd, unsigned long pfn,
+				  unsigned long nr)
+{
+	const unsigned long first = w->nr;
+	struct dev_pagemap *held = NULL;
+	bool done = true;
+	for (unsigned long i = 0; i < nr && done; i++) {
+		struct page *page = pfn_to_page(pfn + i);
+		struct folio *folio = NULL;
+		done = hold_map(w, pfn + i, &held, first) &&
+		       (folio = try_grab_folio_fast(page, 1, w->flags));
+		if (done)
+			record(w, folio, page, 1);
+	}
+	cfolio_walk_put_pagemap(held);
+	done = done && pte_same(ptep_get(entry), pmd);
+	if (!done)
+		undo(w, first);
+	return done;
 }
 
 /* The entries of a PTE table, as far as they go. */
@@ -106,13 +163,20 @@ static bool walk_ptes(struct walk *w, shared_t *pmdp, pmd_t pmd, unsigned long a
 {
 	struct ptdesc *table = pmd_page_table(pmd);
 	unsigned long index = mm_entry_index(w->mm, PGTABLE_LEVEL_PTE, address);
+	const unsigned long first = w->nr;
+	struct dev_pagemap *held = NULL;
 	for (; address < end; address += PAGE_SIZE, index++) {
 		shared_t *ptep = pgtable_entry(table, index);
 		pte_t pte = ptep_get_lockless(ptep);
-		if (!allowed(pte, w->flags) || !grab(w, ptep, pte, pmdp, pmd, pte_pfn(pte), 1))
-			return false;
+		if (!allowed(pte, w->flags))
+			break;
+		if (unlikely(pte_devmap(pte)) && !hold_map(w, pte_pfn(pte), &held, first))
+			break;
+		if (!grab(w, ptep, pte, pmdp, pmd, pte_pfn(pte), 1))
+			break;
 	}
-	return true;
+	cfolio_walk_put_pagemap(held);
+	return address >= end;
 }
 
 /* The entries of one level from address to end, which lie in one table of it. */
@@ -130,10 +194,13 @@ static bool walk_level(struct walk *w, struct ptdesc *table, unsigned long addre
 			next = end;
 		bool done = false;
 		if (pmd_leaf(pmd)) {
-			unsigned long offset = (address & (size - 1)) >> PAGE_SHIFT;
-			done = allowed(pmd, w->flags) &&
-			       grab(w, entry, pmd, NULL, (pmd_t){0}, pte_pfn(pmd) + offset,
-				    (next - address) >> PAGE_SHIFT);
+			unsigned long pfn = pte_pfn(pmd) + ((address & (size - 1)) >> PAGE_SHIFT);
+			unsigned long nr = (next - address) >> PAGE_SHIFT;
+			if (!allowed(pmd, w->flags))
+				return false;
+			done = unlikely(pte_devmap(pmd))
+				       ? grab_uncounted(w, entry, pmd, pfn, nr)
+				       : grab(w, entry, pmd, NULL, (pmd_t){0}, pfn, nr);
 		} else if (pmd_table(pmd)) {
 			done = table->level == PGTABLE_LEVEL_PMD
 				       ? walk_ptes(w, entry, pmd, address, next)
@@ -170,8 +237,7 @@ unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long 
 		rcu_read_unlock();
 	/* Each pin was followed by a full barrier, so a fork that missed one has changed this. */
 	if ((flags & FOLL_PIN) && !MUTANT(C17) && atomic_read(&mm->write_protect_seq) != sequence) {
-		for (unsigned long i = 0; i < w.nr; i++)
-			gup_put_folio(page_folio(pages[i]), 1, flags);
+		undo(&w, 0);
 		return 0;
 	}
 	if (w.pins)

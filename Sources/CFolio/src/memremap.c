@@ -65,6 +65,22 @@ void put_dev_pagemap(struct dev_pagemap *pgmap)
 		percpu_ref_put(&pgmap->ref);
 }
 
+struct dev_pagemap *cfolio_walk_get_pagemap(unsigned long pfn, struct dev_pagemap *held)
+{
+	if (MUTANT(C44))
+		return cfolio_pgmap_lookup(pfn);
+	if (held && held->ranges[0].start <= pfn && pfn <= held->ranges[0].end)
+		return held;
+	put_dev_pagemap(held);
+	return get_dev_pagemap(pfn);
+}
+
+void cfolio_walk_put_pagemap(struct dev_pagemap *held)
+{
+	if (!MUTANT(C44))
+		put_dev_pagemap(held);
+}
+
 int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range)
 {
 	pthread_once(&pgmap_array_once, init_pgmap_array);

@@ -228,10 +228,7 @@ extension Area {
   private var readProtection: UInt {
     guard flags & VM_ACCESS_FLAGS != 0 else { return _PAGE_PROTNONE }
     guard isShared, flags & VM_WRITE != 0 else { return _PAGE_PRESENT }
-    let isTold =
-      unsafe operations?.pointee.page_mkwrite != nil || operations?.pointee.pfn_mkwrite != nil
-    let isTracked = mapping?.kind == ADDRESS_SPACE_FILE || mapping?.kind == ADDRESS_SPACE_FSDAX
-    return isTold || isTracked ? _PAGE_PRESENT : _PAGE_PRESENT | _PAGE_RW
+    return isStoreTracked ? _PAGE_PRESENT : _PAGE_PRESENT | _PAGE_RW
   }
 
   /// Lets the object's owner find it.

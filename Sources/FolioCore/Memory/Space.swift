@@ -139,6 +139,16 @@ struct Area: @unchecked Sendable {
   var writeBits: UInt { flags & VM_WRITE != 0 ? _PAGE_RW : 0 }
   /// Entries hold what would be lost: the object cannot bring it back (`vma_needs_copy`, section 11).
   var needsCopy: Bool { flags & (VM_PFNMAP | VM_MIXEDMAP) != 0 || hasAnonymousPages }
+  /// Somebody wants to know of stores: a handler, or the file system (`vma_needs_dirty_tracking`).
+  var isStoreTracked: Bool {
+    guard isShared, flags & VM_WRITE != 0 else { return false }
+    if let operations = unsafe operations,
+      unsafe operations.pointee.page_mkwrite != nil || operations.pointee.pfn_mkwrite != nil
+    {
+      return true
+    }
+    return mapping?.kind == ADDRESS_SPACE_FILE || isFileSystemDAX
+  }
   var isFileSystemDAX: Bool { mapping?.kind == ADDRESS_SPACE_FSDAX }
   var isDAX: Bool { mapping?.isDAX ?? false }
 

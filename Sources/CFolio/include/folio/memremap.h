@@ -144,6 +144,15 @@ static inline struct vmem_altmap *_Nullable pgmap_altmap(struct dev_pagemap *pgm
 struct dev_pagemap *_Nullable get_dev_pagemap(unsigned long pfn);
 /** Drops it; NULL is allowed. */
 void put_dev_pagemap(struct dev_pagemap *_Nullable pgmap);
+/**
+ * get_dev_pagemap() for a walk over many frames (the two-argument form of v6.17 and before): `held`
+ * is what the last call returned; kept when the frame is in its first range, else put. NULL: the
+ * frame has no live map, nothing is held. The walk ends by cfolio_walk_put_pagemap().
+ */
+struct dev_pagemap *_Nullable cfolio_walk_get_pagemap(unsigned long pfn,
+						      struct dev_pagemap *_Nullable held);
+/** Drops what the last call returned; NULL is allowed. */
+void cfolio_walk_put_pagemap(struct dev_pagemap *_Nullable held);
 /** The map of a frame without a reference. Context: a read section, or a reference elsewhere. */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup(unsigned long pfn);
 /** The same, unless the map was killed: who wants new references asks this. */

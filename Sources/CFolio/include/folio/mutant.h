@@ -155,6 +155,7 @@ enum folio_mutant {
 	MUTANT_C23 = 123,
 	MUTANT_C24 = 124,
 	MUTANT_C25 = 125,
+	MUTANT_C44 = 144,
 	MUTANT_C48 = 148,
 	MUTANT_P69 = 469,
 	MUTANT_P71 = 471,
@@ -177,6 +178,12 @@ enum folio_mutant {
 	MUTANT_C62 = 162,
 	MUTANT_C77 = 177,
 	MUTANT_P101 = 601,
+	/* Slow walks. */
+	MUTANT_P110 = 610,
+	MUTANT_P111 = 611,
+	MUTANT_P112 = 612,
+	MUTANT_P113 = 613,
+	MUTANT_P114 = 614,
 	/* For those who watch plain accesses; the engine alone sees nothing of them. */
 	MUTANT_B01 = 501,
 	MUTANT_B02 = 502,
