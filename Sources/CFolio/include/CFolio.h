@@ -34,6 +34,7 @@
 #include <folio/tlb.h>
 #include <folio/memory.h>
 #include <folio/gup.h>
+#include <folio/get_user_pages.h>
 #include <folio/trace.h>
 #include <folio/ledger.h>
 #include <folio/devres.h>
