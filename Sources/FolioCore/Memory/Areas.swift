@@ -134,10 +134,10 @@ enum Areas {
   }
 
   /// Tables that nothing but the range needs: what is left of its outermost areas keeps its own, as do
-  /// the neighbours, and `new`, an area that is to come elsewhere. Context: as above; no entry is left
-  /// in the range.
+  /// the neighbours, and addresses that belong to no area yet. Context: as above; no entry is left in
+  /// the range.
   static func freeTables(
-    _ space: Space, _ range: Range<UInt>, keeping new: Range<UInt>? = nil,
+    _ space: Space, _ range: Range<UInt>, keeping other: Range<UInt>? = nil,
     _ removal: inout Removal
   ) {
     let areas = Index(space)
@@ -150,9 +150,9 @@ enum Areas {
     }
     var ceiling =
       behind < areas.count ? max(areas[behind].start, range.upperBound) : space.end
-    if let new {
-      if new.upperBound <= range.lowerBound { floor = max(floor, new.upperBound) }
-      if new.lowerBound >= range.upperBound { ceiling = min(ceiling, new.lowerBound) }
+    if let other {
+      if other.lowerBound >= range.upperBound { ceiling = min(ceiling, other.lowerBound) }
+      if other.upperBound <= range.lowerBound { floor = max(floor, other.upperBound) }
     }
     PageTables.free(range, bounds: floor..<ceiling, of: space, &removal)
   }

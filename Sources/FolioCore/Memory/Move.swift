@@ -95,17 +95,17 @@ enum Move {
       change.abandon()
       throw MemoryError(.outOfMemory)
     }
-    // The object's owner finds entries by areas, one after the other: while entries are on their way
-    // he must not look.
+    // The object's owner finds entries by areas, one after the other: by both while entries are on their
+    // way, and then he must not look.
+    change.link()
     old.mapping?.lockForWriting()
     moveEntries(range, to: target.lowerBound, of: old)
     old.mapping?.unlockForWriting()
     var removal = Removal(space)
-    // The new area is not in the index yet, and may have entries in the same tables.
     Areas.freeTables(space, range, keeping: target, &removal)
     removal.finish()
     space.flush()
-    change.commit()
+    change.commit(isLinked: true)
     return target.lowerBound
   }
 

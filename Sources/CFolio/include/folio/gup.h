@@ -42,7 +42,7 @@ FOLIO_ASSUME_NONNULL_BEGIN
 /* ---- counting -------------------------------------------------------------------------------- */
 
 /**
- * +refs on a folio that cannot go (12.4). 0; -ENOMEM when R <= 0 (warns); -EREMOTEIO for
+ * +refs on a folio that cannot go (12.4, row 94). 0; -ENOMEM when R <= 0 (warns); -EREMOTEIO for
  * peer-to-peer memory without FOLL_PCI_P2PDMA. A pin of the zero page counts nothing. Context: the
  * page-table lock of an entry that maps it. RLX.
  */
@@ -50,18 +50,24 @@ int try_grab_folio(struct folio *folio, int refs, unsigned int flags) __must_che
 
 /**
  * The same by a page that may go any moment: the folio, or NULL with nothing taken. Full barrier at
- * the end: what is read next tells whether the page was still mapped (T3). Context: a read section
- * (warns otherwise, NULL).
+ * the end: what is read next tells whether the page was still mapped (T3, row 95). NULL and a
+ * warning with neither FOLL_GET nor FOLL_PIN. Context: a read section (warns otherwise, NULL).
  */
 struct folio *_Nullable try_grab_folio_fast(struct page *page, int refs, unsigned int flags)
 	__must_check;
 
-/** Gives back refs that were taken with these flags; may free. FULL. */
+/**
+ * Gives back refs that were taken with these flags (row 96); may free. FULL. Context: has them.
+ * Pins of the zero page count nothing.
+ */
 void gup_put_folio(struct folio *folio, int refs, unsigned int flags);
 
-/** One more pin on what the caller has pinned (warns otherwise). RLX. */
+/** One more pin on what the caller has pinned, or a warning (row 97). RLX. */
 void folio_add_pin(struct folio *folio);
-/** refs more pins. 0, or as try_grab_folio(). */
+/**
+ * refs more pins. 0; -EINVAL and a warning for more than a counter takes; or as try_grab_folio().
+ * RLX. Context: has a pin (warns otherwise).
+ */
 int folio_add_pins(struct folio *folio, unsigned int refs) __must_check;
 
 /* ---- giving back ----------------------------------------------------------------------------- */
@@ -72,16 +78,30 @@ int folio_add_pins(struct folio *folio, unsigned int refs) __must_check;
  */
 void cfolio_put_user_pages(struct page *_Nonnull const *_Nonnull pages, unsigned long npages);
 
+/*
+ * 12.4, rows 98 and 99. A pin is of one page; a large folio counts those of its pages together.
+ * FULL: each may run the free path. FOLL_PIN_RELEASED goes up once per call, and pins of the zero
+ * page count nowhere. A number that is none of pages, an errno above all, is a warning, and nothing
+ * is unpinned. Context: has the pins; any, unless said otherwise.
+ */
+
+/** One pin of the folio that the page is in. FULL. */
 void unpin_user_page(struct page *page);
+/** One pin of the folio. FULL. */
 void unpin_folio(struct folio *folio);
+/** npages pins of one folio, by one put. FULL. */
 void unpin_user_folio(struct folio *folio, unsigned long npages);
-/** Runs of one folio are one put (CI57); NULL entries are skipped. Warns of an errno as a count. */
+/** One pin of each of npages pages, NULL apart; one folio's in a row are one put (CI57). FULL. */
 void unpin_user_pages(struct page *_Nullable const *_Nonnull pages, unsigned long npages);
+/** One pin of each of nfolios folios; equal ones in a row are one put (CI57). FULL. */
 void unpin_folios(struct folio *_Nonnull const *_Nonnull folios, unsigned long nfolios);
-/** Marks the folios dirty first, each under its lock, where make_dirty. */
+/**
+ * unpin_user_pages() without NULL. make_dirty: each folio is marked dirty first, under its lock, so
+ * that whoever sees the pin gone sees the mark (T15). FULL. Context: may block, where make_dirty.
+ */
 void unpin_user_pages_dirty_lock(struct page *_Nonnull const *_Nonnull pages, unsigned long npages,
 				 bool make_dirty);
-/** The same for consecutive frames, which struct pages in one array always are. */
+/** The same for npages consecutive frames, whose struct pages are in one array always. */
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
 /**
@@ -100,19 +120,22 @@ struct foll_pin_statistics {
 	long acquired;
 	long released;
 };
+/** Both since the process began; equal when no pin is open. RLX sums: exact when nobody pins. */
 struct foll_pin_statistics foll_pin_statistics(void);
-/** For walks of their own: counted once per call. */
+/** Adds pages to both; for walks of their own, once per call. RLX. */
 void count_foll_pins(long acquired, long released);
 
 /* ---- the fast walk --------------------------------------------------------------------------- */
 
 /**
  * Takes references on the pages of [start, end), in order, as far as no lock is needed (12.6):
- * returns how many. flags: FOLL_GET or FOLL_PIN, and FOLL_WRITE, FOLL_LONGTERM, FOLL_PCI_P2PDMA.
- * Takes no lock and writes nothing but counters and PG_referenced; where a legacy entry counts
- * nothing, it holds the page's map meanwhile. 0 and a warning unless exactly one of FOLL_GET and
- * FOLL_PIN is asked for. Context: any but a translation of the caller; start and end are
- * page-aligned, in the address space.
+ * returns how many pages. flags: FOLL_GET or FOLL_PIN, and FOLL_WRITE, FOLL_LONGTERM,
+ * FOLL_PCI_P2PDMA. Takes no lock and writes nothing but counters and PG_referenced; where a legacy
+ * entry counts nothing, it holds the page's map meanwhile. 0 and a warning unless exactly one of
+ * FOLL_GET and FOLL_PIN is asked for; 0 where end is beyond the address space. Each reference is
+ * followed by a full barrier and a second look at the entry (T3); of pins, all are given back where
+ * a fork came between (T5). Context: any but a translation of the caller; start and end are
+ * page-aligned; pages has room for all of them.
  */
 unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long end,
 		       unsigned int flags, struct page *_Nullable *_Nonnull pages);
