@@ -22,6 +22,7 @@ extension Scenario {
     case busyUnmap = "only strict rules refuse to unmap a page in use"
     case hook = "only legacy rules have a hook from 2 to 1"
     case reset = "only kernel rules set a lost base reference again: hazard C72"
+    case counter = "v6.18 looks the counter up behind the put: C50"
     case none = "its author names no reason"
   }
 
@@ -39,7 +40,8 @@ extension Scenario {
       "counter-try-get", "counter-puts", "free-tails", "migrate-freeze", "wait-io",
       "percpu-tryget", "anon-share", "anon-fork", "anon-family", "anon-huge", "trace-lost",
       "device-actions", "rwsem", "rwsem-downgrade", "srcu", "folio-lock", "area-lock",
-      "table-populate", "table-remove",
+      "table-populate", "table-remove", "fork-store", "fork-pin", "zero-store", "fork-ends",
+      "store-discard",
     ] {
       reasons[name] = { _ in .same }
     }
@@ -59,11 +61,19 @@ extension Scenario {
       "rmap-scan-rise", "rmap-fork-small", "rmap-fork", "rmap-fork-huge", "pin-zap",
       "pin-table-free", "pin-collapse", "pin-huge", "pin-slow", "pin-fork", "pin-two-pages",
       "pin-longterm", "pin-device-dax", "pin-zero", "flush-translation", "flush-gathers",
+      "fault-fault", "fault-unmap-mapping", "fault-discard", "fault-shared", "pin-fault",
+      "fault-munmap", "store-protect", "upgrade-punch", "upgrade-stale", "remap-unmap-mapping",
+      "fault-split-area", "leaf-fault-fault", "leaf-pin-zap", "leaf-pin-split",
+      "leaf-unmap-folio", "leaf-split-unmap", "fork-leaf", "fork-upper-leaf", "copy-load",
+      "copy-shared", "copy-copy", "fork-fault", "space-end",
     ] {
       reasons[name] = { $0 == .legacy ? .unmapped : .asStrict }
     }
     reasons["vmemmap-remap"] = { $0 == .legacy ? .shapes : .asStrict }
     for name in ["idle-unpin", "idle-insertion"] { reasons[name] = { _ in .unpinned } }
+    for name in ["leaf-order", "leaf-split-reuse"] {
+      reasons[name] = { $0 == .legacy ? .unmapped : .counter }
+    }
     reasons["idle-callback"] = { _ in .queue }
     for name in ["head-word", "audited-shape"] {
       reasons[name] = { $0 == .legacy ? .shapes : .headWord }
