@@ -16,8 +16,6 @@ enum MapOperations {
 
   private static let zapCalls = [KERNEL_WRITE_FAULT, KERNEL_POPULATE]
   private static let run = MappedPages.hugePages
-  /// 2 MiB folios that stay in the cache.
-  private static let hotFolios = 8
 
   // MARK: zapped and mapped again
 
@@ -35,24 +33,21 @@ enum MapOperations {
     Name.mapZap, "MADV_DONTNEED of 512 pages, vm_insert_pages(), one of them read; per page",
     peers: zapCalls.map(KernelPeers.name)
   ) { configuration throws(Refusal) in
-    try RunTrial(configuration, pages: configuration.mappedPages(warm: run), zapCalls)
-      .make(zapAndMap)
+    try RunTrial(configuration, zapCalls).make(zapAndMap)
   }
 
   private static let faults = BenchmarkOperation(
     Name.faultZap, "MADV_DONTNEED of 512 pages, each mapped again by a store's fault; per page",
     peers: zapCalls.map(KernelPeers.name)
   ) { configuration throws(Refusal) in
-    try RunTrial(configuration, pages: configuration.mappedPages(warm: run), zapCalls)
-      .make(zapAndTouch)
+    try RunTrial(configuration, zapCalls).make(zapAndTouch)
   }
 
   private static let huge = BenchmarkOperation(
     Name.faultZapHuge, "MADV_DONTNEED of a 2 MiB folio, mapped again by a store's fault; per folio",
     peers: zapCalls.map(KernelPeers.name)
   ) { configuration throws(Refusal) in
-    let pages = configuration.mappedPages(warm: hotFolios * run)
-    return try RunTrial(configuration, pages: pages, isHuge: true, zapCalls).make(zapAndTouch)
+    try RunTrial(configuration, isHuge: true, zapCalls).make(zapAndTouch)
   }
 
   private static let fewTables = "the tables of more spaces are what it adds, and they are few"
@@ -94,8 +89,8 @@ enum MapOperations {
   private static func unmapMapping(_ sharers: Int) -> BenchmarkOperation {
     BenchmarkOperation(
       Name.unmapMapping(sharers),
-      "unmap_mapping_range() of one page after the other, vm_insert_pages() in each of "
-        + "\(sharers) spaces; per page",
+      "unmap_mapping_range() of one page after the other, then vm_insert_pages() in "
+        + "\(sharers) space\(sharers == 1 ? "" : "s"); per page",
       warmOnly: fewTables, peers: [Peer.punch]
     ) { configuration throws(Refusal) in
       try RunTrial(configuration, pages: run, run: 16, sharers: sharers, [KERNEL_PUNCH])
@@ -117,8 +112,7 @@ enum MapOperations {
     Name.protect, "mprotect() of 512 pages to read-only and back; per page", threads: [1],
     peers: [Peer.protect]
   ) { configuration throws(Refusal) in
-    try RunTrial(configuration, pages: configuration.mappedPages(warm: run), [KERNEL_PROTECT])
-      .make(protectAndBack)
+    try RunTrial(configuration, [KERNEL_PROTECT]).make(protectAndBack)
   }
 
   private static let protectAndBack = RunStep { _, space, pages in

@@ -22,7 +22,8 @@ enum PinOperations {
   private static func fast(_ run: Int) -> BenchmarkOperation {
     BenchmarkOperation(
       Name.fastPins(run),
-      "gup_fast() of \(run) pages mapped one by one, unpin_user_pages(); per page; cold: at random",
+      "gup_fast() of \(run == 1 ? "a page" : "\(run) pages") mapped by PTEs, unpin_user_pages(); "
+        + "per page; cold: at random, the kernel's over 2^15 pages at most",
       peers: calls.map(KernelPeers.name)
     ) { configuration throws(Refusal) in
       let pages = configuration.mappedPages(warm: hotPages)

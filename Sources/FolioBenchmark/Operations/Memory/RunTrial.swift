@@ -27,17 +27,21 @@ struct RunTrial {
   private let walk: RunWalk
   private let configuration: Configuration
   private let calls: [kernel_call]
+  /// 2 MiB folios that stay in the cache.
+  private static let hotFolios = 8
 
   /// - Parameters:
-  ///   - pages: of each thread, a power of two.
+  ///   - pages: of each thread, a power of two; nil: the run when warm, many when cold.
   ///   - run: pages of a step.
   ///   - calls: the peers.
   init(
-    _ configuration: Configuration, pages: Int, run: Int = MappedPages.hugePages,
+    _ configuration: Configuration, pages: Int? = nil, run: Int = MappedPages.hugePages,
     isHuge: Bool = false, sharers: Int = 1, isSequential: Bool = false, _ calls: [kernel_call]
   ) throws(Refusal) {
     var regions = 1
     while regions < configuration.threads { regions *= 2 }
+    let warm = isHuge ? Self.hotFolios * run : run
+    let pages = pages ?? configuration.mappedPages(warm: warm, sharing: regions)
     mapped = try MappedPages(pages: pages * regions, isHuge: isHuge, sharers: sharers)
     walk = RunWalk(
       run: run, runs: pages / run, spaces: sharers, isSequential: isSequential, ownPages: true)

@@ -50,8 +50,10 @@ struct RunWalk: Sendable {
 
 extension Configuration {
   /// Pages that are mapped: few when warm, as many as a walk goes over when cold.
-  func mappedPages(warm: Int) -> Int {
-    state == .warm ? warm : max(walkPages, warm)
+  ///
+  /// - Parameter sharing: threads that have to share those.
+  func mappedPages(warm: Int, sharing: Int = 1) -> Int {
+    state == .warm ? warm : max(walkPages / sharing, warm)
   }
 
   /// The same pages as the kernel has them, no more of them than 128 MiB: it does not look at what
