@@ -72,7 +72,7 @@ import Testing
 
   @Test(
     "a broken operation exits with 1, names the counter and how to replay it",
-    arguments: [Name.share, Name.rmapLarge, Name.fastPins(16), Name.mapZap, Name.fork])
+    arguments: [Name.share, Name.rmapLarge, Name.sharedPins(4), Name.unmapMapping(1)])
   func broken(_ name: String) throws {
     let outcome = try run(Self.arguments(name.escaped) + ["--break", name])
     #expect(outcome.status == 1)
