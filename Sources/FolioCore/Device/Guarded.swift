@@ -8,7 +8,7 @@ import CFolio
 @safe
 struct LockClass: @unchecked Sendable {
   // @unchecked: the C structure holds a constant name and an atomic number.
-  fileprivate let pointer: UnsafeMutablePointer<lock_class>
+  let pointer: UnsafeMutablePointer<lock_class>
 
   init(_ name: StaticString) {
     unsafe pointer = .allocate(capacity: 1)
@@ -22,6 +22,7 @@ struct LockClass: @unchecked Sendable {
   static let leftovers = LockClass("leftover maps")
   static let retiredFrames = LockClass("retired frames")
   static let systemMemory = LockClass("system memory")
+  static let framePool = LockClass("frame pool")
   static let spaceIdentities = LockClass("address space identities")
 }
 

@@ -50,13 +50,19 @@ enum Areas {
       return hint
     }
     let areas = Index(space)
-    if hint >= lowest, hint <= limit - size, !areas.meets(hint..<(hint + size)) {
+    let wanted = unsafe max(request.alignment, Space.pageSize)
+    let offset = unsafe request.pgoff * Space.pageSize % wanted
+    if hint >= lowest, hint <= limit - size, hint % wanted == offset,
+      !areas.meets(hint..<(hint + size))
+    {
       return hint
     }
     // Where leaves may come, the page of the mapping and the address agree in their place in a leaf.
-    var (alignment, phase) = (Space.pageSize, UInt(0))
+    var (alignment, phase) = (wanted, offset)
     let leaf = space.size(.pmd)
-    if size >= leaf, unsafe mapping?.isDAX == true || request.vm_flags & VM_HUGEPAGE != 0 {
+    if alignment < leaf, size >= leaf,
+      unsafe mapping?.isDAX == true || request.vm_flags & VM_HUGEPAGE != 0
+    {
       (alignment, phase) = unsafe (leaf, request.pgoff * Space.pageSize % leaf)
     }
     guard

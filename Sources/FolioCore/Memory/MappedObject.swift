@@ -11,7 +11,7 @@ public import CFolio
 /// The caller owns a reference on what it inserts, or another right to it (spec: core.md 9.6).
 @safe
 public struct PageFault: ~Escapable {
-  private let context: FaultContext
+  let context: FaultContext
 
   @_lifetime(immortal)
   init(_ context: FaultContext) { self.context = context }
@@ -84,9 +84,39 @@ public struct PageFault: ~Escapable {
     return result.isEmpty ? .copied : result
   }
 
+  /// Whether entries of the address space map that many pages, 2^order, at some level.
+  public func hasEntries(order: Int) -> Bool { order == 0 || level(order) != nil }
+
   private func level(_ order: Int) -> Level? {
     let space = context.space
     return [Level.pmd, .pud].first { Int(space.order($0)) == order }
+  }
+
+  /// Notes which page of the object the folio of the frame begins with, unless it has a note
+  /// (`dax_set_mapping`). Not locked: faults that race write the same.
+  func associate(_ frame: UInt, withPage page: Int) {
+    let folio = Page(frame: frame).folio
+    guard let mapping = context.area.mapping, unsafe folio_mapping_word(folio.pointer) == 0 else {
+      return
+    }
+    unsafe folio_associate(folio.pointer, mapping.pointer, UInt(page))
+  }
+}
+
+/// An area that is being made, for the object that it maps; nobody else can find it.
+@safe
+public struct NewArea: ~Escapable {
+  private let area: Area
+
+  @_lifetime(immortal)
+  init(_ area: Area) { self.area = area }
+
+  public var shape: MemoryArea { MemoryArea(area) }
+
+  /// Maps a counted page there (`vm_insert_page`); the caller owns a reference on it. nil: done.
+  public func insertPage(_ frame: UInt, at address: UInt) -> MemoryError.Code? {
+    let status = PageInsertion.insertPage(Page(frame: frame), at: address, area)
+    return status == 0 ? nil : MemoryError(status: status).code
   }
 }
 
@@ -107,6 +137,10 @@ public protocol FaultHandler: AnyObject, Sendable {
   func frameMakeWritable(_ fault: borrowing PageFault) -> FaultResult
   /// Whether an area of the object may be cut there. Bytes from the area's start, its first page.
   func mayCut(_ area: MemoryArea, at address: UInt) -> Bool
+  /// The last word on a new area (the file's `mmap`): nil, or why there is none. May insert pages.
+  func map(_ area: borrowing NewArea) -> MemoryError.Code?
+  /// Pages that chosen areas begin at a multiple of, as the object's pages do; a power of two. Fixed.
+  var alignment: Int { get }
 }
 
 /// See `FaultHandler.answers`.
@@ -117,6 +151,7 @@ public struct FaultHandlerAnswers: OptionSet, Hashable, Sendable {
   public static let pageStores = FaultHandlerAnswers(rawValue: 2)
   public static let frameStores = FaultHandlerAnswers(rawValue: 4)
   public static let cuts = FaultHandlerAnswers(rawValue: 8)
+  public static let maps = FaultHandlerAnswers(rawValue: 16)
 }
 
 extension FaultHandler {
@@ -125,6 +160,8 @@ extension FaultHandler {
   public func pageMakeWritable(_ fault: borrowing PageFault) -> FaultResult { [] }
   public func frameMakeWritable(_ fault: borrowing PageFault) -> FaultResult { [] }
   public func mayCut(_ area: MemoryArea, at address: UInt) -> Bool { true }
+  public func map(_ area: borrowing NewArea) -> MemoryError.Code? { nil }
+  public var alignment: Int { 1 }
 }
 
 /// A file, or a device, that areas of any address spaces map (`struct address_space`).
@@ -210,6 +247,8 @@ public final class MappedObject: Sendable {
     unsafe request.mapping = mapping.pointer
     unsafe request.vm_ops = HandlerOperations.table(for: answers)
     unsafe request.vm_flags |= contents.rawValue
+    unsafe request.alignment = UInt(handler.alignment) * Space.pageSize
+    if handler.answers.contains(.maps) { unsafe request.mmap = HandlerOperations.map }
   }
 
   /// The use that `fill` took, when there is no area after all.
@@ -245,6 +284,12 @@ enum HandlerOperations {
     }
     return unsafe tables
   }()
+
+  /// The last word on a new area.
+  static let map: @convention(c) (UnsafeMutablePointer<vm_area_struct>) -> Int32 = { area in
+    let area = unsafe Area(unsafe area)
+    return area.object.handler.map(NewArea(area))?.status ?? 0
+  }
 
   static func table(for answers: FaultHandlerAnswers) -> UnsafePointer<vm_operations_struct> {
     unsafe UnsafePointer(tables + (answers.rawValue & 15))

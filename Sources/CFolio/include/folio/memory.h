@@ -142,10 +142,15 @@ struct mmap_request {
 	unsigned long pgoff;	/**< first page of the mapping */
 	unsigned long vm_flags; /**< VM_READ ... VM_SHARED, and VM_PFNMAP, VM_IO, VM_MIXEDMAP */
 	enum mmap_placement placement;
+	/** Chosen places: bytes, a power of two; 0 or a page's: as leaves want it. */
+	unsigned long alignment;
 	struct address_space *_Nullable mapping; /**< NULL: anonymous memory */
 	const struct vm_operations_struct *_Nullable vm_ops;
 	void *_Nullable vm_private_data;
-	/** The owner's last word: may insert pages; an error undoes all. */
+	/**
+	 * The owner's last word: may insert pages; an error undoes all. Nobody can find the area
+	 * yet.
+	 */
 	int (*_Nullable mmap)(struct vm_area_struct *area);
 };
 

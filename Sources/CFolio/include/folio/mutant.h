@@ -184,6 +184,15 @@ enum folio_mutant {
 	MUTANT_P112 = 612,
 	MUTANT_P113 = 613,
 	MUTANT_P114 = 614,
+	/* Device users. */
+	MUTANT_C69 = 169,
+	MUTANT_C70 = 170,
+	MUTANT_C73 = 173,
+	MUTANT_P115 = 615,
+	MUTANT_P116 = 616,
+	MUTANT_P117 = 617,
+	MUTANT_P118 = 618,
+	MUTANT_P119 = 619,
 	/* For those who watch plain accesses; the engine alone sees nothing of them. */
 	MUTANT_B01 = 501,
 	MUTANT_B02 = 502,
