@@ -12,6 +12,11 @@ void folio_lock(struct folio *folio)
 		wait_on_bit(&folio->flags, PG_locked);
 }
 
+void folio_wait_locked(const struct folio *folio)
+{
+	wait_on_bit(&folio->flags, PG_locked);
+}
+
 void __folio_unlock_wake(struct folio *folio)
 {
 	if (!MUTANT(P69))

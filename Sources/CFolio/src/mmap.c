@@ -204,7 +204,8 @@ void vma_start_write(struct vm_area_struct *vma)
 /* Readers that came meanwhile have turned to mmap_lock: nobody sleeps for this. */
 void vma_end_write(struct vm_area_struct *vma)
 {
-	(void)atomic_sub_return(VMA_LOCK_OFFSET, &vma->vm_refcnt);
+	if (atomic_read(&vma->vm_refcnt) >= VMA_LOCK_OFFSET)
+		(void)atomic_sub_return(VMA_LOCK_OFFSET, &vma->vm_refcnt);
 }
 
 /* ---- walks ----------------------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ struct AreaChange: ~Copyable {
 
   // MARK: preparation
 
-  /// Prepares that the areas in `range` are replaced by what is left of them outside of it and, of
+  /// Prepares that the areas in `range`, which no fault is in any more, are replaced by what is left of them outside of it and, of
   /// each, by what `keep` makes of its part inside: nil for nothing. `added` lies in no other area then.
   ///
   /// - Throws: `outOfMemory`; what an object says about a cut (`may_split`). Nothing is changed.
@@ -46,6 +46,8 @@ struct AreaChange: ~Copyable {
       throw MemoryError(.outOfMemory)
     }
     var change = unsafe AreaChange(space: space, index: index, firstOld: first, lastOld: last)
+    // In front of the copies: a fault in one of them may change it (`noteAnonymousPages`).
+    change.lockOld()
     do throws(MemoryError) {
       for number in 0..<first { change.append(old[number]) }
       for number in first..<last { try change.appendPieces(of: old[number], range, keep) }
@@ -117,15 +119,15 @@ struct AreaChange: ~Copyable {
   // MARK: end
 
   /// Waits for faults in the areas that go, and keeps later ones away: they come back under mmap_lock.
-  borrowing func lockOld() {
+  private borrowing func lockOld() {
     let old = Index(space)
     for number in firstOld..<lastOld { old[number].lockForWriting() }
   }
 
   /// Lets faults in again: nothing came of the change.
-  borrowing func unlockOld() {
+  private borrowing func unlockOld() {
     let old = Index(space)
-    for number in firstOld..<lastOld { unsafe vma_end_write(old[number].pointer) }
+    for number in firstOld..<lastOld { old[number].unlockForWriting() }
   }
 
   /// The areas that will be in the place of old ones.
@@ -139,8 +141,8 @@ struct AreaChange: ~Copyable {
   /// Lets the object's owner find the new areas, beside the old ones.
   borrowing func link() { forEachNew { $0.link() } }
 
-  /// Puts the new areas in place. Context: `lockOld()`; of the old areas only entries are left that the
-  /// new ones may have.
+  /// Puts the new areas in place. Context: of the old areas only entries are left that the new ones may
+  /// have.
   ///
   /// - Parameter isLinked: after `link()`.
   consuming func commit(isLinked: Bool = false) {
@@ -153,7 +155,7 @@ struct AreaChange: ~Copyable {
     unsafe vma_index_replace(space.pointer, index)
   }
 
-  /// Nothing happens, and the areas that were made for it go again. Context: `lockOld()` was not called.
+  /// Nothing happens, and the areas that were made for it go again.
   ///
   /// - Parameter isMapped: false for an added area whose object refused it: it is not told of the end.
   consuming func abandon(isMapped: Bool = true) {
@@ -161,6 +163,7 @@ struct AreaChange: ~Copyable {
       if isMapped { area.close() }
       area.free()
     }
+    unlockOld()
     unsafe vma_index_free(index)
   }
 }

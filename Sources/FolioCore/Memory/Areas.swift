@@ -100,7 +100,6 @@ enum Areas {
       change.abandon(isMapped: false)
       throw MemoryError(status: status, address: range.lowerBound)
     }
-    change.lockOld()
     change.commit()
   }
 
@@ -120,7 +119,6 @@ enum Areas {
   static func unmapLocked(_ space: Space, _ range: Range<UInt>) throws(MemoryError) {
     guard Index(space).meets(range) else { return }
     let change = try AreaChange.prepare(space, range)
-    change.lockOld()
     removeAll(space, range)
     change.commit()
   }

@@ -17,7 +17,7 @@ enum Fork {
     let count = areas.count
     // Faults in the parent stay out while its entries are write-protected.
     for number in 0..<count { areas[number].lockForWriting() }
-    defer { for number in 0..<count { unsafe vma_end_write(areas[number].pointer) } }
+    defer { for number in 0..<count { areas[number].unlockForWriting() } }
     guard let index = unsafe vma_index_alloc(UInt(count)) else { throw MemoryError(.outOfMemory) }
     for number in 0..<count {
       let area = areas[number]

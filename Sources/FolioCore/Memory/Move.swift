@@ -58,7 +58,6 @@ enum Move {
         shape.range = shape.range.lowerBound..<end
         return shape
       }
-      change.lockOld()
       change.commit()
       return start
     }
@@ -80,18 +79,22 @@ enum Move {
     let old = space.area(at: range.lowerBound)!
     var shape = old.shape(range)
     shape.range = target
-    guard let new = Area.make(like: old, shape, in: space) else { throw MemoryError(.outOfMemory) }
+    // In front of the copy, as for others (`AreaChange.prepare`).
+    old.lockForWriting()
+    guard let new = Area.make(like: old, shape, in: space) else {
+      old.unlockForWriting()
+      throw MemoryError(.outOfMemory)
+    }
     let change: AreaChange
     do throws(MemoryError) {
       change = try AreaChange.prepare(space, range, adding: new)
     } catch {
       new.close()
       new.free()
+      old.unlockForWriting()
       throw error
     }
-    change.lockOld()
     guard prepareTables(space, range, to: target.lowerBound) else {
-      change.unlockOld()
       change.abandon()
       throw MemoryError(.outOfMemory)
     }

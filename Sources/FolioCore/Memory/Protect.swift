@@ -23,7 +23,6 @@ enum Protection {
       shape.flags = shape.flags & ~VM_ACCESS_FLAGS | rights
       return shape
     }
-    change.lockOld()
     change.forEachNew { area in
       if range.contains(area.start) { changeEntries(of: area) }
     }

@@ -26,7 +26,7 @@ enum SoftLeafFault {
     let map = isDevice ? unsafe get_dev_pagemap(entry.frame) : nil
     place.unlock()
     guard !isDevice || (unsafe map != nil) else { return [] }
-    unsafe wait_on_bit(&folio.pointer.pointee.flags, Int32(PG_locked.rawValue))
+    unsafe folio_wait_locked(folio.pointer)
     unsafe put_dev_pagemap(map)
     return []
   }

@@ -166,8 +166,10 @@ struct Area: @unchecked Sendable {
 
   /// Drops the lock for reading.
   func unlock() { unsafe vma_end_read(pointer) }
-  /// For good: the area has to go. Context: mmap_lock for writing.
+  /// For good, when the area has to go; any number of times. Context: mmap_lock for writing.
   func lockForWriting() { unsafe vma_start_write(pointer) }
+  /// It stays after all; nothing for an area that is not locked. Context: as above.
+  func unlockForWriting() { unsafe vma_end_write(pointer) }
 }
 
 /// What areas map (`struct address_space`).

@@ -218,7 +218,7 @@ void vma_end_read(struct vm_area_struct *vma);
  * Context: mmap_lock for writing.
  */
 void vma_start_write(struct vm_area_struct *vma);
-/** Lets readers in again: it stays after all. Context: as above. */
+/** Lets readers in again: it stays after all. Nothing when it is not locked. Context: as above. */
 void vma_end_write(struct vm_area_struct *vma);
 
 /** An area that nobody can find yet, or NULL. */

@@ -174,6 +174,8 @@ static inline bool folio_trylock(struct folio *folio)
 
 /** Takes PG_locked; sleeps, uninterruptibly, while somebody has it. ACQUIRE. */
 void folio_lock(struct folio *folio);
+/** Sleeps, uninterruptibly, until nobody has it at some instant. ACQ-LD. Needs no reference. */
+void folio_wait_locked(const struct folio *folio);
 /** Wakes who sleeps for PG_locked. Context: it was dropped, then a full barrier. */
 void __folio_unlock_wake(struct folio *folio);
 

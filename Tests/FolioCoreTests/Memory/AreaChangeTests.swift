@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+
+// Changes of areas against faults in them, and what an object can rely on meanwhile.
+
+import CFolio
+import FolioCore
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Changes of areas", .serialized)
+struct AreaChangeTests {
+  private static let page = MemoryMap.pageSize
+
+  /// What the callbacks of the C object run, once; set by one test at a time.
+  private nonisolated(unsafe) static var onOpen: (() -> Void)?
+
+  /// An object whose areas tell when they are copied; faults bring pages of the map.
+  private nonisolated(unsafe) static let operations: UnsafePointer<vm_operations_struct> = {
+    let table = UnsafeMutablePointer<vm_operations_struct>.allocate(capacity: 1)
+    unsafe table.initialize(to: vm_operations_struct())
+    unsafe table.pointee.open = { _ in
+      let body = unsafe AreaChangeTests.onOpen
+      unsafe AreaChangeTests.onOpen = nil
+      body?()
+    }
+    unsafe table.pointee.fault = { fault in
+      unsafe fault.pointee.page = folio_page(cfolio_ram_alloc_folio(0)!, 0)
+      return 0
+    }
+    return unsafe UnsafePointer(table)
+  }()
+
+  @Test("a page that a fault brings while its area is being copied is one of the copy too")
+  func faultDuringCopy() throws {
+    let space = try MemoryMap()
+    var request = unsafe mmap_request()
+    unsafe request.pages = 4
+    unsafe request.vm_flags = VM_READ | VM_WRITE
+    unsafe request.vm_ops = Self.operations
+    let start = UInt(bitPattern: unsafe cfolio_mmap(space.mm, &request))
+    let isStored = Flag()
+    let thread = Mutex<NativeThread?>(nil)
+    unsafe Self.onOpen = {
+      let store = NativeThread {
+        do {
+          try space.store(7, at: start)
+        } catch {
+          fatalError("\(error)")
+        }
+        isStored.raise()
+      }
+      thread.withLock { $0 = store }
+      // Without the area's lock it is done in front of the end of the copy.
+      _ = poll(milliseconds: 50) { isStored.isRaised }
+    }
+    try space.protect((start + 3 * Self.page)..<(start + 4 * Self.page), .read)
+    thread.withLock { $0 }?.join()
+    #expect(isStored.isRaised)
+    let child = try space.fork()
+    #expect(try child.load(start) == 7)
+  }
+
+  @Test("a move to where the same tables lead keeps what it moves")
+  func moveInTable() throws {
+    let space = try MemoryMap()
+    let area = try space.map(pages: 2, [.read, .write], .private)
+    try space.store(5, at: area.start)
+    for pages in [8, 1024] {
+      let target = area.end + UInt(pages) * Self.page
+      try space.remap(area.range, pages: 2, to: target)
+      #expect(try space.load(target) == 5)
+      try space.remap(target..<(target + 2 * Self.page), pages: 2, to: area.start)
+      #expect(try space.load(area.start) == 5)
+    }
+    #expect(space.counters.anonymousPages == 1)
+  }
+
+  @Test("what a move takes along is found by the object in front of its end")
+  func objectDuringMove() throws {
+    let map = try PageMap(.fsdax, pages: 512)
+    let file = try MappedObject(.fsdax, DeviceFile(map))
+    let space = try MemoryMap()
+    let area = try space.map(file, pages: 2, .read, .shared)
+    _ = try space.load(area.start)
+    // A translation in use holds the move up when entries have moved.
+    var translation = translation()
+    #expect(unsafe mmu_begin(space.mm, area.start, false, &translation))
+    let target = area.end + 1024 * Self.page
+    let mover = NativeThread {
+      do {
+        try space.remap(area.range, pages: 2, to: target)
+      } catch {
+        fatalError("\(error)")
+      }
+    }
+    #expect(eventually { entry(space, target).pte != 0 })
+    let remover = NativeThread { file.unmap() }
+    #expect(eventually { Counts(map, 0).mappings == 0 })
+    unsafe mmu_end(space.mm, &translation)
+    mover.join()
+    remover.join()
+    #expect(Counts(map, 0) == Counts(0, 0))
+  }
+}
