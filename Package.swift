@@ -129,7 +129,8 @@ let package = Package(
       name: "CFolioTests", dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
-      name: "FolioCoreTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
+      name: "FolioCoreTests",
+      dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "LitmusTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],

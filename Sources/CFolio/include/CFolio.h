@@ -31,8 +31,10 @@
 #include <folio/fs.h>
 #include <folio/pgtable.h>
 #include <folio/mmap.h>
+#include <folio/anon_vma.h>
 #include <folio/tlb.h>
 #include <folio/memory.h>
+#include <folio/migrate.h>
 #include <folio/gup.h>
 #include <folio/get_user_pages.h>
 #include <folio/trace.h>

@@ -2,6 +2,7 @@
 /*
  * Address spaces and their areas. See folio/mmap.h; mirrors the kernel's mm/mmap_lock.c and vma.c.
  */
+#include <folio/anon_vma.h>
 #include <folio/bug.h>
 #include <folio/mmap.h>
 #include <folio/mutant.h>
@@ -100,6 +101,7 @@ void vm_area_free(struct vm_area_struct *vma)
 {
 	FOLIO_BUG_ON(vma->i_mmap_prev != NULL, "VMA", NULL,
 		     "an area goes while its mapping knows it");
+	anon_vma_put(vma_anon(vma));
 	cfolio_free(vma);
 }
 

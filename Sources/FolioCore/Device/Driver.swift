@@ -8,13 +8,12 @@ import CFolio
 /// What a Swift-made map keeps behind `dev_pagemap.owner`.
 final class Driver: Sendable {
   private let onFree: (@Sendable (UInt) -> Void)?
+  private let onAccess: PageMap.Options.AccessHandler?
 
-  private init(onFree: (@Sendable (UInt) -> Void)?) {
-    self.onFree = onFree
+  private init(_ options: PageMap.Options) {
+    onFree = options.onFree
+    onAccess = options.onAccess
   }
-
-  /// VM_FAULT_SIGBUS: a fault on a private page finds no address space to bring it back to.
-  private static let sigbus: UInt32 = 0x2
 
   /// One table for all maps: it holds no state.
   private nonisolated(unsafe) static let operations: UnsafePointer<dev_pagemap_ops> = {
@@ -22,16 +21,16 @@ final class Driver: Sendable {
     unsafe operations.initialize(
       to: dev_pagemap_ops(
         page_free: { page in unsafe Driver.pageFree(page) },
-        migrate_to_ram: { _ in Driver.sigbus },
+        migrate_to_ram: { fault in unsafe Driver.migrateToRAM(fault) },
         memory_failure: nil))
     return unsafe UnsafePointer(operations)
   }()
 
   static func attach(
-    _ map: UnsafeMutablePointer<dev_pagemap>, onFree: (@Sendable (UInt) -> Void)?
+    _ map: UnsafeMutablePointer<dev_pagemap>, _ options: PageMap.Options
   ) {
     unsafe map.pointee.ops = operations
-    unsafe map.pointee.owner = Unmanaged.passRetained(Driver(onFree: onFree)).toOpaque()
+    unsafe map.pointee.owner = Unmanaged.passRetained(Driver(options)).toOpaque()
   }
 
   /// Undoes `attach` when the map's memory is about to go; other maps are left alone.
@@ -39,6 +38,17 @@ final class Driver: Sendable {
     guard unsafe map.pointee.ops == operations, let owner = unsafe map.pointee.owner else { return }
     unsafe Unmanaged<Driver>.fromOpaque(owner).release()
     unsafe map.pointee.owner = nil
+  }
+
+  /// A bus error where the driver brings nothing back. Context: see `SoftLeafFault`.
+  private static func migrateToRAM(_ fault: UnsafeMutablePointer<vm_fault>) -> UInt32 {
+    let fault = unsafe FaultContext(fault)
+    guard let owner = unsafe fault.page?.folio.pageMap?.pointee.owner else {
+      return FaultResult.busError.rawValue
+    }
+    let driver = unsafe Unmanaged<Driver>.fromOpaque(owner).takeUnretainedValue()
+    guard let onAccess = driver.onAccess else { return FaultResult.busError.rawValue }
+    return onAccess(PageFault(fault)).rawValue
   }
 
   private static func pageFree(_ page: UnsafeMutablePointer<page>) {

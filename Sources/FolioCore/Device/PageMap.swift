@@ -80,10 +80,16 @@ public final class PageMap: Sendable {
     /// out again at once.
     public var onFree: (@Sendable (_ frame: UInt) -> Void)? = nil
 
+    /// See `onAccess`.
+    public typealias AccessHandler = @Sendable (_ fault: borrowing PageFault) -> FaultResult
+    /// Device-private pages: a CPU touches one, whose frame is the fault's `mappedFrame`
+    /// (`migrate_to_ram`). Brings it back, by `PageFault.migrate`. nil: such accesses are bus errors.
+    public var onAccess: AccessHandler? = nil
+
     public init(
       rules: Rules = .strict, compoundOrder: Int = 0, firstFrame: UInt? = nil,
       perPageMapcount: Bool = true, ownerTracking: Bool = true, strictTeardown: Bool? = nil,
-      onFree: (@Sendable (_ frame: UInt) -> Void)? = nil
+      onFree: (@Sendable (_ frame: UInt) -> Void)? = nil, onAccess: AccessHandler? = nil
     ) {
       self.rules = rules
       self.compoundOrder = compoundOrder
@@ -92,6 +98,7 @@ public final class PageMap: Sendable {
       self.ownerTracking = ownerTracking
       self.strictTeardown = strictTeardown
       self.onFree = onFree
+      self.onAccess = onAccess
     }
   }
 
@@ -162,7 +169,7 @@ public final class PageMap: Sendable {
     unsafe map.pointee.strict_teardown = options.strictTeardown ?? (options.rules == .strict)
     unsafe map.pointee.strict_generic = options.rules == .strict
     unsafe map.pointee.nr_range = 1
-    if kind.isAllocated { unsafe Driver.attach(map, onFree: options.onFree) }
+    if kind.isAllocated { unsafe Driver.attach(map, options) }
   }
 
   private static func remapFrames(

@@ -11,14 +11,22 @@ import CFolio
 struct AnonymousPage {
   let page: Page
 
-  /// A page that holds 0, and is anonymous from now on; nil: no memory. The mapping word names no
-  /// area: only the bit counts (spec: core.md 1.3, FOLIO_MAPPING_ANON).
+  /// A page that holds 0, and is anonymous from now on; nil: no memory. Its mapping word names no area
+  /// yet, only the bit is there (spec: core.md 1.3, FOLIO_MAPPING_ANON).
   static func allocate() -> AnonymousPage? {
     guard let folio = unsafe cfolio_ram_alloc_folio(0) else { return nil }
     let page = unsafe Page(unsafe folio_page(folio, 0))
     unsafe folio_set_anon(folio)
     if let word = unsafe cfolio_frame_word(page.frame) { unsafe shared_set(word, 0) }
     return AnonymousPage(page: page)
+  }
+
+  /// First mapping: the page is one of the area's from now on. Context: the entry's lock; the area
+  /// notes anonymous pages.
+  func map(at address: UInt, _ area: Area) {
+    unsafe folio_set_anon_area(page.folio.pointer, area.pointer, address)
+    unsafe folio_add_new_anon_rmap(page.folio.pointer, area.space.id, true)
+    area.space.count(1, of: MM_ANONPAGES)
   }
 
   /// Copies what the other frame holds. RLX: whoever writes it meanwhile is a race of the user's.
@@ -39,13 +47,13 @@ enum AnonymousFault {
     if fault.isWrite {
       copy = AnonymousPage.allocate()
       guard copy != nil else { return .outOfMemory }
-      area.noteAnonymousPages()
     }
     // Somebody was faster, or there is no table.
     func giveUp(_ result: FaultResult) -> FaultResult {
       copy?.page.folio.put()
       return result
     }
+    guard !fault.isWrite || area.noteAnonymousPages() else { return giveUp(.outOfMemory) }
     do throws(Space.NoPlace) {
       let place = try space.walkAllocating(fault.address, .pte)
       place.lock()
@@ -53,10 +61,9 @@ enum AnonymousFault {
         place.unlock()
         return giveUp([])
       }
-      if let page = copy?.page {
-        unsafe folio_add_new_anon_rmap(page.folio.pointer, space.id, true)
-        space.count(1, of: MM_ANONPAGES)
-        place.store(pfn_pte(page.frame, area.protection | fault.writableBits))
+      if let copy {
+        copy.map(at: fault.address, area)
+        place.store(pfn_pte(copy.page.frame, area.protection | fault.writableBits))
       } else {
         guard let zero = ZeroPages.small else {
           place.unlock()

@@ -206,7 +206,7 @@ extension Area {
       return nil
     }
     unsafe area.pointer.pointee.vm_private_data = other.pointer.pointee.vm_private_data
-    if other.hasAnonymousPages { area.noteAnonymousPages() }
+    unsafe anon_vma_clone(area.pointer, other.pointer)
     unsafe other.operations?.pointee.open?(area.pointer)
     return area
   }
@@ -234,8 +234,9 @@ extension Area {
     return isStoreTracked ? _PAGE_PRESENT : _PAGE_PRESENT | _PAGE_RW
   }
 
-  /// Lets the object's owner find it.
+  /// Lets the object's owner find it, and who looks for the entries of a page.
   func link() {
+    unsafe anon_vma_link(pointer)
     guard let mapping else { return }
     mapping.lockForWriting()
     mapping.insert(self)
@@ -244,6 +245,7 @@ extension Area {
 
   /// Nobody finds it by its object any more, or works on its entries from there.
   func unlink() {
+    unsafe anon_vma_unlink(pointer)
     guard let mapping else { return }
     mapping.lockForWriting()
     Mapping.remove(self)

@@ -207,7 +207,10 @@ enum Faults {
     _ fault: FaultContext, _ handler: Handler
   ) -> FaultResult {
     guard let copy = AnonymousPage.allocate() else { return .outOfMemory }
-    fault.area.noteAnonymousPages()
+    guard fault.area.noteAnonymousPages() else {
+      copy.page.folio.put()
+      return .outOfMemory
+    }
     fault.copy = copy.page
     let (done, asked) = unsafe ask(handler, fault)
     if let done {
@@ -241,11 +244,11 @@ enum Faults {
       let folio = page.folio
       let bits = fault.isWrite ? fault.writableBits : _PAGE_ACCESSED
       if isCopy {
-        unsafe folio_add_new_anon_rmap(folio.pointer, space.id, true)
+        AnonymousPage(page: page).map(at: fault.address, area)
       } else {
         unsafe folio_add_file_rmap_pte(folio.pointer, page.pointer, space.id)
+        space.count(1, of: folio.counter)
       }
-      space.count(1, of: folio.counter)
       place.store(pfn_pte(page.frame, area.protection | bits))
       return []
     } catch {

@@ -152,7 +152,9 @@ enum Fork {
     while true {
       let entry = from.value
       if entry.isPresent {
-        guard copyPresent(entry, from, to, parent, child, &spare) else { return .needsPage }
+        guard copyPresent(entry, address, from, to, parent, child, &spare) else {
+          return .needsPage
+        }
       } else if !entry.isNone {
         copySoftLeaf(entry, from, to, parent, child)
       }
@@ -164,7 +166,7 @@ enum Fork {
 
   /// `copy_present_ptes` of one page; false: a page is needed to copy it to. Context: both locks.
   private static func copyPresent(
-    _ entry: Entry, _ from: Place, _ to: Place, _ parent: Area, _ child: Area,
+    _ entry: Entry, _ address: UInt, _ from: Place, _ to: Place, _ parent: Area, _ child: Area,
     _ spare: inout AnonymousPage?
   ) -> Bool {
     if let page = entry.normalPage {
@@ -179,8 +181,7 @@ enum Fork {
           guard let copy = spare else { return false }
           spare = nil
           copy.fill(from: page.frame)
-          unsafe folio_add_new_anon_rmap(copy.page.folio.pointer, child.space.id, true)
-          child.space.count(1, of: MM_ANONPAGES)
+          copy.map(at: address, child)
           to.store(
             pfn_pte(
               copy.page.frame,

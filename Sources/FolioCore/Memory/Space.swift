@@ -158,11 +158,10 @@ struct Area: @unchecked Sendable {
     start <= range.lowerBound && range.upperBound <= end
   }
 
-  /// RLX; set once, by faults. Context: the area's lock or the map's.
-  var hasAnonymousPages: Bool { unsafe atomic_read(&pointer.pointee.has_anon) != 0 }
-  func noteAnonymousPages() {
-    if !hasAnonymousPages { unsafe atomic_set(&pointer.pointee.has_anon, 1) }
-  }
+  /// RLX; from the first on, by faults. Context: the area's lock or the map's.
+  var hasAnonymousPages: Bool { unsafe vma_anon(pointer) != nil }
+  /// In front of a page that becomes one of the area's; false: no memory. Context: as above.
+  func noteAnonymousPages() -> Bool { unsafe anon_vma_prepare(pointer) }
 
   /// Drops the lock for reading.
   func unlock() { unsafe vma_end_read(pointer) }

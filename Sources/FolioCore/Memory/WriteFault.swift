@@ -122,9 +122,13 @@ enum WriteFault {
       old?.folio.put()
       return .outOfMemory
     }
-    area.noteAnonymousPages()
-    copy.fill(from: fault.original.frame)
     let page = copy.page
+    guard area.noteAnonymousPages() else {
+      page.folio.put()
+      old?.folio.put()
+      return .outOfMemory
+    }
+    copy.fill(from: fault.original.frame)
     guard let place = space.walkLocking(fault.address, .pte) else {
       page.folio.put()
       old?.folio.put()
@@ -137,11 +141,10 @@ enum WriteFault {
       return []
     }
     if let old { space.count(-1, of: old.folio.counter) }
-    space.count(1, of: MM_ANONPAGES)
     // Nobody may still read the old page when somebody reads the new one (the entry is none between).
     _ = place.clear()
     if !isMutant(MUTANT_P101) { space.flush() }
-    unsafe folio_add_new_anon_rmap(page.folio.pointer, space.id, true)
+    copy.map(at: fault.address, area)
     let isUnshared = fault.flags & FAULT_FLAG_UNSHARE != 0
     place.store(
       pfn_pte(page.frame, area.protection | (isUnshared ? _PAGE_ACCESSED : fault.writableBits)))

@@ -60,6 +60,19 @@ static inline void folio_associate(struct folio *folio, const struct address_spa
 	WRITE_ONCE(folio->mapping, (unsigned long)mapping);
 }
 
+/** The new folio has what the old one had; its mapping word may be an anonymous page's. RLX. */
+static inline void folio_copy_association(struct folio *newfolio, const struct folio *folio)
+{
+	WRITE_ONCE(newfolio->index, READ_ONCE(folio->index));
+	WRITE_ONCE(newfolio->mapping, READ_ONCE(folio->mapping));
+}
+
+/** It is no page of a mapping any more. RLX. Context: its owner; nobody can find it. */
+static inline void folio_forget_association(struct folio *folio)
+{
+	WRITE_ONCE(folio->mapping, 0);
+}
+
 /** File-system DAX or device-dax. */
 static inline bool mapping_is_dax(const struct address_space *mapping)
 {

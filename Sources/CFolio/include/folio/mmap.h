@@ -8,8 +8,8 @@
  * in its place (FolioCore/Memory/AreaChange.swift). So whoever found one may go on with what it
  * says for as long as it holds the area's lock or the map's.
  *
- * Locks, outer to inner: mmap_lock, an area's lock, i_mmap lock of a mapping, page_table_lock, the
- * lock of a PMD table, of a PTE table, a folio's MM-id lock.
+ * Locks, outer to inner: mmap_lock, an area's lock, a folio lock (14.1), i_mmap lock of a mapping,
+ * anon_vma lock, page_table_lock, the lock of a PMD table, of a PTE table, a folio's MM-id lock.
  */
 #ifndef FOLIO_MMAP_H
 #define FOLIO_MMAP_H
@@ -72,7 +72,8 @@ struct vm_operations_struct {
  * | word             | written by                                  | protected by              |
  * |------------------|---------------------------------------------|---------------------------|
  * | vm_refcnt        | who locks it, who attaches and detaches it  | atomic                    |
- * | has_anon         | faults; 0 to 1 once                         | RLX, under the area lock  |
+ * | anon_vma         | faults; once                                | RLX, under the area lock  |
+ * | anon_next/prev   | who links and unlinks areas of the pages    | anon_vma->rwsem           |
  * | i_mmap_next/prev | who links and unlinks areas of the mapping  | mapping->i_mmap_rwsem     |
  */
 struct vm_area_struct {
@@ -90,7 +91,13 @@ struct vm_area_struct {
 	 * waits for it.
 	 */
 	atomic_t vm_refcnt;
-	atomic_t has_anon; /**< an anonymous page was ever mapped here: a fork copies entries */
+	/**
+	 * struct anon_vma * once an anonymous page was mapped here: a fork copies entries. See
+	 * folio/anon_vma.h.
+	 */
+	shared_t anon_vma;
+	struct vm_area_struct *_Nullable anon_next;
+	struct vm_area_struct *_Nullable anon_prev;
 	struct vm_area_struct *_Nullable i_mmap_next;
 	struct vm_area_struct *_Nullable *_Nullable i_mmap_prev; /**< what points to it */
 	struct rcu_head rcu;

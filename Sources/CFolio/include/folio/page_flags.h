@@ -91,6 +91,12 @@ static inline unsigned long page_private_word(const struct page *page)
 	return READ_ONCE(page->private);
 }
 
+/** The word is its owner's. RLX. */
+static inline void folio_set_private_word(struct folio *folio, unsigned long word)
+{
+	WRITE_ONCE(folio->private, word);
+}
+
 static inline unsigned long page_memcg_word(const struct page *page)
 {
 	return READ_ONCE(page->memcg_data);
@@ -99,6 +105,12 @@ static inline unsigned long page_memcg_word(const struct page *page)
 static inline unsigned long page_driver_word(const struct page *page)
 {
 	return READ_ONCE(page->zone_device_data);
+}
+
+/** The driver's own word of a device page. RLX. */
+static inline void page_set_driver_word(struct page *page, unsigned long word)
+{
+	WRITE_ONCE(page->zone_device_data, word);
 }
 
 static inline unsigned long folio_pgmap_word(const struct folio *folio)

@@ -94,6 +94,17 @@ int folio_try_share_anon_rmap_pmd(struct folio *folio) __must_check;
  * 9 on. Context: nobody else knows it.
  */
 void folio_add_new_anon_rmap(struct folio *folio, mm_id_t mm, bool exclusive);
+/**
+ * One more mapping of an anonymous page, by a PTE; exclusive: the page is this address space's
+ * alone from now on. FULL. Context: the entry's lock and a reference.
+ */
+static inline void folio_add_anon_rmap_pte(struct folio *folio, struct page *page, mm_id_t mm,
+					   bool exclusive)
+{
+	folio_add_file_rmap_ptes(folio, page, 1, mm);
+	if (exclusive)
+		set_bits(&page->flags, BIT(PG_anon_exclusive));
+}
 /** Makes a fresh folio anonymous; of which area is not kept. Context: nobody else knows it. */
 static inline void folio_set_anon(struct folio *folio)
 {

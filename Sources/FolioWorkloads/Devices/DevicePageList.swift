@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+// The free pages of a device, threaded through the driver's word of their struct pages, and what is
+// behind those that are out (spec: core.md 14.2).
+
+import CFolio
+import FolioCore
+
+/// Under a spinlock, because pages come home in the thread of the last put. Needs no memory once it is
+/// made but the RAM behind private pages.
+@safe
+final class DevicePageList: @unchecked Sendable {
+  // @unchecked: the words are touched under the spinlock.
+  private let words: UnsafeMutablePointer<Words>
+  private let isPrivate: Bool
+
+  @safe
+  private struct Words: ~Copyable {
+    var lock: spinlock_t
+    /// The first free page. Each names the next in its driver's word.
+    var first: UnsafeMutablePointer<page>?
+    var count: Int
+    /// The chunk is going: pages that come home stay where they are.
+    var isEnding: Bool
+  }
+
+  private nonisolated(unsafe) static let lockClass: UnsafeMutablePointer<lock_class> = {
+    let lockClass = UnsafeMutablePointer<lock_class>.allocate(capacity: 1)
+    let name: StaticString = "device pages"
+    unsafe UnsafeMutableRawPointer(lockClass).initializeMemory(
+      as: UInt8.self, repeating: 0, count: MemoryLayout<lock_class>.size)
+    unsafe lockClass.pointee.name = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(
+      to: CChar.self)
+    return unsafe lockClass
+  }()
+
+  init(isPrivate: Bool) {
+    unsafe words = .allocate(capacity: 1)
+    unsafe UnsafeMutableRawPointer(words).initializeMemory(
+      as: UInt8.self, repeating: 0, count: MemoryLayout<Words>.size)
+    unsafe spin_lock_init(&words.pointee.lock, Self.lockClass)
+    self.isPrivate = isPrivate
+  }
+
+  deinit { unsafe words.deallocate() }
+
+  private func withLock<Result>(_ body: () -> Result) -> Result {
+    unsafe spin_lock(&words.pointee.lock)
+    defer { unsafe spin_unlock(&words.pointee.lock) }
+    return body()
+  }
+
+  // MARK: the list
+
+  /// All pages of the chunk are free.
+  func begin(_ frames: Range<UInt>) {
+    withLock { for frame in frames.reversed() { push(frame) } }
+  }
+
+  /// No page is handed out from now on.
+  func end() {
+    withLock {
+      unsafe words.pointee.isEnding = true
+      unsafe words.pointee.first = nil
+      unsafe words.pointee.count = 0
+    }
+  }
+
+  var count: Int { withLock { unsafe words.pointee.count } }
+
+  /// Context: the lock.
+  private func push(_ frame: UInt) {
+    let page = unsafe pfn_to_page(frame)
+    unsafe page_set_driver_word(page, UInt(bitPattern: words.pointee.first))
+    unsafe words.pointee.first = unsafe page
+    unsafe words.pointee.count += 1
+  }
+
+  // MARK: pages
+
+  /// A page, locked and with one reference; nil: none is free, or there is no RAM to put behind it. It
+  /// is raised under the lock: whoever ends the list finds it out, or it is not handed out.
+  func allocate() -> UInt? {
+    var behind: UnsafeMutablePointer<folio>?
+    if isPrivate {
+      unsafe behind = cfolio_ram_alloc_folio(0)
+      guard unsafe behind != nil else { return nil }
+    }
+    let frame: UInt? = withLock {
+      guard let page = unsafe words.pointee.first else { return nil }
+      unsafe words.pointee.first = UnsafeMutablePointer(bitPattern: page_driver_word(page))
+      unsafe words.pointee.count -= 1
+      unsafe page_set_driver_word(page, UInt(bitPattern: behind))
+      unsafe zone_device_page_init(page)
+      return unsafe page_to_pfn(page)
+    }
+    if frame == nil, let behind = unsafe behind { unsafe folio_put(behind) }
+    return frame
+  }
+
+  /// A page comes home (`page_free`).
+  func free(_ frame: UInt) {
+    if isPrivate, let behind = unsafe behind(frame) { unsafe folio_put(behind) }
+    withLock {
+      if unsafe !words.pointee.isEnding { push(frame) }
+    }
+  }
+
+  /// The page of RAM behind a private page that is out.
+  private func behind(_ frame: UInt) -> UnsafeMutablePointer<folio>? {
+    unsafe UnsafeMutablePointer(bitPattern: page_driver_word(pfn_to_page(frame)))
+  }
+
+  /// Where the contents of a page are.
+  func backing(of frame: UInt) -> UInt {
+    guard isPrivate, let behind = unsafe behind(frame) else { return frame }
+    return unsafe folio_pfn(behind)
+  }
+
+  // MARK: migration
+
+  /// A page of the device that holds what the source holds.
+  func copyToDevice(_ source: MigrationSource) -> UInt? {
+    guard let frame = allocate() else { return nil }
+    if let target = unsafe cfolio_frame_word(backing(of: frame)) {
+      let value = unsafe source.frame.flatMap { unsafe cfolio_frame_word($0) }
+        .map { unsafe shared_read($0) }
+      unsafe shared_set(target, value ?? 0)
+    }
+    return frame
+  }
+
+  /// A page of RAM that holds what the device's page holds.
+  func copyToRAM(_ source: MigrationSource) -> UInt? {
+    source.frame.flatMap { PageMigration.pageOfRAM(holding: backing(of: $0)) }
+  }
+}
