@@ -65,6 +65,7 @@ enum MigrationEntry {
       let entry = place.value
       if softleaf_is_migration(entry) && entry.frame == old.frame {
         restore(place, entry, new, area)
+        if isMutant(MUTANT_P119) { return false }
       }
       return true
     }

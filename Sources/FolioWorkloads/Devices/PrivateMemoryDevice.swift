@@ -30,6 +30,7 @@ public final class PrivateMemoryDevice: Sendable {
   public init(
     _ kind: Kind, pages count: Int, rules: PageMap.Rules = .strict
   ) throws(PageMapError) {
+    _ = SystemMemory.shared
     let pages = DevicePageList(isPrivate: kind == .private)
     map = try PageMap(
       kind == .private ? .devicePrivate : .deviceCoherent, pages: count,
