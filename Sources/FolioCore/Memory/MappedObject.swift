@@ -206,6 +206,7 @@ public final class MappedObject: Sendable {
   public let kind: Kind
   public let contents: Contents
   private let answers: FaultHandlerAnswers
+  private let alignment: Int
   let mapping: Mapping
 
   /// - Parameter handler: lives as long as the object or an area of it.
@@ -221,6 +222,7 @@ public final class MappedObject: Sendable {
     self.kind = kind
     self.contents = contents
     answers = handler.answers
+    alignment = handler.alignment
     unsafe mapping.pointee.host = Unmanaged.passRetained(HandlerBox(handler)).toOpaque()
     self.mapping = unsafe Mapping(unsafe mapping)
   }
@@ -247,8 +249,8 @@ public final class MappedObject: Sendable {
     unsafe request.mapping = mapping.pointer
     unsafe request.vm_ops = HandlerOperations.table(for: answers)
     unsafe request.vm_flags |= contents.rawValue
-    unsafe request.alignment = UInt(handler.alignment) * Space.pageSize
-    if handler.answers.contains(.maps) { unsafe request.mmap = HandlerOperations.map }
+    unsafe request.alignment = UInt(alignment) * Space.pageSize
+    if answers.contains(.maps) { unsafe request.mmap = HandlerOperations.map }
   }
 
   /// The use that `fill` took, when there is no area after all.
@@ -288,7 +290,7 @@ enum HandlerOperations {
   /// The last word on a new area.
   static let map: @convention(c) (UnsafeMutablePointer<vm_area_struct>) -> Int32 = { area in
     let area = unsafe Area(unsafe area)
-    return area.object.handler.map(NewArea(area))?.status ?? 0
+    return area.handler.map(NewArea(area))?.status ?? 0
   }
 
   static func table(for answers: FaultHandlerAnswers) -> UnsafePointer<vm_operations_struct> {
