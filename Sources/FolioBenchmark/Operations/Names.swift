@@ -35,6 +35,8 @@ package enum Name {
   package static func fastPins(_ run: Int) -> String { "gup_fast+unpin.\(run)" }
   package static let hugePins = "gup_fast+unpin.pmd.512"
   package static func sharedPins(_ sharers: Int) -> String { "gup_fast+unpin.16.sharers\(sharers)" }
+  /// Pins by areas, entries and faults.
+  package static func slowPins(_ run: Int) -> String { "pin_user_pages+unpin.\(run)" }
   package static let sequentialPins = "gup_fast+unpin.512.sequential"
   package static let mapZap = "map+zap.pte"
   package static let faultZap = "fault+zap.pte"

@@ -9,7 +9,8 @@ import FolioCore
 
 enum PinOperations {
   static let all =
-    [1, 16, MappedPages.hugePages].map(fast) + [huge] + [4, 64].map(shared) + [sequential]
+    [1, 16, MappedPages.hugePages].map(fast) + [huge] + [4, 64].map(shared)
+    + [1, MappedPages.hugePages].map(slow) + [sequential]
 
   /// Calls of the kernel that take and give back a reference to a mapped page.
   private static let calls = [KERNEL_IO_URING, KERNEL_VMSPLICE, KERNEL_READV]
@@ -54,6 +55,18 @@ enum PinOperations {
     }
   }
 
+  private static func slow(_ run: Int) -> BenchmarkOperation {
+    BenchmarkOperation(
+      Name.slowPins(run),
+      "pin_user_pages_unlocked() of \(run == 1 ? "a page" : "\(run) pages"), unpin_user_pages(); "
+        + "per page; cold: at random",
+      peers: [Peer.readv]
+    ) { configuration throws(Refusal) in
+      let mapped = try MappedPages(pages: configuration.mappedPages(warm: hotPages))
+      return trial(mapped, configuration, run: run, calls: [KERNEL_READV], isSlow: true)
+    }
+  }
+
   private static let sequential = BenchmarkOperation(
     Name.sequentialPins, "gup_fast() of 512 pages and unpin_user_pages(), run after run; per page",
     threads: [1], warmOnly: "its sizes go from warm to cold", isScaled: true
@@ -65,12 +78,12 @@ enum PinOperations {
   /// Runs of the mapped pages, pinned and unpinned.
   private static func trial(
     _ mapped: MappedPages, _ configuration: Configuration, run: Int,
-    calls: [kernel_call] = calls, isSequential: Bool = false
+    calls: [kernel_call] = calls, isSequential: Bool = false, isSlow: Bool = false
   ) -> Trial {
     let walk = RunWalk(
       run: run, runs: mapped.device.count / run, spaces: mapped.spaces.count,
       isSequential: isSequential)
-    let pins = Pins(mapped, walk, threads: configuration.threads)
+    let pins = Pins(mapped, walk, threads: configuration.threads, isSlow: isSlow)
     let shape = configuration.kernelShape(of: mapped)
     return Trial(
       pages: mapped.device.count,
@@ -93,6 +106,8 @@ enum PinOperations {
     private let mapped: MappedPages
     private let walk: RunWalk
     private let check: WalkCheck
+    /// By areas, entries and faults, under mmap_lock; else by the walk without locks.
+    private let isSlow: Bool
     /// Per thread, where the pages of a run are noted.
     private let buffers: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
     /// Of the fixture, which keeps them.
@@ -100,9 +115,8 @@ enum PinOperations {
     private let statistics = foll_pin_statistics()
     private var pinsOfWitness = 0
 
-    private static let flags = FOLL_PIN | FOLL_WRITE
-
-    init(_ mapped: MappedPages, _ walk: RunWalk, threads: Int) {
+    init(_ mapped: MappedPages, _ walk: RunWalk, threads: Int, isSlow: Bool) {
+      self.isSlow = isSlow
       self.mapped = mapped
       self.walk = walk
       check = walk.check(mapped)
@@ -120,28 +134,43 @@ enum PinOperations {
 
     func run(_ thread: Int, _ first: Int, _ count: Int) -> Int {
       unsafe Self.loop(
-        UnsafeBufferPointer(spaces), walk, buffers + thread * (walk.run + 16), first, count)
+        UnsafeBufferPointer(spaces), walk, isSlow, buffers + thread * (walk.run + 16), first, count)
     }
 
     /// What is timed. Returns the pages that were pinned.
     @inline(never)
     private static func loop(
       _ spaces: UnsafeBufferPointer<UnsafeMutablePointer<mm_struct>>, _ walk: RunWalk,
-      _ pages: UnsafeMutablePointer<UnsafeMutablePointer<page>?>, _ first: Int, _ count: Int
+      _ isSlow: Bool, _ pages: UnsafeMutablePointer<UnsafeMutablePointer<page>?>, _ first: Int,
+      _ count: Int
     ) -> Int {
-      let bytes = UInt(walk.run) &<< UInt(PAGE_SHIFT)
       var number = first / walk.run
       let end = (first &+ count) / walk.run
       var pinned = 0
       while number < end {
         let address = MappedPages.address(walk.page(number))
         let mm = unsafe spaces[number & walk.spaceMask]
-        let got = unsafe gup_fast(mm, address, address &+ bytes, flags, pages)
+        let got = unsafe pin(mm, address, walk.run, isSlow, pages)
         unsafe unpin_user_pages(pages, got)
         pinned &+= Int(got)
         number &+= 1
       }
       return pinned
+    }
+
+    /// Pins pages from the address on. Returns how many.
+    @inline(__always)
+    private static func pin(
+      _ mm: UnsafeMutablePointer<mm_struct>, _ address: UInt, _ count: Int, _ isSlow: Bool,
+      _ pages: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
+    ) -> UInt {
+      if isSlow {
+        let got = unsafe CFolio.pin_user_pages_unlocked(
+          mm, address, UInt(count), pages, FOLL_WRITE)
+        return UInt(max(got, 0))
+      }
+      let end = address &+ UInt(count) &<< UInt(PAGE_SHIFT)
+      return unsafe gup_fast(mm, address, end, FOLL_PIN | FOLL_WRITE, pages)
     }
 
     func verify(_ progress: IterationCounts, _ verifier: inout Verifier) {
@@ -157,9 +186,8 @@ enum PinOperations {
       let heads = [0]
       for space in mapped.spaces {
         let count = UInt(walk.run)
-        let range = MappedPages.addresses(0..<walk.run)
-        let got = unsafe gup_fast(
-          space.mm, range.lowerBound, range.upperBound, Self.flags, buffers)
+        let got = unsafe Self.pin(
+          space.mm, MappedPages.address(0), walk.run, isSlow, buffers)
         verifier.expect(got, count, "pages pinned")
         pinsOfWitness += Int(got)
         mapped.verify(heads, pins: mapped.isHuge ? Int(got) : 1, &verifier)

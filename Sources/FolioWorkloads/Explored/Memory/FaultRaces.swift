@@ -137,15 +137,18 @@ enum FaultRaces {
             }
           }
         )
-      ] + (1..<settings.size).map { number in
-        (
-          name: number == 1 ? "toucher" : "toucher \(number)",
-          body: { require(touch(world.space(number), 0), "VMA", "no page is there") }
-        )
-      },
+      ]
+        + (1..<settings.size).map { number in
+          (
+            name: number == 1 ? "toucher" : "toucher \(number)",
+            body: { require(touch(world.space(number), 0), "VMA", "no page is there") }
+          )
+        },
       conclude: {
         world.require(0, mapped: Int32(settings.size - 1))
-        for number in 0..<settings.size { world.require(filePages: number == 0 ? 0 : 1, in: number) }
+        for number in 0..<settings.size {
+          world.require(filePages: number == 0 ? 0 : 1, in: number)
+        }
       }, tearDown: { world.tearDown() })
   }
 
@@ -303,7 +306,8 @@ enum FaultRaces {
 
   /// C62: the file has another block already, and the old one's entry is still there.
   private static let stale = Scenario(
-    "upgrade-stale", "a store's fault that knows a block finds the entry of another: no right to it",
+    "upgrade-stale",
+    "a store's fault that knows a block finds the entry of another: no right to it",
     rules: [.strict, .kernel], obligations: ["stored", "refused"]
   ) { settings in
     let world = try MappedFile(settings, answers: .frameStores)

@@ -6,7 +6,9 @@ import CFolio
 import FolioCore
 
 enum LeafRaces {
-  static let scenarios = [faults, pinZap, pinSplit, unmapFolio, splitUnmap, wrongOrder, reuse, forkLeaf, forkUpperLeaf]
+  static let scenarios = [
+    faults, pinZap, pinSplit, unmapFolio, splitUnmap, wrongOrder, reuse, forkLeaf, forkUpperLeaf,
+  ]
 
   /// Of two faults that bring the leaf one counts.
   private static let faults = Scenario(

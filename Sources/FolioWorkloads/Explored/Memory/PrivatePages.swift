@@ -8,7 +8,8 @@ import FolioCore
 
 enum PrivatePages {
   static let scenarios = [
-    copyRead, copyShared, copies, forkStore, forkPin, forkFault, zeroStore, end, childEnd, discardStore,
+    copyRead, copyShared, copies, forkStore, forkPin, forkFault, zeroStore, end, childEnd,
+    discardStore,
   ]
 
   /// What the page of the address holds; 0 where it is gone.
@@ -297,7 +298,8 @@ enum PrivatePages {
     try world.map(0..<1)
     require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
     let folio = unsafe world.pages.folio(0)
-    require(unsafe try_grab_folio(folio, 1, FOLL_PIN) == 0, "CI44", "a mapped page cannot be pinned")
+    require(
+      unsafe try_grab_folio(folio, 1, FOLL_PIN) == 0, "CI44", "a mapped page cannot be pinned")
     return ProgramWorld(
       [
         (
