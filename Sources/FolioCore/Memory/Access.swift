@@ -31,8 +31,10 @@ enum Access {
 extension MemoryError {
   /// What an access or a pin makes of a fault's error.
   init(fault result: FaultResult, _ address: UInt) {
+    let poisoned = FaultResult(rawValue: VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE)
     let code: Code =
-      result.contains(.outOfMemory) ? .outOfMemory : result.contains(.poisoned) ? .poisoned : .fault
+      result.contains(.outOfMemory)
+      ? .outOfMemory : result.isDisjoint(with: poisoned) ? .fault : .poisoned
     self.init(code, address: address)
   }
 }

@@ -251,6 +251,10 @@ public struct PinStatistics: Sendable, Hashable {
   public var acquired: Int
   public var released: Int
 
+  public init(acquired: Int, released: Int) {
+    (self.acquired, self.released) = (acquired, released)
+  }
+
   /// Those of now. Exact when nobody pins; equal when no pin is open.
   public static var current: PinStatistics {
     let statistics = foll_pin_statistics()
