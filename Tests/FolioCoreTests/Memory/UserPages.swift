@@ -5,7 +5,7 @@
 
 import CFolio
 import FolioCore
-import Synchronization
+import TestSupport
 
 /// An address space, and the C functions on it.
 @safe
@@ -60,6 +60,9 @@ final class UserPagesSpace {
     }
   }
 
+  /// Somebody holds the map's lock.
+  var isLocked: Bool { unsafe rwsem_is_locked(&map.mm.pointee.mmap_lock) }
+
   /// Frames of the first pages that were found.
   func frames(_ count: Int) -> [UInt] { (0..<count).map { unsafe page_to_pfn(found[$0]!) } }
 
@@ -82,7 +85,7 @@ final class UserPagesSpace {
 /// Memory whose faults are answered by a closure.
 final class AnsweringFile: FaultHandler {
   let answers: FaultHandlerAnswers
-  let asked = Atomic<Int>(0)
+  private let asked = Counter()
   private let answer: @Sendable (borrowing PageFault) -> FaultResult
 
   init(
@@ -93,8 +96,11 @@ final class AnsweringFile: FaultHandler {
     self.answer = answer
   }
 
+  /// Faults that it was asked about.
+  var faults: Int { asked.value }
+
   func fault(_ fault: borrowing PageFault) -> FaultResult {
-    asked.add(1, ordering: .relaxed)
+    asked.add()
     return answer(fault)
   }
 }
