@@ -49,7 +49,7 @@ final class PeerMemoryFile: FaultHandler {
 
   /// v6.15 to v6.18: a page that cannot be mapped keeps its reference, in the pool, and the map that of
   /// the whole attempt (C69).
-  private var leaks: Bool { pages.rules == .kernel || isMutant(MUTANT_C69) }
+  private var leaks: Bool { pages.rules == .kernel }
 
   /// One page: from the pool to one entry. The reference on the map that the page gives back on its way
   /// home comes first, so a page that cannot be mapped goes home by its put like any other.
@@ -57,7 +57,7 @@ final class PeerMemoryFile: FaultHandler {
     _ frame: UInt, at address: UInt, _ area: borrowing NewArea
   ) -> MemoryError.Code? {
     let page = Page(frame: frame)
-    if pages.rules == .kernel || isMutant(MUTANT_C70) {
+    if pages.rules == .kernel {
       if unsafe page_ref_count(page.pointer) == 0 { Self.idle.raise(page) }
     }
     if pages.rules == .kernel {

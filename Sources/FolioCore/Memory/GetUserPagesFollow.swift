@@ -194,7 +194,6 @@ struct UserPageLookup: ~Copyable {
   }
 
   private mutating func giveBack(_ folio: Folio) {
-    if isMutant(MUTANT_P112) { return }
     unsafe gup_put_folio(folio.pointer, 1, flags)
     note(-1, of: folio)
   }

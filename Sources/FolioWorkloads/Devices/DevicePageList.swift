@@ -35,14 +35,15 @@ final class DevicePageList: @unchecked Sendable {
   }()
 
   init(isPrivate: Bool) {
-    unsafe words = .allocate(capacity: 1)
-    unsafe UnsafeMutableRawPointer(words).initializeMemory(
-      as: UInt8.self, repeating: 0, count: MemoryLayout<Words>.size)
+    guard let memory = unsafe cfolio_zalloc(MemoryLayout<Words>.size) else {
+      preconditionFailure("no memory for a list")
+    }
+    unsafe words = memory.assumingMemoryBound(to: Words.self)
     unsafe spin_lock_init(&words.pointee.lock, Self.lockClass)
     self.isPrivate = isPrivate
   }
 
-  deinit { unsafe words.deallocate() }
+  deinit { unsafe cfolio_free(words) }
 
   private func withLock<Result>(_ body: () -> Result) -> Result {
     unsafe spin_lock(&words.pointee.lock)

@@ -9,7 +9,8 @@ extension Scenario {
   /// Address spaces, fast walks, translations.
   static let memory =
     MapLocks.scenarios + FastPins.scenarios + PinRules.scenarios + Translations.scenarios
-    + FaultRaces.scenarios + LeafRaces.scenarios + PrivatePages.scenarios
+    + FaultRaces.scenarios + LeafRaces.scenarios + PrivatePages.scenarios + SlowPins.scenarios
+    + DeviceRaces.scenarios
 
   /// References, shapes, batches.
   static let references: [Scenario] =

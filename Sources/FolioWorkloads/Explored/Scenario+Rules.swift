@@ -22,6 +22,7 @@ extension Scenario {
     case busyUnmap = "only strict rules refuse to unmap a page in use"
     case hook = "only legacy rules have a hook from 2 to 1"
     case reset = "only kernel rules set a lost base reference again: hazard C72"
+    case entries = "only legacy entries of device pages hold neither page nor map"
     case counter = "v6.18 looks the counter up behind the put: C50"
     case none = "its author names no reason"
   }
@@ -41,7 +42,8 @@ extension Scenario {
       "percpu-tryget", "anon-share", "anon-fork", "anon-family", "anon-huge", "trace-lost",
       "device-actions", "rwsem", "rwsem-downgrade", "srcu", "folio-lock", "area-lock",
       "table-populate", "table-remove", "fork-store", "fork-pin", "zero-store", "fork-ends",
-      "store-discard",
+      "store-discard", "slow-pin-unshare", "slow-pin-fork", "file-lookup", "migrate-store",
+      "migrate-shared", "migrate-evict", "migrate-get",
     ] {
       reasons[name] = { _ in .same }
     }
@@ -65,7 +67,8 @@ extension Scenario {
       "fault-munmap", "store-protect", "upgrade-punch", "upgrade-stale", "remap-unmap-mapping",
       "fault-split-area", "leaf-fault-fault", "leaf-pin-zap", "leaf-pin-split",
       "leaf-unmap-folio", "leaf-split-unmap", "fork-leaf", "fork-upper-leaf", "copy-load",
-      "copy-shared", "copy-copy", "fork-fault", "space-end",
+      "copy-shared", "copy-copy", "fork-fault", "space-end", "slow-pin-discard",
+      "slow-pin-longterm", "dax-kill", "peer-churn",
     ] {
       reasons[name] = { $0 == .legacy ? .unmapped : .asStrict }
     }
@@ -80,6 +83,7 @@ extension Scenario {
     }
     reasons["generic-reset"] = { _ in .reset }
     reasons["raise-kill"] = { $0 == .legacy ? .shapes : .busyUnmap }
+    reasons["legacy-walk-unmap"] = { _ in .entries }
     reasons["legacy-wake"] = { _ in .hook }
     return reasons
   }()

@@ -71,5 +71,73 @@ extension Mutant {
         A store makes a private copy. Another thread still has the translation of the old page, and \
         reads it behind the store.
         """, scenarios: ["copy-load"], expected: ["CI51"]),
+    .init(
+      "C44", 144, "a legacy walk takes no reference on the map", source: "core.md section 18, C44",
+      story: """
+        Under the old rules an entry of a device page holds neither the page nor its map. The walk has \
+        read the entry; the driver takes the map down and frees it. The walk asks the page for its map.
+        """, scenarios: ["legacy-walk-unmap"], expected: ["USE-AFTER-FREE", "CI11", "CI38"]),
+    .init(
+      "C73", 173, "a device page may move with a reference too many",
+      source: "core.md section 18, C73",
+      story: """
+        The first check allows device pages one reference more, a rest of the days when they idled at \
+        1. The exact check behind it is gone, too: the page moves under somebody who holds it.
+        """, scenarios: ["migrate-get"], expected: ["CI62", "CI26"]),
+    .init(
+      "P110", 610, "a folio that was found is not looked up again", source: "planted: filemap_get_entry",
+      story: """
+        The folio is read from its slot and stops being the file's; its next owner has a reference on \
+        it, so the finder gets one too, of a stranger's folio.
+        """, scenarios: ["file-lookup"], expected: ["CI37"]),
+    .init(
+      "P111", 611, "a pin for reading takes a shared page as it is", source: "planted: gup_must_unshare",
+      story: """
+        A child shares the page. It is pinned for reading; the parent's next store makes a copy, and \
+        the pin is left with the child's page.
+        """, scenarios: ["slow-pin-unshare"], expected: ["CI42"]),
+    .init(
+      "P113", 613, "a slow walk pins a file's pages for good", source: "planted: check_vma_flags",
+      story: """
+        The file system would wait for such a pin for ever before it could free the page.
+        """, scenarios: ["slow-pin-longterm"], expected: ["CI43"]),
+    .init(
+      "P114", 614, "a slow pin does not say that the space pins", source: "planted: MMF_HAS_PINNED",
+      story: """
+        A fork asks whether the space ever pinned before it looks for pins. It is told no, and shares \
+        a page that a device writes to.
+        """, scenarios: ["slow-pin-fork"], expected: ["CI42"]),
+    .init(
+      "P115", 615, "the end of a device does not wait for its faults", source: "planted: dax_read_lock",
+      story: """
+        A fault has seen the device alive. The device is ended, what is mapped is removed, and then \
+        the fault maps its page.
+        """, scenarios: ["dax-kill"], expected: ["CI59", "CI4", "CI1"]),
+    .init(
+      "P116", 616, "what is mapped goes before the device is dead", source: "planted: kill_dev_dax",
+      story: """
+        The removal comes first, then the device is ended. A fault in between maps a page that nobody \
+        removes.
+        """, scenarios: ["dax-kill"], expected: ["CI59", "CI4", "CI1"]),
+    .init(
+      "P117", 617, "a peer-to-peer page is mapped without its map's reference",
+      source: "planted: p2pmem_alloc_mmap",
+      story: """
+        A page gives back a reference on its map when it goes home. It never took one: the map is gone \
+        one page too early.
+        """, scenarios: ["peer-churn"], expected: ["CI28"]),
+    .init(
+      "P118", 618, "a migration does not wait for translations", source: "planted: try_to_migrate",
+      story: """
+        The entry is replaced and the page copied while a thread still stores through the translation \
+        of before.
+        """, scenarios: ["migrate-store"], expected: ["CI51"]),
+    .init(
+      "P119", 619, "one migration entry of several is brought back",
+      source: "planted: remove_migration_ptes",
+      story: """
+        Parent and child share the page. The walk over its entries ends with the first; the other \
+        space waits for a page that arrived long ago.
+        """, scenarios: ["migrate-shared"], expected: ["CI62", "STUCK", "LIVELOCK", "DEADLOCK"]),
   ]
 }

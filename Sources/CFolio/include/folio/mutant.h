@@ -181,12 +181,9 @@ enum folio_mutant {
 	/* Slow walks. */
 	MUTANT_P110 = 610,
 	MUTANT_P111 = 611,
-	MUTANT_P112 = 612,
 	MUTANT_P113 = 613,
 	MUTANT_P114 = 614,
 	/* Device users. */
-	MUTANT_C69 = 169,
-	MUTANT_C70 = 170,
 	MUTANT_C73 = 173,
 	MUTANT_P115 = 615,
 	MUTANT_P116 = 616,

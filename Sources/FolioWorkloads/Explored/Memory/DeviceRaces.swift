@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+
+// Devices against the spaces that map them: migration both ways, the end of a device-dax device, peer-to-peer
+// memory that comes and goes, and walks over entries that hold no map (spec: core.md section 14, CI62).
+
+import CFolio
+import FolioCore
+
+enum DeviceRaces {
+  static let scenarios = [
+    kill, peers, migrate, migrateShared, evict, strayReference, legacyWalk,
+  ]
+
+  private static func smallSpace(_ settings: Scenario.Settings) throws -> MemoryMap {
+    var options = MemoryMap.Options(rules: settings.rules)
+    options.tableShift = 1
+    return try MemoryMap(options)
+  }
+
+  // MARK: device-dax, peer-to-peer
+
+  private final class DAXWorld {
+    let pages: DevicePages
+    var device: DeviceDAX?
+    var space: MemoryMap?
+
+    init(_ settings: Scenario.Settings) throws {
+      pages = try DevicePages(.generic, settings.rules)
+      let device = try DeviceDAX(pages.map)
+      let space = try smallSpace(settings)
+      try space.map(
+        device.object, pages: 1, [.read, .write], .shared, at: .fixed(MappedFile.address(0)))
+      (self.device, self.space) = (device, space)
+    }
+
+    func tearDown() {
+      (space, device) = (nil, nil)
+      pages.tearDown()
+    }
+  }
+
+  /// P115, P116: a fault that saw the device alive has mapped its page before the removal, or not at all.
+  private static let kill = Scenario(
+    "dax-kill", "a fault against the end of a device-dax device: nothing is mapped behind it (14.4)",
+    rules: [.strict, .kernel], size: 1, sizes: 1...2, obligations: ["touched", "dead"]
+  ) { settings in
+    let world = try DAXWorld(settings)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      (0..<settings.size).map { _ in
+        (
+          name: "toucher",
+          body: { obligations.reach(FaultRaces.touch(world.space!, 0) ? 0 : 1) }
+        )
+      } + [
+        (
+          name: "driver",
+          body: {
+            world.device!.kill()
+            require(
+              unsafe folio_mapcount(world.pages.folio(0)) == 0, "CI59", "mapped behind its end")
+          }
+        )
+      ],
+      conclude: {
+        world.pages.require(0, references: 1)
+        require(unsafe folio_mapcount(world.pages.folio(0)) == 0, "CI4", "mapped at the end")
+        require(world.space!.counters.filePages == 0, "CI52", "pages are counted")
+      }, tearDown: { world.tearDown() })
+  }
+
+  /// P117: a page that goes home gives back a reference on its map; it must have had one.
+  private static let peers = Scenario(
+    "peer-churn", "peer-to-peer pages that come with an area and go with a removal: home once (14.3)",
+    rules: [.strict], obligations: ["removed by the owner", "unmapped"]
+  ) { settings in
+    readyWaitTable()
+    var pool: PeerMemoryPool? = try PeerMemoryPool(pages: 512)
+    var space: MemoryMap? = try smallSpace(settings)
+    let obligations = settings.obligations
+    let (references, free) = (pool!.map.mapReferenceCount, pool!.freePages)
+    return ProgramWorld(
+      [
+        (
+          name: "user",
+          body: {
+            FaultRaces.mustSucceed { () throws(MemoryError) in
+              try space!.map(
+                pool!.object, pages: 1, [.read, .write], .shared,
+                at: .fixed(MappedFile.address(0)))
+            }
+            obligations.reach(FaultRaces.touch(space!, 0) ? 1 : 0)
+            FaultRaces.mustSucceed { () throws(MemoryError) in
+              try space!.unmap(MappedFile.addresses(0..<1))
+            }
+          }
+        ), (name: "owner", body: { pool!.object.unmap() }),
+      ],
+      conclude: {
+        require(pool!.freePages == free, "CI27", "a page is not home, or home twice")
+        require(
+          pool!.map.mapReferenceCount == references, "CI28", "references on the map are lost")
+      },
+      tearDown: {
+        space = nil
+        do throws(PageMapError) {
+          try pool!.remove()
+        } catch {
+          preconditionFailure("the pool of a scenario is not idle: \(error)")
+        }
+        pool = nil
+      })
+  }
+
+  // MARK: migration
+
+  /// A device with memory of its own, and spaces that share one private page which holds 1.
+  private final class World {
+    let ram: ScenarioRAM
+    private(set) var device: PrivateMemoryDevice?
+    private var spaces: [MemoryMap] = []
+
+    init(_ settings: Scenario.Settings, spaces count: Int = 1, onDevice: Bool = false) throws {
+      readyWaitTable()
+      let device = try PrivateMemoryDevice(.private, pages: 2, rules: settings.rules)
+      self.device = device
+      ram = try ScenarioRAM(4)
+      for _ in 0..<count { spaces.append(try smallSpace(settings)) }
+      try spaces[0].map(pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(0)))
+      try spaces[0].store(1, at: MappedFile.address(0))
+      for number in 1..<max(count, 1) where count > 1 {
+        require(unsafe dup_mmap(spaces[number].mm, spaces[0].mm) == 0, "VMA", "a fork fails")
+      }
+      if onDevice { try device.migrate(MappedFile.addresses(0..<1), of: spaces[0]) }
+    }
+
+    func space(_ number: Int = 0) -> MemoryMap { spaces[number] }
+
+    /// To the device; how many pages went.
+    @discardableResult
+    func migrate() -> Int {
+      do throws(MemoryError) {
+        return try device!.migrate(MappedFile.addresses(0..<1), of: spaces[0])
+      } catch {
+        report("CI62", "a migration is refused")
+        return 0
+      }
+    }
+
+    func value(_ number: Int = 0) -> UInt {
+      do throws(MemoryError) {
+        return try spaces[number].load(MappedFile.address(0))
+      } catch {
+        report("VMA", "a load fails")
+        return 0
+      }
+    }
+
+    /// All is home: the device's pages, and of RAM what spaces have.
+    func requireHome() {
+      require(device!.freePages == 2, "CI26", "a page of the device is not home")
+      let own = spaces.reduce(0) { $0 + $1.counters.anonymousPages }
+      require(own <= spaces.count, "CI52", "pages are counted twice")
+    }
+
+    func tearDown() {
+      spaces = []
+      do throws(PageMapError) {
+        try device!.remove()
+      } catch {
+        preconditionFailure("the device of a scenario is not idle: \(error)")
+      }
+      device = nil
+      ram.tearDown()
+    }
+  }
+
+  /// P118: a store that goes through a translation of before is in the copy.
+  private static let migrate = Scenario(
+    "migrate-store", "a store against the migration of its page to a device and back: none is lost",
+    rules: [.strict, .kernel], obligations: ["moved"]
+  ) { settings in
+    let world = try World(settings)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "writer",
+          body: { require(FaultRaces.store(world.space(), 0, 2), "VMA", "a store fails") }
+        ), (name: "driver", body: { if world.migrate() == 1 { obligations.reach(0) } }),
+      ],
+      conclude: {
+        require(world.value() == 2, "CI51", "a store is lost")
+        world.requireHome()
+      }, tearDown: { world.tearDown() })
+  }
+
+  /// P119: each entry of a page that moves is a migration entry for a while, and none is left.
+  private static let migrateShared = Scenario(
+    "migrate-shared", "a load of a shared page against its migration: every entry comes back",
+    rules: [.strict, .kernel], obligations: ["moved"]
+  ) { settings in
+    let world = try World(settings, spaces: 2)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (name: "child", body: { require(world.value(1) == 1, "CI51", "other contents") }),
+        (name: "driver", body: { if world.migrate() == 1 { obligations.reach(0) } }),
+      ],
+      conclude: {
+        for number in 0..<2 {
+          let mm = unsafe world.space(number).mm
+          let place = unsafe pgtable_walk(mm, MappedFile.address(0), PGTABLE_LEVEL_PTE)
+          require(
+            unsafe !softleaf_is_migration(ptep_get(place.entry!)), "CI62",
+            "a migration entry is left")
+        }
+      }, tearDown: { world.tearDown() })
+  }
+
+  /// A CPU's access and the device's own eviction bring the page back: once.
+  private static let evict = Scenario(
+    "migrate-evict", "a load that brings a page back against its eviction: it comes once (CI62)",
+    rules: [.strict, .kernel], obligations: ["by the load", "by the eviction"]
+  ) { settings in
+    let world = try World(settings, onDevice: true)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (name: "reader", body: { require(world.value() == 1, "CI51", "other contents") }),
+        (
+          name: "driver", body: { obligations.reach(world.device!.evict() == 1 ? 1 : 0) }
+        ),
+      ],
+      conclude: {
+        require(world.value() == 1, "CI51", "other contents")
+        world.requireHome()
+      }, tearDown: { world.tearDown() })
+  }
+
+  /// C73: whoever has a reference on a page of the device keeps it where it is.
+  private static let strayReference = Scenario(
+    "migrate-get", "an eviction against a reference on the page: it does not move under it (CI62)",
+    rules: [.strict], obligations: ["held", "gone", "moved", "stayed"]
+  ) { settings in
+    let world = try World(settings, onDevice: true)
+    let first = world.device!.map.frames.lowerBound
+    let isHeld = try SharedWord("somebody has a reference")
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "getter",
+          body: {
+            rcu_read_lock()
+            let folio = unsafe try_get_folio(pfn_to_page(first), 1)
+            rcu_read_unlock()
+            obligations.reach(unsafe folio == nil ? 1 : 0)
+            guard let folio = unsafe folio else { return }
+            isHeld.storeRelease(1)
+            isHeld.storeRelease(0)
+            unsafe folio_put(folio)
+          }
+        ),
+        (
+          name: "driver",
+          body: {
+            let before = isHeld.loadAcquire() == 1
+            let moved = world.device!.evict() == 1
+            obligations.reach(moved ? 2 : 3)
+            let behind = isHeld.loadAcquire() == 1
+            require(!(before && moved && behind), "CI62", "a page moved that somebody holds")
+          }
+        ),
+      ],
+      conclude: {
+        require(world.value() == 1, "CI51", "other contents")
+        world.requireHome()
+      },
+      tearDown: {
+        world.tearDown()
+        isHeld.free()
+      })
+  }
+
+  // MARK: legacy entries
+
+  /// C44: a legacy entry holds nothing; the walk holds the map while it looks at the page.
+  private static let legacyWalk = Scenario(
+    "legacy-walk-unmap", "a walk over a legacy entry against memunmap_pages: the map lives (C44)",
+    rules: [.legacy], obligations: ["referenced", "not referenced", "the map went"]
+  ) { settings in
+    readyWaitTable()
+    let frame = UInt(1 << 30) - UInt(1 << 15)
+    let map = try DriverMap(settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame)
+    try map.map()
+    let space = try AddressSpace(pages: nil)
+    let place = unsafe try space.place(0)
+    unsafe set_pte_at(
+      place.entry!, pfn_pte(frame, _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP))
+    let found = try unsafe seamMemory(UnsafeMutablePointer<page>.self)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "walker",
+          body: {
+            let count = unsafe UnsafeMutableRawPointer(found).withMemoryRebound(
+              to: UnsafeMutablePointer<page>?.self, capacity: 1
+            ) { unsafe gup_fast(space.mm, 0, AddressSpace.address(1), FOLL_GET, $0) }
+            obligations.reach(count == 1 ? 0 : 1)
+            if count == 1 { unsafe cfolio_put_user_pages(found, 1) }
+          }
+        ),
+        (
+          name: "driver",
+          body: {
+            // As a file system does: unmapped, found idle, and then the map may go.
+            _ = unsafe ptep_get_and_clear(place.entry!)
+            guard unsafe page_ref_count(pfn_to_page(frame)) == 1 else { return }
+            map.unmap()
+            map.free()
+            obligations.reach(2)
+          }
+        ),
+      ],
+      conclude: {},
+      tearDown: {
+        _ = unsafe ptep_get_and_clear(place.entry!)
+        space.tearDown()
+        unsafe cfolio_free(found)
+        map.unmap()
+        map.free()
+      })
+  }
+}
