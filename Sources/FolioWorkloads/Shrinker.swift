@@ -53,7 +53,7 @@ package struct Shrinker<Step: ProgramStep> {
     while true {
       var removed = false
       var end = best.count
-      while end > 0 {
+      while end > 0 && budget > 0 {
         let start = max(0, end - size)
         var candidate = best
         candidate.removeSubrange(start..<end)
@@ -65,7 +65,7 @@ package struct Shrinker<Step: ProgramStep> {
       }
       if size > 1 {
         size /= 2
-      } else if !removed {
+      } else if !removed || budget == 0 {
         return best
       }
     }
@@ -75,7 +75,7 @@ package struct Shrinker<Step: ProgramStep> {
     var best = program
     for index in best.indices {
       var changed = true
-      while changed {
+      while changed && budget > 0 {
         changed = false
         for simpler in best[index].simplifications {
           var candidate = best
