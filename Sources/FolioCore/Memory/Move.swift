@@ -53,7 +53,8 @@ enum Move {
     if range.upperBound == area.end, !overflow, end <= space.end,
       !areas.meets(range.upperBound..<end)
     {
-      let change = try AreaChange.prepare(space, range.lowerBound..<area.end) { shape in
+      // The area as a whole: a cut would have to be asked for, and could go through a leaf.
+      let change = try AreaChange.prepare(space, area.range) { shape in
         var shape = shape
         shape.range = shape.range.lowerBound..<end
         return shape

@@ -210,12 +210,8 @@ extension SpaceModel {
     if moved.upperBound == area.pages.upperBound, grown.upperBound <= configuration.spacePages,
       spaces[space]!.isFree(grown)
     {
-      if refusesCut(space, moved) { throw .invalidArgument }
-      replace(space, moved) { area in
-        var area = area
-        area.pages = area.pages.lowerBound..<grown.upperBound
-        return area
-      }
+      let index = spaces[space]!.areaIndex(at: start)!
+      spaces[space]!.areas[index].pages = area.pages.lowerBound..<grown.upperBound
       return start
     }
     let place = try place(

@@ -160,6 +160,24 @@ struct MemoryMapTests {
     #expect(Counts(map, 700) == Counts(1, 1) && space.counters.filePages == 1)
   }
 
+  @Test("an area that grows from its middle stays one, and keeps its leaf")
+  func growsWithItsLeaf() throws {
+    let map = try PageMap(.fsdax, pages: 512)
+    let file = try MappedObject(.fsdax, DeviceFile(map, order: 2, answers: .cuts))
+    var options = MemoryMap.Options()
+    options.tableShift = 2
+    let space = try MemoryMap(options)
+    let area = try space.map(
+      file, pages: 4, [.read, .write], .shared, at: .fixed(16 * Self.page))
+    _ = try space.load(area.start)
+    #expect(Counts(map, 0) == Counts(1, 1))
+    let middle = area.addresses(ofPages: 2..<4)
+    #expect(try space.remap(middle, pages: 3) == middle.lowerBound)
+    #expect(space.areas.map(\.pages) == [5])
+    try space.store(1, at: area.start)
+    #expect(Counts(map, 0) == Counts(1, 1) && space.counters.filePages == 4)
+  }
+
   @Test("a private mapping of a file gets a page of its own by a store")
   func copyOnWrite() throws {
     let map = try PageMap(.fsdax, pages: 512)
