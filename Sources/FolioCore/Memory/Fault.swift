@@ -214,8 +214,9 @@ enum Faults {
     fault.copy = copy.page
     let (done, asked) = unsafe ask(handler, fault)
     if let done {
-      // A handler that copied has mapped the copy itself (`finish_fault`).
-      if !done.contains(.copied) { copy.page.folio.put() }
+      // A handler that copied has mapped the copy itself (`finish_fault`), unless somebody was faster.
+      let isMapped = done.contains(.copied) && !done.isError && !done.contains(.noPage)
+      if !isMapped { copy.page.folio.put() }
       return done
     }
     guard let page = fault.page else {

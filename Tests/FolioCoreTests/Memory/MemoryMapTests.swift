@@ -4,6 +4,7 @@
 
 import CFolio
 import FolioCore
+import Synchronization
 import Testing
 
 @Suite("Address spaces")
@@ -224,5 +225,45 @@ struct MemoryMapTests {
     #expect(try space.load(next) == 5 && Counts(map, 3) == Counts(1, 1))
     try space.unmap(0..<space.end)
     #expect(Counts(map, 3) == Counts(0, 0) && space.counters.tables == 1)
+  }
+
+  @Test("a private copy that comes too late to be mapped is given back")
+  func copyTooLate() async {
+    await #expect(processExitsWith: .success) {
+      let map = try PageMap(.fsdax, pages: 512)
+      let copier = LateCopier(map)
+      let file = try MappedObject(.fsdax, copier)
+      let space = try MemoryMap()
+      copier.space.withLock { $0 = space }
+      let area = try space.map(file, pages: 1, [.read, .write], .private)
+      let free = SystemMemory.shared.freePages
+      try space.store(3, at: area.start)
+      let value = try space.load(area.start)
+      precondition(value == 3)
+      precondition(copier.copies.load(ordering: .relaxed) == 1)
+      try space.unmap(area.range)
+      precondition(SystemMemory.shared.freePages == free)
+      copier.space.withLock { $0 = nil }
+    }
+  }
+}
+
+/// Fills the copy that a store needs, but somebody loads from the page before it is mapped.
+private final class LateCopier: FaultHandler {
+  private let file: DeviceFile
+  let space = Mutex<MemoryMap?>(nil)
+  let copies = Atomic<Int>(0)
+
+  init(_ map: PageMap) { file = DeviceFile(map) }
+
+  func fault(_ fault: borrowing PageFault) -> FaultResult {
+    guard fault.isWrite, fault.copyFrame != nil else { return file.fault(fault) }
+    copies.add(1, ordering: .relaxed)
+    do {
+      _ = try space.withLock { $0 }?.load(fault.address)
+    } catch {
+      return .busError
+    }
+    return fault.finish().union(.copied)
   }
 }
