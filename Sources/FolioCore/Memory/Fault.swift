@@ -163,7 +163,8 @@ enum Faults {
     _ handler: Handler, _ fault: FaultContext
   ) -> (done: FaultResult?, result: FaultResult) {
     let result = FaultResult(rawValue: unsafe handler(fault.pointer))
-    let isDone = result.isError || !result.isDisjoint(with: [.noPage, .retry, .copied])
+    let isDone =
+      result.isError || !result.isDisjoint(with: [.noPage, .retry, .copied, .completed])
     return (isDone ? result : nil, result)
   }
 

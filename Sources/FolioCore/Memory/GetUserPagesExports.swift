@@ -21,7 +21,8 @@ private func take(
   else { return refused }
   var isLocked = true
   let result = unsafe UserPages.take(
-    Space(mm), from: start & ~(Space.pageSize - 1), count: Int(count), pages, flags, .never,
+    Space(mm), from: start & ~(Space.pageSize - 1), count: Int(clamping: count), pages, flags,
+    .never,
     isLocked: &isLocked)
   if let locked = unsafe locked { unsafe locked.pointee = isLocked ? 1 : 0 }
   return result
@@ -38,7 +39,8 @@ private func takeUnlocked(
   else { return refused }
   var isLocked = false
   return unsafe UserPages.take(
-    Space(mm), from: start & ~(Space.pageSize - 1), count: Int(count), pages, flags, .never,
+    Space(mm), from: start & ~(Space.pageSize - 1), count: Int(clamping: count), pages, flags,
+    .never,
     isLocked: &isLocked)
 }
 
