@@ -79,6 +79,14 @@ struct GetUserPagesErrorTests {
         }
         #expect(space.take(.getFastOnly, area.start, 1) == 1, "a plain reference")
         space.giveBack(.getFastOnly, 1)
+        // Who has the fast walk alone is only told that it found nothing.
+        let isRefused = expected < 0
+        do throws(MemoryError) {
+          try space.map.pin(area.range, [.longTerm, .lockFree]).release()
+          #expect(!isRefused)
+        } catch {
+          #expect(isRefused && error.code == .tryAgain)
+        }
       }
     }
   }
@@ -299,6 +307,26 @@ struct GetUserPagesErrorTests {
     #expect(locked == 1)
     unsafe up_read(&mm.pointee.mmap_lock)
     space.giveBack(.pinRemote, 1)
+  }
+
+  @Test(
+    "a handler that lets the lock go itself: the walk takes it again",
+    arguments: [Function.getRemote, .getUnlocked, .pinRemote, .pinUnlocked])
+  func completed(_ function: Function) throws {
+    let map = try PageMap(.generic, pages: 512)
+    let space = try UserPagesSpace()
+    let (memory, first, tries) = (space.map, map.frame(0), Counter())
+    let file = try MappedObject(
+      .deviceDAX,
+      AnsweringFile { fault in
+        guard tries.add() == 1 else { return fault.insertPage(first + UInt(fault.page)) }
+        unsafe up_read(&memory.mm.pointee.mmap_lock)
+        return .completed
+      })
+    let area = try space.map.map(file, pages: 2, .read, .shared)
+    #expect(space.take(function, area.start, 2) == 2)
+    #expect(!space.isLocked && tries.value == 3)
+    space.giveBack(function, 2)
   }
 
   @Test("what was asked to stop, stops; pages that are there need no walk to stop")
