@@ -82,14 +82,19 @@ struct DeviceDAXTests {
 
   @Test("pages beyond the device are bus errors", arguments: [0, 3, 6])
   func beyond(order: Int) throws {
-    let device = try Self.device(order: order)
+    let device = try Self.device(order: order, pages: 512)
+    // Whose pages could be mapped just as well.
+    let neighbour = try PageMap(
+      .generic, pages: 512,
+      .init(compoundOrder: order, firstFrame: device.map.frames.upperBound))
     let space = try Self.space()
-    let area = try space.map(device.object, from: 64, pages: 128, [.read, .write], .shared)
+    let area = try space.map(device.object, from: 448, pages: 128, [.read, .write], .shared)
     #expect(ask(space, area.address(ofPage: 63), order: order) == .noPage)
     #expect(ask(space, area.address(ofPage: 64), order: order) == .busError)
     #expect(throws: MemoryError(.fault, address: area.address(ofPage: 64))) {
       try space.load(area.address(ofPage: 64))
     }
+    #expect(Counts(neighbour, 0) == Counts(1, 0))
   }
 
   @Test("private and misaligned areas are refused, and answered by bus errors")
@@ -240,9 +245,8 @@ struct DeviceDAXTests {
     let device = try Self.device(order: 0)
     let space = try Self.space()
     let area = try space.map(device.object, pages: 1, [.read, .write], .shared)
-    var failed = false
-    let place = unsafe pgtable_walk_alloc(space.mm, area.start, PGTABLE_LEVEL_PTE, &failed)
-    // The fault gets as far as this lock.
+    let place = unsafe pgtable_walk(space.mm, area.start, PGTABLE_LEVEL_PGD)
+    // The fault gets as far as this lock, with no table yet where a removal could wait for it.
     unsafe spin_lock(place.lock!)
     let fault = NativeThread { _ = ask(space, area.start, order: 0) }
     let folio = unsafe device.map.folio(device.map.frames.lowerBound)
