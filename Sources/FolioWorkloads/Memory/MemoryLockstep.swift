@@ -35,6 +35,8 @@ package struct MemoryLockstep: Lockstep {
   private let subject: MemoryExecutor
   /// Operations between comparisons of everything.
   private let wholePeriod: Int
+  /// Operations between looks at what there is, for the coverage.
+  private static let samplePeriod = 64
   /// Does something behind the model's back after an operation: for tests of the comparison.
   private let interfere: ((MemoryOperation, MemoryExecutor) -> Void)?
   /// Frames of the model's own pages, as they were first seen.
@@ -42,11 +44,12 @@ package struct MemoryLockstep: Lockstep {
 
   package init(
     _ configuration: MemoryConfiguration, audited: Bool = false, isAlone: Bool = false,
-    wholePeriod: Int = 64, interfere: ((MemoryOperation, MemoryExecutor) -> Void)? = nil
+    interfere: ((MemoryOperation, MemoryExecutor) -> Void)? = nil
   ) throws {
     model = SpaceModel(configuration)
     subject = try MemoryExecutor(configuration, audited: audited, isAlone: isAlone)
-    self.wholePeriod = wholePeriod
+    // With larger tables an address space has sixteen times the pages.
+    wholePeriod = configuration.tableShift > 2 ? 512 : 64
     self.interfere = interfere
   }
 
@@ -86,7 +89,7 @@ package struct MemoryLockstep: Lockstep {
     coverage.steps += 1
     coverage.outcomes["\(operation.name): \(what)", default: 0] += 1
     coverage.references = max(coverage.references, model.references.count)
-    guard coverage.steps % wholePeriod == 0 else { return }
+    guard coverage.steps % Self.samplePeriod == 0 else { return }
     coverage.ownPages = max(coverage.ownPages, model.ownPages.count)
     coverage.sharedOwnPages = max(
       coverage.sharedOwnPages, model.ownPages.values.count { $0.counts.mappings > 1 })
@@ -169,8 +172,8 @@ package struct MemoryLockstep: Lockstep {
     }
     switch operation {
     case .create(let space): return [(space, allPages)]
-    case .fork(let parent, let child): return [(parent, allPages), (child, allPages)]
-    case .zap: return model.spaces.indices.map { ($0, allPages) }
+    case .fork(let parent, let child): return areaPages(parent) + areaPages(child)
+    case .zap: return model.spaces.indices.flatMap { areaPages($0) }
     case .map(let request):
       let start = chosen ?? request.range.page
       return [(request.range.space, around(start..<(start + request.range.count)))]
@@ -185,6 +188,10 @@ package struct MemoryLockstep: Lockstep {
       return [(space, around(page..<(page + 1)))]
     case .end, .grab, .tryGet, .release, .write: return []
     }
+  }
+
+  private func areaPages(_ space: Int) -> [(space: Int, pages: Range<Int>)] {
+    (model.spaces[space]?.areas ?? []).map { (space, $0.pages) }
   }
 
   private func areaDifference(_ space: Int) -> String? {
