@@ -358,6 +358,43 @@ struct MigrationTests {
     #expect(try space.load(area.address(ofPage: 1)) == 5)
   }
 
+  @Test("device pages are taken by their frames, but for those that are free or locked")
+  func byFrames() throws {
+    let driver = try TestDriver(.devicePrivate)
+    let (space, area) = try Self.space()
+    for number in 0..<3 {
+      try space.store(UInt(number + 5), at: area.address(ofPage: number))
+      try Self.moveToDevice(space, area, driver, number)
+    }
+    let locked = unsafe page_folio(pfn_to_page(driver.frame(1)))
+    unsafe folio_lock(locked)
+    var source = [UInt](repeating: 7, count: 4)
+    var target = [UInt](repeating: 0, count: 4)
+    #expect(unsafe migrate_device_range(&source, driver.frame(0), 4) == 0)
+    #expect(source.map { $0 & MIGRATE_PFN_MIGRATE != 0 } == [true, false, true, false])
+    #expect(source[1] == 0 && source[3] == 0)
+    #expect(counts(driver.frame(0)) == Counts(1, 0) && isLocked(driver.frame(0)))
+    #expect(counts(driver.frame(1)) == Counts(1, 1))
+    target[0] = migrate_pfn(PageMigration.pageOfRAM(holding: driver.frame(0))!)
+    unsafe migrate_device_pages(&source, &target, 4)
+    unsafe migrate_device_finalize(&source, &target, 4)
+    #expect(driver.freed == [driver.frame(0)])
+    #expect(counts(driver.frame(2)) == Counts(1, 1) && !isLocked(driver.frame(2)))
+    unsafe folio_unlock(locked)
+
+    source = [driver.frame(2), driver.frame(3), driver.frame(1)]
+    target = [0, 0, migrate_pfn(PageMigration.pageOfRAM(holding: driver.frame(1))!)]
+    #expect(unsafe migrate_device_pfns(&source, 3) == 0)
+    #expect(source.map { $0 & MIGRATE_PFN_MIGRATE != 0 } == [true, false, true])
+    unsafe migrate_device_pages(&source, &target, 3)
+    unsafe migrate_device_finalize(&source, &target, 3)
+    #expect(driver.freed == [driver.frame(0), driver.frame(1)])
+    #expect(counts(driver.frame(2)) == Counts(1, 1))
+    for number in 0..<2 {
+      #expect(try space.load(area.address(ofPage: number)) == UInt(number + 5))
+    }
+  }
+
   // MARK: protection, removal, accesses meanwhile
 
   @Test("protection and removal in the midst of a migration hold at its end")
