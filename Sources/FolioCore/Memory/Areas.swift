@@ -90,17 +90,21 @@ enum Areas {
       area.free()
       throw error
     }
+    // In front of the object's word: what it inserts is found by whoever takes its pages away (the
+    // kernel links behind it, and leaves that to the object).
+    change.link()
     let status = unsafe request.mmap?(area.pointer) ?? 0
     guard status == 0 else {
-      // What it inserted goes again; nobody else ever found the area.
+      // What it inserted goes again; nobody else ever found the area by an address.
       var removal = Removal(space)
       removal.zap(range, of: area)
       freeTables(space, range, &removal)
       removal.finish()
+      area.unlink()
       change.abandon(isMapped: false)
       throw MemoryError(status: status, address: range.lowerBound)
     }
-    change.commit()
+    change.commit(isLinked: true)
   }
 
   // MARK: munmap
