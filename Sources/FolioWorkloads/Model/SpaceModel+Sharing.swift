@@ -100,8 +100,9 @@ extension SpaceModel {
     // Special entries lead to no page that is counted.
     case .zero: return false
     case .object(let object, _):
-      guard configuration.isCounted(object) else { return false }
       guard how.isLongTerm else { return true }
+      // A legacy entry holds nothing that could be had for long.
+      guard configuration.isCounted(object) else { return false }
       // A file system's pages may have to go; what is tracked is not written behind its back; and a
       // page that a store would replace is not pinned for reading.
       return !object.isFileSystemDAX && !how.isWrite && entry.isWritable
