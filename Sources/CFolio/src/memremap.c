@@ -67,8 +67,6 @@ void put_dev_pagemap(struct dev_pagemap *pgmap)
 
 struct dev_pagemap *cfolio_walk_get_pagemap(unsigned long pfn, struct dev_pagemap *held)
 {
-	if (MUTANT(C44))
-		return cfolio_pgmap_lookup(pfn);
 	if (held && held->ranges[0].start <= pfn && pfn <= held->ranges[0].end)
 		return held;
 	put_dev_pagemap(held);
@@ -77,8 +75,7 @@ struct dev_pagemap *cfolio_walk_get_pagemap(unsigned long pfn, struct dev_pagema
 
 void cfolio_walk_put_pagemap(struct dev_pagemap *held)
 {
-	if (!MUTANT(C44))
-		put_dev_pagemap(held);
+	put_dev_pagemap(held);
 }
 
 int cfolio_pgmap_register(struct dev_pagemap *pgmap, struct pfn_range range)

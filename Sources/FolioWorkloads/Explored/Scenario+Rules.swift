@@ -43,7 +43,7 @@ extension Scenario {
       "device-actions", "rwsem", "rwsem-downgrade", "srcu", "folio-lock", "area-lock",
       "table-populate", "table-remove", "fork-store", "fork-pin", "zero-store", "fork-ends",
       "store-discard", "slow-pin-unshare", "slow-pin-fork", "file-lookup", "migrate-store",
-      "migrate-shared", "migrate-evict", "migrate-get",
+      "migrate-shared", "migrate-evict", "migrate-get", "migrate-file",
     ] {
       reasons[name] = { _ in .same }
     }
@@ -83,7 +83,7 @@ extension Scenario {
     }
     reasons["generic-reset"] = { _ in .reset }
     reasons["raise-kill"] = { $0 == .legacy ? .shapes : .busyUnmap }
-    reasons["legacy-walk-unmap"] = { _ in .entries }
+    for name in ["legacy-walk-unmap", "legacy-leaf-unmap"] { reasons[name] = { _ in .entries } }
     reasons["legacy-wake"] = { _ in .hook }
     return reasons
   }()

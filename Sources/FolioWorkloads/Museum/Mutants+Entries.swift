@@ -72,12 +72,6 @@ extension Mutant {
         reads it behind the store.
         """, scenarios: ["copy-load"], expected: ["CI51"]),
     .init(
-      "C44", 144, "a legacy walk takes no reference on the map", source: "core.md section 18, C44",
-      story: """
-        Under the old rules an entry of a device page holds neither the page nor its map. The walk has \
-        read the entry; the driver takes the map down and frees it. The walk asks the page for its map.
-        """, scenarios: ["legacy-walk-unmap"], expected: ["USE-AFTER-FREE", "CI11", "CI38"]),
-    .init(
       "C73", 173, "a device page may move with a reference too many",
       source: "core.md section 18, C73",
       story: """

@@ -8,7 +8,7 @@ import FolioCore
 
 enum DeviceRaces {
   static let scenarios = [
-    kill, peers, migrate, migrateShared, evict, strayReference, legacyWalk,
+    kill, peers, migrate, migrateShared, migrateFile, evict, strayReference, legacyPage, legacyLeaf,
   ]
 
   private static func smallSpace(_ settings: Scenario.Settings) throws -> MemoryMap {
@@ -283,54 +283,123 @@ enum DeviceRaces {
       })
   }
 
-  // MARK: legacy entries
-
-  /// C44: a legacy entry holds nothing; the walk holds the map while it looks at the page.
-  private static let legacyWalk = Scenario(
-    "legacy-walk-unmap", "a walk over a legacy entry against memunmap_pages: the map lives (C44)",
-    rules: [.legacy], obligations: ["referenced", "not referenced", "the map went"]
+  /// A file's page moves to another one, frozen meanwhile (row 118).
+  private static let migrateFile = Scenario(
+    "migrate-file", "folio_migrate_mapping against a lookup: the old folio or the new, never gone",
+    rules: [.strict], obligations: ["found the old", "found the new", "moved", "refused"]
   ) { settings in
-    readyWaitTable()
-    let frame = UInt(1 << 30) - UInt(1 << 15)
-    let map = try DriverMap(settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame)
-    try map.map()
-    let space = try AddressSpace(pages: nil)
-    let place = unsafe try space.place(0)
-    unsafe set_pte_at(
-      place.entry!, pfn_pte(frame, _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP))
-    let found = try unsafe seamMemory(UnsafeMutablePointer<page>.self)
+    let pages = try RAMPages(2)
+    let mapping = unsafe try seamMemory(address_space.self)
+    unsafe address_space_init(mapping, ADDRESS_SPACE_SHMEM)
+    for index in 0..<2 {
+      _ = pages.handOut(index)
+      unsafe set_page_count(pages.page(index), 1)
+    }
+    let (old, new) = unsafe (pages.folio(0), pages.folio(1))
+    unsafe folio_associate(old, mapping, 0)
+    _ = unsafe xa_store(&mapping.pointee.i_pages, 0, old)
+    // The file's, and that of whoever moves it.
+    unsafe folio_ref_inc(old)
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
-          name: "walker",
+          name: "finder",
           body: {
-            let count = unsafe UnsafeMutableRawPointer(found).withMemoryRebound(
-              to: UnsafeMutablePointer<page>?.self, capacity: 1
-            ) { unsafe gup_fast(space.mm, 0, AddressSpace.address(1), FOLL_GET, $0) }
-            obligations.reach(count == 1 ? 0 : 1)
-            if count == 1 { unsafe cfolio_put_user_pages(found, 1) }
+            guard let found = unsafe filemap_get_entry(mapping, 0) else {
+              return report("CI37", "a folio of the file is not found")
+            }
+            obligations.reach(unsafe found == old ? 0 : 1)
+            unsafe folio_put(found)
           }
         ),
         (
-          name: "driver",
+          name: "mover",
           body: {
-            // As a file system does: unmapped, found idle, and then the map may go.
-            _ = unsafe ptep_get_and_clear(place.entry!)
-            guard unsafe page_ref_count(pfn_to_page(frame)) == 1 else { return }
-            map.unmap()
-            map.free()
-            obligations.reach(2)
+            unsafe folio_lock(old)
+            unsafe folio_lock(new)
+            let status = unsafe folio_migrate_mapping(mapping, new, old, 0)
+            unsafe folio_unlock(new)
+            unsafe folio_unlock(old)
+            obligations.reach(status == 0 ? 2 : 3)
+            unsafe folio_put(old)
+            unsafe folio_put(new)
           }
         ),
       ],
-      conclude: {},
+      conclude: {
+        let isMoved = unsafe xa_load(&mapping.pointee.i_pages, 0) == UnsafeMutableRawPointer(new)
+        pages.requireFree(isMoved ? 0 : 1)
+        require(
+          unsafe folio_ref_count(isMoved ? new : old) == 1, "CI1", "the file's reference is lost")
+      },
       tearDown: {
-        _ = unsafe ptep_get_and_clear(place.entry!)
-        space.tearDown()
-        unsafe cfolio_free(found)
-        map.unmap()
-        map.free()
+        unsafe address_space_destroy(mapping)
+        unsafe cfolio_free(mapping)
+        pages.tearDown()
       })
   }
+
+  // MARK: legacy entries
+
+  /// A legacy entry holds nothing; the walk holds the map while it looks at the page.
+  private static func legacyWalk(_ name: String, _ title: String, isLeaf: Bool) -> Scenario {
+    Scenario(
+      name, title, rules: [.legacy], obligations: ["referenced", "not referenced", "the map went"]
+    ) { settings in
+      readyWaitTable()
+      let count = isLeaf ? 2 : 1
+      let frame = UInt(1 << 30) - UInt(1 << 15)
+      let map = try DriverMap(
+        settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame, pages: UInt(count))
+      try map.map()
+      let space = try AddressSpace(pages: nil)
+      let place = unsafe try space.place(0, isLeaf ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PTE)
+      let bits = _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP | (isLeaf ? _PAGE_PSE : 0)
+      unsafe set_pte_at(place.entry!, pfn_pte(frame, bits))
+      let found = try unsafe seamMemory(UnsafeMutablePointer<page>.self, count: 2)
+      let obligations = settings.obligations
+      return ProgramWorld(
+        [
+          (
+            name: "walker",
+            body: {
+              let taken = unsafe UnsafeMutableRawPointer(found).withMemoryRebound(
+                to: UnsafeMutablePointer<page>?.self, capacity: 2
+              ) { unsafe gup_fast(space.mm, 0, AddressSpace.address(count), FOLL_GET, $0) }
+              obligations.reach(taken > 0 ? 0 : 1)
+              require(taken == 0 || taken == count, "CI41", "a part of a leaf is referenced")
+              if taken > 0 { unsafe cfolio_put_user_pages(found, taken) }
+            }
+          ),
+          (
+            name: "driver",
+            body: {
+              // As a file system does: unmapped, found idle, and then the map may go.
+              _ = unsafe ptep_get_and_clear(place.entry!)
+              for index in 0..<UInt(count) {
+                guard unsafe page_ref_count(pfn_to_page(frame + index)) == 1 else { return }
+              }
+              map.unmap()
+              map.free()
+              obligations.reach(2)
+            }
+          ),
+        ],
+        conclude: {},
+        tearDown: {
+          _ = unsafe ptep_get_and_clear(place.entry!)
+          space.tearDown()
+          unsafe cfolio_free(found)
+          map.unmap()
+          map.free()
+        })
+    }
+  }
+
+  private static let legacyPage = legacyWalk(
+    "legacy-walk-unmap", "a walk over a legacy entry against memunmap_pages: the map lives (12.6)",
+    isLeaf: false)
+  private static let legacyLeaf = legacyWalk(
+    "legacy-leaf-unmap", "the same over a legacy leaf: all of its pages, or none", isLeaf: true)
 }

@@ -325,7 +325,6 @@ enum FaultRaces {
       unsafe spin_unlock(place.lock!)
     }
     require(touch(world.space(), 0), "VMA", "no page is there")
-    cfolio_warnings_quiet(true)
     let obligations = settings.obligations
     return ProgramWorld(
       [
@@ -346,7 +345,6 @@ enum FaultRaces {
         world.require(filePages: Int(world.mappings(0) + world.mappings(1)))
       },
       tearDown: {
-        cfolio_warnings_quiet(false)
         for page in 0..<2 {
           unsafe shared_set(cfolio_frame_word(world.pages.frame(page))!, 0)
         }

@@ -239,7 +239,6 @@ enum LeafRaces {
     let world = try MappedFile(settings, order: 1)
     try world.map(0..<2)
     let obligations = settings.obligations
-    cfolio_warnings_quiet(true)
     return ProgramWorld(
       [
         (
@@ -253,9 +252,6 @@ enum LeafRaces {
         world.require(0, mapped: 1)
         world.require(filePages: isLeaf ? 2 : 1)
       },
-      tearDown: {
-        cfolio_warnings_quiet(false)
-        world.tearDown()
-      })
+      tearDown: { world.tearDown() })
   }
 }
