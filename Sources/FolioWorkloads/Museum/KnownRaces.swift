@@ -20,8 +20,8 @@ package struct KnownRace: Sendable {
   /// What keeps an entry from being a mutant.
   package enum Reason: String, Sendable, CaseIterable {
     case shape = "needs a shape that changes under a pin, which CI33 stops in every build"
-    case share = "needs pages that are shared while they are exclusive (KSM, swap), which Folio has not"
-    case covered = "entries go before the map does, and its end waits for readers: nothing is left to see"
+    case share = "needs exclusive pages that become shared (KSM, swap), which Folio does not have"
+    case covered = "entries go before the map, whose end waits for readers: nothing is left"
     case dax = "needs DAX entries and their busy scan, which are the DAX layer's"
     case kernelOrder = "is the kernel's own behaviour: rule set kernel keeps it"
   }

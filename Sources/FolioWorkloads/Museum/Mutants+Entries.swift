@@ -79,13 +79,15 @@ extension Mutant {
         1. The exact check behind it is gone, too: the page moves under somebody who holds it.
         """, scenarios: ["migrate-get"], expected: ["CI62", "CI26"]),
     .init(
-      "P110", 610, "a folio that was found is not looked up again", source: "planted: filemap_get_entry",
+      "P110", 610, "a folio that was found is not looked up again",
+      source: "planted: filemap_get_entry",
       story: """
         The folio is read from its slot and stops being the file's; its next owner has a reference on \
         it, so the finder gets one too, of a stranger's folio.
         """, scenarios: ["file-lookup"], expected: ["CI37"]),
     .init(
-      "P111", 611, "a pin for reading takes a shared page as it is", source: "planted: gup_must_unshare",
+      "P111", 611, "a pin for reading takes a shared page as it is",
+      source: "planted: gup_must_unshare",
       story: """
         A child shares the page. It is pinned for reading; the parent's next store makes a copy, and \
         the pin is left with the child's page.
@@ -102,7 +104,8 @@ extension Mutant {
         a page that a device writes to.
         """, scenarios: ["slow-pin-fork"], expected: ["CI42"]),
     .init(
-      "P115", 615, "the end of a device does not wait for its faults", source: "planted: dax_read_lock",
+      "P115", 615, "the end of a device does not wait for its faults",
+      source: "planted: dax_read_lock",
       story: """
         A fault has seen the device alive. The device is ended, what is mapped is removed, and then \
         the fault maps its page.

@@ -96,7 +96,8 @@ private final class Comparison {
       compare(line, page)
       seen += 1
     }
-    #expect(seen > 0, "step \(name) is not the next of the recording: \(lines.first?.step ?? "none")")
+    let next = lines.first?.step ?? "none"
+    #expect(seen > 0, "step \(name) is not the next of the recording: \(next)")
     compared += seen
   }
 

@@ -41,7 +41,7 @@ enum DeviceRaces {
 
   /// P115, P116: a fault that saw the device alive has mapped its page before the removal, or not at all.
   private static let kill = Scenario(
-    "dax-kill", "a fault against the end of a device-dax device: nothing is mapped behind it (14.4)",
+    "dax-kill", "a fault against the end of a device-dax device: nothing is mapped behind it",
     rules: [.strict, .kernel], size: 1, sizes: 1...2, obligations: ["touched", "dead"]
   ) { settings in
     let world = try DAXWorld(settings)
@@ -71,7 +71,7 @@ enum DeviceRaces {
 
   /// P117: a page that goes home gives back a reference on its map; it must have had one.
   private static let peers = Scenario(
-    "peer-churn", "peer-to-peer pages that come with an area and go with a removal: home once (14.3)",
+    "peer-churn", "peer-to-peer pages that come with an area and go with a removal: home once",
     rules: [.strict], obligations: ["removed by the owner", "unmapped"]
   ) { settings in
     readyWaitTable()
