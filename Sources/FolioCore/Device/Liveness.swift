@@ -28,11 +28,13 @@ final class Liveness: @unchecked Sendable {
     guard let memory = unsafe cfolio_zalloc(MemoryLayout<Words>.size) else {
       throw MemoryError(.outOfMemory)
     }
-    unsafe words = memory.assumingMemoryBound(to: Words.self)
+    let words = unsafe memory.assumingMemoryBound(to: Words.self)
     guard unsafe init_srcu_struct(&words.pointee.uses) == 0 else {
       unsafe cfolio_free(memory)
       throw MemoryError(.outOfMemory)
     }
+    // Last: with all properties there, `deinit` runs even if `init` throws.
+    unsafe self.words = unsafe words
   }
 
   deinit {

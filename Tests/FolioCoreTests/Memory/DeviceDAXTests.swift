@@ -309,4 +309,25 @@ struct DeviceDAXTests {
     let map = try PageMap(.fsdax, pages: 1)
     #expect(throws: MemoryError(.invalidArgument)) { try DeviceDAX(map) }
   }
+
+  @Test("a device that finds no memory for its readers is refused, and leaves nothing")
+  func noMemory() async {
+    // What one allocation gives another may get: in a process of its own.
+    await #expect(processExitsWith: .success) {
+      let map = try PageMap(.generic, pages: 1)
+      var refused = 0
+      for seed in 0..<UInt64(100) {
+        cfolio_fault_injection(3, seed)
+        defer { cfolio_fault_injection(0, 0) }
+        do throws(MemoryError) {
+          _ = try DeviceDAX(map)
+        } catch {
+          precondition(error.code == .outOfMemory)
+          refused += 1
+        }
+      }
+      precondition(refused > 20 && refused < 100, "\(refused)")
+      try map.unmap()
+    }
+  }
 }
