@@ -96,6 +96,10 @@ enum Move {
       throw error
     }
     guard prepareTables(space, range, to: target.lowerBound) else {
+      // Where no area is there are no tables: who frees those of a neighbour relies on it.
+      var removal = Removal(space)
+      Areas.freeTables(space, target, &removal)
+      removal.finish()
       change.abandon()
       throw MemoryError(.outOfMemory)
     }

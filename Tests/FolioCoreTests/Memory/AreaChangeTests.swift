@@ -102,4 +102,42 @@ struct AreaChangeTests {
     remover.join()
     #expect(Counts(map, 0) == Counts(0, 0))
   }
+
+  /// Tables of two entries: the target's four pages need two tables under one. The second is refused;
+  /// the first must not stay, because an area beside it takes out the table above.
+  @Test("a move that finds no memory for its tables leaves none of them")
+  func refusedMove() async {
+    await #expect(processExitsWith: .success) {
+      var refused = 0
+      for seed in 0..<UInt64(200) {
+        var options = MemoryMap.Options()
+        options.tableShift = 1
+        let space = try MemoryMap(options)
+        let area = try space.map(pages: 4, [.read, .write], .private, at: .fixed(0))
+        for page in 0..<4 { try space.store(UInt(page), at: area.address(ofPage: page)) }
+        let target = 8 * Self.page
+        cfolio_fault_injection(6, seed)
+        do throws(MemoryError) {
+          try space.remap(area.range, pages: 4, to: target)
+          cfolio_fault_injection(0, 0)
+          continue
+        } catch {
+          cfolio_fault_injection(0, 0)
+          precondition(error.code == .outOfMemory)
+          refused += 1
+        }
+        let neighbour = try space.map(
+          pages: 1, [.read, .write], .private, at: .fixed(target + 2 * Self.page))
+        try space.store(1, at: neighbour.start)
+        try space.unmap(neighbour.range)
+        let violations = space.audit()
+        precondition(violations.isEmpty, "\(violations)")
+        for page in 0..<4 {
+          let value = try space.load(area.address(ofPage: page))
+          precondition(value == UInt(page))
+        }
+      }
+      precondition(refused > 40, "\(refused)")
+    }
+  }
 }
