@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 /// `PageOwner` and `FolioReference` cannot be copied, so arrays hold boxes.
-private final class Box<Value: ~Copyable & Sendable>: Sendable {
+final class Box<Value: ~Copyable & Sendable>: Sendable {
   let value: Value
   init(_ value: consuming Value) { self.value = value }
 }

@@ -104,6 +104,9 @@ struct RoundRun {
     } catch let error as PageMapError where error.code == .outOfMemory {
       report.failure = .memory
       return
+    } catch let error as MemoryError where error.code == .outOfMemory {
+      report.failure = .memory
+      return
     } catch {
       settings.log.add("setup", "the round could not be made: \(error)")
       return

@@ -100,6 +100,8 @@ package struct StressScenario: Sendable {
     StormRound.scenario, LastPutRound.scenario, FreezeRound.scenario, ShapeRound.scenario,
     RemapRound.scenario, PercpuRound.scenario, WaitRound.scenario, BatchRound.scenario,
     XArrayRound.scenario, RmapRound.scenario, TraceRound.scenario, GracePeriodRound.scenario,
+    FileRound.pins, FileRound.faults, ForkRound.scenario, MigrationRound.scenario,
+    AreaRound.scenario, PeerRound.scenario, DeviceDAXRound.scenario,
   ]
 
   /// Name and summary of each scenario, for people.

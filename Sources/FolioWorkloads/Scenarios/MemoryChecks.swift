@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+// What every scenario on address spaces asks: which refusals it accepts, and whether all is given back
+// at the end.
+
+import CFolio
+import FolioCore
+
+/// RAM and pins as a round finds them, to be compared at its end.
+struct MemoryLeaks: Sendable {
+  private let freePages = SystemMemory.shared.freePages
+  private let pins = PinStatistics.current
+
+  /// Context: quiescent, and the round's private memory and pins are gone.
+  func check(_ log: FindingLog) {
+    let free = SystemMemory.shared.freePages
+    log.require(free == freePages, "CI1", "RAM has \(free) free pages, began with \(freePages)")
+    let now = PinStatistics.current
+    log.require(
+      now.acquired - now.released == pins.acquired - pins.released, "CI45",
+      "\(now.acquired - pins.acquired) pins taken, \(now.released - pins.released) given back")
+  }
+}
+
+extension RoundSettings {
+  /// Notes an error that is not want of memory under fault injection, and not among those accepted.
+  func note(_ error: MemoryError, _ step: String, accepting codes: [MemoryError.Code] = []) {
+    if codes.contains(error.code) || (faultRate > 0 && error.code == .outOfMemory) { return }
+    log.add("refused", "\(step): \(error)")
+  }
+
+  /// An address space with small tables, so that leaves and ends of tables are everywhere.
+  func makeSpace(tableShift: Int) throws(MemoryError) -> MemoryMap {
+    var options = MemoryMap.Options(rules: rules)
+    options.tableShift = tableShift
+    options.depositsTables = seed / 2 % 2 == 0
+    return try MemoryMap(options)
+  }
+
+  /// Unmaps a range; again, for as long as injected faults refuse it.
+  func unmap(_ range: Range<UInt>, of space: MemoryMap) {
+    while true {
+      do throws(MemoryError) {
+        return try space.unmap(range)
+      } catch {
+        guard faultRate > 0 && error.code == .outOfMemory else {
+          return log.add("refused", "an unmap: \(error)")
+        }
+      }
+    }
+  }
+
+  /// Takes all areas of an address space away and looks what is left.
+  func empty(_ space: MemoryMap) {
+    unmap(0..<space.end, of: space)
+    let counters = space.counters
+    log.require(
+      counters.filePages == 0 && counters.anonymousPages == 0 && counters.sharedMemoryPages == 0,
+      "CI52", "counters of an empty address space: \(counters)")
+  }
+}
