@@ -9,7 +9,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-#define STACK (256 * 1024)
+#define STACK (1024 * 1024)
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

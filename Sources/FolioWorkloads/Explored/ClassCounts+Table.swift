@@ -210,46 +210,33 @@ extension ClassCount {
     rmap-fork-small 1 strict 16 82 enumerator
     trace-lost 1 strict 24 1842 enumerator
     pin-fault 1 strict 16 - enumerator, beginnings merged
-    pin-fault 1 kernel 16 - enumerator, beginnings merged
     leaf-order 1 strict 2 - enumerator, beginnings merged
     leaf-split-reuse 1 strict 3 - enumerator, beginnings merged
     leaf-split-unmap 1 strict 40 - enumerator, beginnings merged
-    leaf-split-unmap 1 kernel 40 - enumerator, beginnings merged
     leaf-pin-zap 1 strict 67 - enumerator, beginnings merged
-    leaf-pin-zap 1 kernel 67 - enumerator, beginnings merged
     leaf-pin-split 1 strict 47 - enumerator, beginnings merged
-    leaf-pin-split 1 kernel 45 - enumerator, beginnings merged
     space-end 1 strict 5 - enumerator, beginnings merged
-    space-end 1 kernel 5 - enumerator, beginnings merged
     store-discard 1 strict 46 - enumerator, beginnings merged
     copy-shared 1 strict 79 - enumerator, beginnings merged
-    copy-shared 1 kernel 79 - enumerator, beginnings merged
     fork-store 1 strict 87 - enumerator, beginnings merged
     fault-shared 2 strict 102 - enumerator, beginnings merged
-    fault-shared 2 kernel 102 - enumerator, beginnings merged
     upgrade-stale 1 strict 110 - enumerator, beginnings merged
-    upgrade-stale 1 kernel 161 - enumerator, beginnings merged
     store-protect 1 strict 308 - enumerator, beginnings merged
-    store-protect 1 kernel 286 - enumerator, beginnings merged
     fault-split-area 1 strict 263 - enumerator, beginnings merged
     fork-pin 1 strict 461 - enumerator, beginnings merged
     leaf-unmap-folio 1 strict 575 - enumerator, beginnings merged
-    leaf-unmap-folio 1 kernel 575 - enumerator, beginnings merged
     fork-fault 1 strict 1288 - enumerator, beginnings merged
-    fork-fault 1 kernel 1288 - enumerator, beginnings merged
-    copy-load 1 strict 21916 - enumerator, beginnings merged
-    copy-load 1 kernel 9345 - enumerator, beginnings merged
     fault-fault 2 strict 2368 - enumerator, beginnings merged
-    fault-fault 2 kernel 2368 - enumerator, beginnings merged
     zero-store 2 strict 4904 - enumerator, beginnings merged
     upgrade-punch 1 strict 8623 - enumerator, beginnings merged
-    upgrade-punch 1 kernel 9199 - enumerator, beginnings merged
     fault-discard 1 strict 8479 - enumerator, beginnings merged
-    fault-discard 1 kernel 8479 - enumerator, beginnings merged
     fault-unmap-mapping 1 strict 9730 - enumerator, beginnings merged
-    fault-unmap-mapping 1 kernel 9730 - enumerator, beginnings merged
     copy-copy 2 strict 9000 - enumerator, beginnings merged
-    copy-copy 2 kernel 4478 - enumerator, beginnings merged
-    fork-ends 1 strict 8118 - enumerator, beginnings merged
+    dax-kill 1 strict 295 - enumerator, beginnings merged
+    slow-pin-discard 1 strict 2676 - enumerator, beginnings merged
+    slow-pin-unshare 1 strict 26 - enumerator, beginnings merged
+    slow-pin-fork 1 strict 998 - enumerator, beginnings merged
+    slow-pin-longterm 1 strict 1 - enumerator, beginnings merged
+    file-lookup 1 strict 27 - enumerator, beginnings merged
     """
 }

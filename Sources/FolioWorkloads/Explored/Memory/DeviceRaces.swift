@@ -120,7 +120,7 @@ enum DeviceRaces {
     private(set) var device: PrivateMemoryDevice?
     private var spaces: [MemoryMap] = []
 
-    init(_ settings: Scenario.Settings, spaces count: Int = 1, onDevice: Bool = false) throws {
+    init(_ settings: Scenario.Settings, spaces count: Int = 1) throws {
       readyWaitTable()
       let device = try PrivateMemoryDevice(.private, pages: 2, rules: settings.rules)
       self.device = device
@@ -131,7 +131,6 @@ enum DeviceRaces {
       for number in 1..<max(count, 1) where count > 1 {
         require(unsafe dup_mmap(spaces[number].mm, spaces[0].mm) == 0, "VMA", "a fork fails")
       }
-      if onDevice { try device.migrate(MappedFile.addresses(0..<1), of: spaces[0]) }
     }
 
     func space(_ number: Int = 0) -> MemoryMap { spaces[number] }
@@ -223,13 +222,17 @@ enum DeviceRaces {
     "migrate-evict", "a load that brings a page back against its eviction: it comes once (CI62)",
     rules: [.strict, .kernel], obligations: ["by the load", "by the eviction"]
   ) { settings in
-    let world = try World(settings, onDevice: true)
+    let world = try World(settings)
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (name: "reader", body: { require(world.value() == 1, "CI51", "other contents") }),
         (
-          name: "driver", body: { obligations.reach(world.device!.evict() == 1 ? 1 : 0) }
+          name: "driver",
+          body: {
+            world.migrate()
+            obligations.reach(world.device!.evict() == 1 ? 1 : 0)
+          }
         ),
       ],
       conclude: {
@@ -243,7 +246,7 @@ enum DeviceRaces {
     "migrate-get", "an eviction against a reference on the page: it does not move under it (CI62)",
     rules: [.strict], obligations: ["held", "gone", "moved", "stayed"]
   ) { settings in
-    let world = try World(settings, onDevice: true)
+    let world = try World(settings)
     let first = world.device!.map.frames.lowerBound
     let isHeld = try SharedWord("somebody has a reference")
     let obligations = settings.obligations
@@ -265,6 +268,7 @@ enum DeviceRaces {
         (
           name: "driver",
           body: {
+            world.migrate()
             let before = isHeld.loadAcquire() == 1
             let moved = world.device!.evict() == 1
             obligations.reach(moved ? 2 : 3)
@@ -285,8 +289,9 @@ enum DeviceRaces {
 
   /// A file's page moves to another one, frozen meanwhile (row 118).
   private static let migrateFile = Scenario(
-    "migrate-file", "folio_migrate_mapping against a lookup: the old folio or the new, never gone",
-    rules: [.strict], obligations: ["found the old", "found the new", "moved", "refused"]
+    "migrate-file",
+    "folio_migrate_mapping against a lookup: the old folio, the new, or it is frozen",
+    rules: [.strict], obligations: ["found the old", "found the new", "moved", "refused", "frozen"]
   ) { settings in
     let pages = try RAMPages(2)
     let mapping = unsafe try seamMemory(address_space.self)
@@ -306,9 +311,14 @@ enum DeviceRaces {
         (
           name: "finder",
           body: {
-            guard let found = unsafe filemap_get_entry(mapping, 0) else {
-              return report("CI37", "a folio of the file is not found")
+            // One round of filemap_get_entry(), which tries again while the folio is frozen.
+            rcu_read_lock()
+            defer { rcu_read_unlock() }
+            guard let entry = unsafe xa_load(&mapping.pointee.i_pages, 0) else {
+              return report("CI37", "a file without its folio")
             }
+            let found = unsafe entry.assumingMemoryBound(to: CFolio.folio.self)
+            guard unsafe folio_try_get(found) else { return obligations.reach(4) }
             obligations.reach(unsafe found == old ? 0 : 1)
             unsafe folio_put(found)
           }

@@ -296,9 +296,6 @@ enum FaultRaces {
         require(old + new == 1, "CI51", "a store is lost, or was done twice")
       },
       tearDown: {
-        for page in 0..<2 {
-          unsafe shared_set(cfolio_frame_word(world.pages.frame(page))!, 0)
-        }
         world.tearDown()
         block.free()
       })
@@ -345,9 +342,6 @@ enum FaultRaces {
         world.require(filePages: Int(world.mappings(0) + world.mappings(1)))
       },
       tearDown: {
-        for page in 0..<2 {
-          unsafe shared_set(cfolio_frame_word(world.pages.frame(page))!, 0)
-        }
         world.tearDown()
         block.free()
       })

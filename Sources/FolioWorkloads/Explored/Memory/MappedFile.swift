@@ -109,6 +109,8 @@ final class MappedFile {
     var options = MemoryMap.Options(rules: settings.rules)
     options.tableShift = 1
     for _ in 0..<spaces { maps.append(try MemoryMap(options)) }
+    // What scenarios of before left in the frames is no part of this one.
+    for page in 0..<8 { unsafe shared_set(cfolio_frame_word(pages.frame(page))!, 0) }
   }
 
   func space(_ number: Int = 0) -> MemoryMap { maps[number] }
