@@ -118,7 +118,8 @@ package final class FileRound: StressRound {
         } else if choice < bounds[2] {
           punch(place.file, &worker)
         } else if choice < bounds[3] {
-          try pin(space, place, &worker)
+          try worker.pick(4) == 0
+            ? pinOften(space, place, &worker) : pin(space, place, &worker)
         } else {
           try write(space, &worker)
         }
@@ -177,8 +178,11 @@ package final class FileRound: StressRound {
   }
 
   private func punch(_ file: File, _ worker: inout Worker) {
-    let wasTaken = file.file.punch(worker.pick(file.file.runs), file.object)
-    worker.cover(wasTaken ? Item.punch : .hold)
+    for _ in 0..<8 {
+      let run = worker.pick(2) == 0 ? worker.pick(4) : worker.pick(file.file.runs)
+      let wasTaken = file.file.punch(min(run, file.file.runs - 1), file.object)
+      worker.cover(wasTaken ? Item.punch : .hold)
+    }
   }
 
   // MARK: pins
@@ -207,6 +211,28 @@ package final class FileRound: StressRound {
     } catch {
       guard isFast && error.code == .tryAgain else { throw error }
     }
+  }
+
+  /// Nothing but the fast walk, so that whoever loses the processor loses it there.
+  private func pinOften(
+    _ space: Space, _ place: Place, _ worker: inout Worker
+  ) throws(MemoryError) {
+    for _ in 0..<256 {
+      let page = worker.pick(min(place.file.file.pages, 4))
+      do throws(MemoryError) {
+        let pins = try space.map.pin(place.addresses(page..<(page + 1)), .lockFree)
+        if let word = unsafe cfolio_frame_word(pins[0]) {
+          place.file.file.check(
+            unsafe shared_read(word), of: page, frame: pins[0], "a fast pin of")
+        }
+        pins.release()
+      } catch {
+        guard error.code == .tryAgain else { throw error }
+        // It is removed: somebody has to bring it back.
+        _ = try space.map.load(place.addresses(page..<(page + 1)).lowerBound)
+      }
+    }
+    worker.cover(Item.fast)
   }
 
   /// Context: the frames are pinned or held.
