@@ -207,6 +207,8 @@ void enumerator_as_guest(void (*function)(void *context), void *context)
 {
 	(void)cfolio_seam_enter(&hooks);
 	current = 0;
+	/* Nobody's, as in the lab; a thread of the last run had the record. */
+	self()->record.id = 0;
 	self()->record.locks_held = 0;
 	self()->nesting = 0;
 	function(context);

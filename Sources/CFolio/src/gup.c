@@ -166,6 +166,32 @@ struct foll_pin_statistics foll_pin_statistics(void)
 
 /* ---- giving back ----------------------------------------------------------------------------- */
 
+void sanity_check_pinned_pages(struct page *const *pages, unsigned long npages)
+{
+	for (unsigned long i = 0; i < npages; i++) {
+		if (!pages[i])
+			continue;
+		const struct folio *folio = page_folio(pages[i]);
+		if (likely(!folio_test_anon(folio)) || is_zero_folio(folio))
+			continue;
+		/* Of a folio that one leaf maps the first page says it for all. */
+		(void)FOLIO_WARN_ON(!folio_page_is_exclusive(&folio->page) &&
+					    !folio_page_is_exclusive(pages[i]),
+				    pages[i], "a pinned anonymous page is not exclusive");
+	}
+}
+
+/* A look at each page costs as much as its put. */
+static void check_in_debug_builds(struct page *const *pages, unsigned long npages)
+{
+#if defined(DEBUG) || defined(FOLIO_LAB)
+	sanity_check_pinned_pages(pages, npages);
+#else
+	(void)pages;
+	(void)npages;
+#endif
+}
+
 /* Pins of one folio at once; how many of them count. */
 static long unpin(struct folio *folio, unsigned long refs)
 {
@@ -188,7 +214,7 @@ void unpin_folio(struct folio *folio)
 
 void unpin_user_page(struct page *page)
 {
-	sanity_check_pinned_pages(&page, 1);
+	check_in_debug_builds(&page, 1);
 	unpin_user_folio(page_folio(page), 1);
 }
 
@@ -210,26 +236,11 @@ void cfolio_put_user_pages(struct page *const *pages, unsigned long npages)
 	}
 }
 
-void sanity_check_pinned_pages(struct page *const *pages, unsigned long npages)
-{
-	for (unsigned long i = 0; i < npages; i++) {
-		if (!pages[i])
-			continue;
-		const struct folio *folio = page_folio(pages[i]);
-		if (likely(!folio_test_anon(folio)) || is_zero_folio(folio))
-			continue;
-		/* Of a folio that one leaf maps the first page says it for all. */
-		(void)FOLIO_WARN_ON(!folio_page_is_exclusive(&folio->page) &&
-					    !folio_page_is_exclusive(pages[i]),
-				    pages[i], "a pinned anonymous page is not exclusive");
-	}
-}
-
 void unpin_user_pages(struct page *const *pages, unsigned long npages)
 {
 	if (!is_count(npages))
 		return;
-	sanity_check_pinned_pages(pages, npages);
+	check_in_debug_builds(pages, npages);
 	long released = 0;
 	for (unsigned long i = 0, nr; i < npages; i += nr) {
 		nr = 1;
@@ -268,7 +279,7 @@ void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages
 {
 	if (!is_count(npages))
 		return;
-	sanity_check_pinned_pages(pages, npages);
+	check_in_debug_builds(pages, npages);
 	long released = 0;
 	for (unsigned long i = 0, nr; i < npages; i += nr) {
 		nr = run_of(pages + i, npages - i);

@@ -125,20 +125,20 @@ void vma_index_free(struct vma_index *index)
 	cfolio_free(index);
 }
 
-void vma_index_replace(struct mm_struct *mm, struct vma_index *new)
+void vma_index_replace(struct mm_struct *mm, struct vma_index *fresh)
 {
 	struct vma_index *old = (struct vma_index *)READ_ONCE(mm->areas);
-	if (!new)
-		new = &no_areas;
-	for (unsigned long i = 0; i < new->count; i++)
-		if (atomic_read(&new->area[i]->vm_refcnt) == 0)
-			atomic_set(&new->area[i]->vm_refcnt, 1);
-	rcu_assign_pointer(mm->areas, new);
+	if (!fresh)
+		fresh = &no_areas;
+	for (unsigned long i = 0; i < fresh->count; i++)
+		if (atomic_read(&fresh->area[i]->vm_refcnt) == 0)
+			atomic_set(&fresh->area[i]->vm_refcnt, 1);
+	rcu_assign_pointer(mm->areas, fresh);
 	/* Both are in order: what the new one has not in its place is gone. */
 	for (unsigned long i = 0, j = 0; i < old->count; i++) {
-		while (j < new->count &&new->area[j]->vm_start < old->area[i]->vm_start)
+		while (j < fresh->count && fresh->area[j]->vm_start < old->area[i]->vm_start)
 			j++;
-		bool stays = j < new->count &&new->area[j] == old->area[i];
+		bool stays = j < fresh->count && fresh->area[j] == old->area[i];
 		if (stays)
 			continue;
 		FOLIO_BUG_ON(atomic_read(&old->area[i]->vm_refcnt) != VMA_LOCK_OFFSET + 1, "VMA",

@@ -78,7 +78,9 @@ enum UserPages {
         if status == MemoryError.Code.tryAgain.status { continue }
         guard status == 0 else { return Int(status) }
       }
-      unsafe sanity_check_pinned_pages(pages, UInt(done))
+      #if DEBUG || LAB
+        unsafe sanity_check_pinned_pages(pages, UInt(done))
+      #endif
       return done
     }
   }
@@ -97,7 +99,7 @@ enum UserPages {
     let (end, wraps) = start.addingReportingOverflow(bytes)
     guard !isTooLong, !wraps else { return Int(MemoryError.Code.overflow.status) }
     guard end <= space.end else { return Int(MemoryError.Code.fault.status) }
-    if flags & FOLL_PIN != 0 { space.notePins() }
+    // Which notes the pins itself.
     let done = Int(unsafe gup_fast(space.pointer, start, end, flags, pages))
     if done == count || flags & FOLL_FAST_ONLY != 0 { return done }
     var isLocked = false

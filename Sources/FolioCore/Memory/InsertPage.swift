@@ -147,15 +147,18 @@ enum PageInsertion {
     return (done, 0)
   }
 
-  /// The area may hold pages besides what its object maps. That it was not said when it was made is
-  /// only allowed before anybody can find it.
+  /// The area may hold pages besides what its object maps. Where that was not said when it was made:
+  /// the one change of an area that can be found. Context: then mmap_lock for writing.
   private static func allowMixed(_ area: Area) {
     guard area.flags & VM_MIXEDMAP == 0 else { return }
     require(area.flags & VM_PFNMAP == 0, "VMA", nil, "a counted page for an area of bare frames")
+    let isShared = unsafe down_read_trylock(&area.space.pointer.pointee.mmap_lock)
     require(
-      unsafe rwsem_is_locked(&area.space.pointer.pointee.mmap_lock), "VMA", nil,
-      "an area becomes one of mixed pages without mmap_lock for writing")
+      !isShared, "VMA", nil, "an area becomes one of mixed pages without mmap_lock for writing")
+    // Faults read the flags under the area's lock.
+    if area.isAttached { area.lockForWriting() }
     unsafe area.pointer.pointee.vm_flags |= VM_MIXEDMAP
+    if area.isAttached { area.unlockForWriting() }
   }
 
   /// `vm_map_pages`, from page `offset` of the array on.
