@@ -12,6 +12,11 @@ package struct CertificationSubject: Sendable {
   package let rules: PageMap.Rules
   package let model: MemoryModel
 
+  /// As certificates name it.
+  package var name: String {
+    "\(scenario.name) size \(scenario.size) \(rules.rawValue) \(model.rawValue)"
+  }
+
   /// Every scenario under each of its rules and sequential consistency, and under the first of them with
   /// store buffers and with C11.
   package static let all: [CertificationSubject] = Scenario.all.flatMap { scenario in
@@ -26,6 +31,9 @@ extension Certificate {
   /// Executions that a proof may take, and each bound of one that is too long.
   package static func budget(_ model: MemoryModel) -> Int { model == .sc ? 400_000 : 20_000 }
 
+  /// Executions of a sample: nothing fails with a probability of 6e-5 then.
+  private static let maximumDraws = 50_000
+
   /// Searches for the strongest claim: all classes, else the largest bound on preemptions, else a
   /// sample. Weak models have no bounds: what buffers and old values do is no preemption.
   ///
@@ -38,7 +46,7 @@ extension Certificate {
     let executions = executions ?? budget(subject.model)
     if let refusal = world.refusal(.classes, model: subject.model) { throw refusal }
     func explored(_ search: Search) -> ExplorationResult {
-      world.explore(search, model: subject.model, executions: executions, progress: progress)
+      world.prove(search, model: subject.model, executions: executions, progress: progress)
     }
     var best = explored(.classes)
     guard best.verdict != .exhaustive, best.finding == nil else {
@@ -52,8 +60,10 @@ extension Certificate {
       best = result
       bound += 1
     }
-    if best.verdict.isSampled { best = explored(.pos) }
-    return world.certificate(of: best)
+    guard best.verdict.isSampled else { return world.certificate(of: best) }
+    let draws = min(executions, maximumDraws)
+    return world.certificate(
+      of: world.explore(.pos, model: subject.model, executions: draws, progress: progress))
   }
 
   /// What the verdict is worth beside others.

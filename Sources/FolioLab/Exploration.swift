@@ -103,6 +103,17 @@ extension LabWorld {
       shard: shard, keepsPairs: keepsPairs, progress: progress)
   }
 
+  /// A systematic search that may prove something: it stops where it cannot any more, at the first
+  /// execution that ends only because threads take turns.
+  func prove(
+    _ search: Search, model: MemoryModel = .sc, executions: Int? = nil, seconds: Double? = nil,
+    keepsPairs: Bool = false, progress: (ExplorationStatistics) -> Bool = { _ in true }
+  ) -> ExplorationResult {
+    explore(
+      search, model: model, executions: executions, seconds: seconds, keepsPairs: keepsPairs
+    ) { progress($0) && $0.unfair == 0 }
+  }
+
   /// Why this search does not go with this model; nil: it does.
   public func refusal(_ search: Search, model: MemoryModel) -> LabError? {
     switch model {

@@ -101,7 +101,7 @@ extension LabWorld {
   package func possiblePairs(
     model: MemoryModel = .sc, seconds: Double, recorded: ConflictRecord = ConflictRecord()
   ) -> (pairs: Set<RacingPair>, isExact: Bool) {
-    let proof = explore(.classes, model: model, seconds: seconds, keepsPairs: true)
+    let proof = prove(.classes, model: model, seconds: seconds, keepsPairs: true)
     if proof.verdict == .exhaustive { return (RacingPair.all(), true) }
     var record = recorded
     for seed in 0..<2000 {
@@ -113,9 +113,9 @@ extension LabWorld {
 
   /// Compares walks with the search of all classes.
   ///
-  /// - Returns: nil when the classes are not all searched within `seconds`.
-  package func pairCoverage(walks: Int = 10_000, seconds: Double = 10) -> PairCoverage? {
-    let proof = explore(.classes, seconds: seconds, keepsPairs: true)
+  /// - Returns: nil when the classes are not all searched in so many executions.
+  package func pairCoverage(walks: Int = 10_000, executions: Int = 400_000) -> PairCoverage? {
+    let proof = prove(.classes, executions: executions, keepsPairs: true)
     guard proof.verdict == .exhaustive else { return nil }
     let all = RacingPair.all()
     var walked: Set<RacingPair> = []

@@ -44,7 +44,7 @@ struct CertifyCommand: ParsableCommand {
 
   func run() throws {
     progress.begin()
-    let today = try Self.earn(scenario: scenario, runs: runs)
+    let today = try Self.earn(runs: runs) { scenario == nil || $0.scenario.name == scenario }
     try ToolReport(today).write(to: json)
     if record {
       if let failed = today.first(where: { $0.grade == .failed || !$0.unreached.isEmpty }) {
@@ -66,18 +66,17 @@ struct CertifyCommand: ParsableCommand {
     if !comparison.losses.isEmpty { throw ExitCode(ToolStatus.failed.rawValue) }
   }
 
-  /// Earns the certificates of all scenarios, or of one.
-  static func earn(scenario: String? = nil, runs: Int? = nil) throws -> [Certificate] {
-    let subjects = CertificationSubject.all.filter {
-      scenario == nil || $0.scenario.name == scenario
-    }
+  /// Earns the certificates of those that are chosen.
+  static func earn(
+    runs: Int? = nil, of isChosen: (CertificationSubject) -> Bool = { _ in true }
+  ) throws -> [Certificate] {
+    let subjects = CertificationSubject.all.filter(isChosen)
     var certificates: [Certificate] = []
     for (index, subject) in subjects.enumerated() {
-      let name = "\(subject.scenario.name) \(subject.rules.rawValue) \(subject.model.rawValue)"
       do throws(LabError) {
         let certificate = try Certificate.earn(subject, executions: runs) {
           ProgressLine.show(
-            "certificate \(index + 1)/\(subjects.count) \(name): "
+            "certificate \(index + 1)/\(subjects.count) \(subject.name): "
               + "\($0.executions.grouped) executions, \($0.complete.grouped) complete")
           return !Tool.isInterrupted
         }

@@ -6,6 +6,7 @@
 
 import CFolio
 package import FolioCore
+import Synchronization
 
 /// What is found at an address in the page tables.
 package struct FoundEntry: Hashable, Sendable, CustomStringConvertible {
@@ -228,9 +229,15 @@ package final class MemoryExecutor {
 
   // MARK: end
 
+  /// Those that have to stay, by address: what a leak checker can find is no leak.
+  private static let abandoned = Mutex<[UInt]>([])
+
   /// Something is wrong: what takes address spaces and maps down would stop, or wait for ever. They
   /// stay as they are.
-  package func abandon() { unsafe _ = Unmanaged.passRetained(self) }
+  package func abandon() {
+    let address = unsafe UInt(bitPattern: Unmanaged.passRetained(self).toOpaque())
+    Self.abandoned.withLock { $0.append(address) }
+  }
 
   /// Audits the idle maps and takes them down; says what is wrong.
   package func finish() -> [String] {

@@ -327,6 +327,8 @@ struct GetUserPagesErrorTests {
     #expect(space.take(function, area.start, 2) == 2)
     #expect(!space.isLocked && tries.value == 3)
     space.giveBack(function, 2)
+    // The area keeps the handler, and the handler keeps the space.
+    try space.map.unmap(area.range)
   }
 
   @Test("what was asked to stop, stops; pages that are there need no walk to stop")
