@@ -60,10 +60,21 @@ extension Certificate {
       best = result
       bound += 1
     }
-    guard best.verdict.isSampled else { return world.certificate(of: best) }
-    let draws = min(executions, maximumDraws)
-    return world.certificate(
-      of: world.explore(.pos, model: subject.model, executions: draws, progress: progress))
+    guard best.verdict.isSampled || !best.unreached.isEmpty else {
+      return world.certificate(of: best)
+    }
+    // What a bounded search does not come to, walks may. The first of them is the sample.
+    var unreached = best.unreached
+    for search in [Search.pos, .random, .urw, .pct(depth: nil)] {
+      let walk = world.explore(
+        search, model: subject.model, executions: min(executions, maximumDraws), progress: progress)
+      if walk.finding != nil { return world.certificate(of: walk) }
+      if search == .pos && best.verdict.isSampled { best = walk }
+      unreached.removeAll { !walk.unreached.contains($0) }
+      if unreached.isEmpty { break }
+    }
+    best.unreached = unreached
+    return world.certificate(of: best)
   }
 
   /// What the verdict is worth beside others.
