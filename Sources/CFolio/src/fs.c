@@ -25,14 +25,26 @@ void address_space_destroy(struct address_space *mapping)
 	xa_destroy(&mapping->i_pages);
 }
 
-void vma_interval_insert(struct address_space *mapping, struct vm_area_struct *vma)
+/* `place` is what is to point to it. */
+static void link_at(struct vm_area_struct **place, struct vm_area_struct *vma)
 {
 	FOLIO_BUG_ON(vma->i_mmap_prev != NULL, "VMA", NULL, "an area is linked twice");
-	vma->i_mmap_next = mapping->i_mmap;
-	vma->i_mmap_prev = &mapping->i_mmap;
+	vma->i_mmap_next = *place;
+	vma->i_mmap_prev = place;
 	if (vma->i_mmap_next)
 		vma->i_mmap_next->i_mmap_prev = &vma->i_mmap_next;
-	mapping->i_mmap = vma;
+	*place = vma;
+}
+
+void vma_interval_insert(struct address_space *mapping, struct vm_area_struct *vma)
+{
+	link_at(&mapping->i_mmap, vma);
+}
+
+void vma_interval_insert_after(struct vm_area_struct *vma, struct vm_area_struct *parent)
+{
+	FOLIO_BUG_ON(!parent->i_mmap_prev, "VMA", NULL, "an area is linked behind one that is not");
+	link_at(&parent->i_mmap_next, vma);
 }
 
 void vma_interval_remove(struct vm_area_struct *vma)

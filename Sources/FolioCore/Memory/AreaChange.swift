@@ -235,11 +235,17 @@ extension Area {
   }
 
   /// Lets the object's owner find it, and who looks for the entries of a page.
-  func link() {
+  ///
+  /// - Parameter parent: whose entries a fork is about to copy: it is found first.
+  func link(behind parent: Area? = nil) {
     unsafe anon_vma_link(pointer)
     guard let mapping else { return }
     mapping.lockForWriting()
-    mapping.insert(self)
+    if let parent {
+      Mapping.insert(self, behind: parent)
+    } else {
+      mapping.insert(self)
+    }
     mapping.unlockForWriting()
   }
 

@@ -33,7 +33,9 @@ enum Fork {
       unsafe index.pointee.count += 1
       unsafe vma_index_set(index, UInt(number), copy.pointer)
     }
-    for number in 0..<count { unsafe Area(vma_index_area(index, UInt(number))).link() }
+    for number in 0..<count {
+      unsafe Area(vma_index_area(index, UInt(number))).link(behind: areas[number])
+    }
     unsafe vma_index_replace(child.pointer, index)
     var status: Int32 = 0
     for number in 0..<count where status == 0 && (areas[number].needsCopy) {

@@ -193,5 +193,9 @@ struct Mapping: @unchecked Sendable {
   }
   /// Context: the lock for writing.
   func insert(_ area: Area) { unsafe vma_interval_insert(pointer, area.pointer) }
+  /// Behind the area that it is a copy of. Context: as above.
+  static func insert(_ area: Area, behind parent: Area) {
+    unsafe vma_interval_insert_after(area.pointer, parent.pointer)
+  }
   static func remove(_ area: Area) { unsafe vma_interval_remove(area.pointer) }
 }

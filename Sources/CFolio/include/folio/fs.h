@@ -81,6 +81,12 @@ static inline bool mapping_is_dax(const struct address_space *mapping)
 
 /** Links an area that maps it. Context: i_mmap_rwsem for writing; the area is not linked. */
 void vma_interval_insert(struct address_space *mapping, struct vm_area_struct *vma);
+/**
+ * Links a copy that a fork makes, behind the area that it is a copy of: a walk that meets the fork
+ * sees the parent's entries first, so none is copied behind its back. Context: as above; `parent`
+ * is linked.
+ */
+void vma_interval_insert_after(struct vm_area_struct *vma, struct vm_area_struct *parent);
 /** Unlinks it. Context: i_mmap_rwsem for writing. */
 void vma_interval_remove(struct vm_area_struct *vma);
 /**
