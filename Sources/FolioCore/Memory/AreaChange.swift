@@ -141,15 +141,25 @@ struct AreaChange: ~Copyable {
   /// Lets the object's owner find the new areas, beside the old ones.
   borrowing func link() { forEachNew { $0.link() } }
 
+  /// Lets the object's owner find the new areas instead of the old ones: a page that comes back from
+  /// a migration meanwhile gets the rights of the new ones.
+  borrowing func relink() {
+    link()
+    let old = Index(space)
+    for number in firstOld..<lastOld { old[number].unlink() }
+  }
+
   /// Puts the new areas in place. Context: of the old areas only entries are left that the new ones may
   /// have.
   ///
-  /// - Parameter isLinked: after `link()`.
-  consuming func commit(isLinked: Bool = false) {
+  /// - Parameters:
+  ///   - isLinked: after `link()`.
+  ///   - isRelinked: after `relink()`.
+  consuming func commit(isLinked: Bool = false, isRelinked: Bool = false) {
     let old = Index(space)
-    if !isLinked { link() }
+    if !isLinked && !isRelinked { link() }
     for number in firstOld..<lastOld {
-      old[number].unlink()
+      if !isRelinked { old[number].unlink() }
       old[number].close()
     }
     unsafe vma_index_replace(space.pointer, index)

@@ -23,11 +23,12 @@ enum Protection {
       shape.flags = shape.flags & ~VM_ACCESS_FLAGS | rights
       return shape
     }
+    change.relink()
     change.forEachNew { area in
       if range.contains(area.start) { changeEntries(of: area) }
     }
     space.flush()
-    change.commit()
+    change.commit(isRelinked: true)
   }
 
   /// Every page of the range is in an area that may have the rights.
