@@ -102,7 +102,7 @@ enum Faults {
     }
     guard entry.isLeaf else { return nil }
     fault.original = entry
-    if fault.isWrite && !entry.isWritable {
+    if fault.flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE) != 0 && !entry.isWritable {
       // A private page comes from the level of pages, and so does what has to be told of stores.
       if area.isShared {
         let result = FaultResult(rawValue: unsafe hugeFault(fault.pointer, order))
