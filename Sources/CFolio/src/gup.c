@@ -15,13 +15,20 @@ static bool refused(struct folio *folio, unsigned int flags)
 	return !(flags & FOLL_PCI_P2PDMA) && !MUTANT(C23) && folio_is_pci_p2pdma(folio);
 }
 
-/* Pins of one folio that a counter of 32 bits can take at once; an errno is far above it. */
+/* Pins of one folio that a counter of 32 bits can take at once. */
 #define PINS_MAX (__INT_MAX__ / GUP_PIN_COUNTING_BIAS)
 
 static bool is_count(unsigned long npages)
 {
 	return !FOLIO_WARN_ON(npages > PINS_MAX, NULL,
-			      "an errno, or too many, where a number of pages is asked for");
+			      "an errno, or too many, where a number of pins is asked for");
+}
+
+/* Of pages of any folios: more than there are pages in memory is an errno. */
+static bool is_length(unsigned long npages)
+{
+	return !FOLIO_WARN_ON(npages > __LONG_MAX__, NULL,
+			      "an errno where a number of pages is asked for");
 }
 
 /* Pins of the permanent pages are not counted (CI20). */
@@ -218,11 +225,13 @@ void unpin_user_page(struct page *page)
 	unpin_user_folio(page_folio(page), 1);
 }
 
-/* How many of the next pages belong to the folio of the first. */
+/* How many of the next pages belong to the folio of the first; as many as one put can take. */
 static unsigned long run_of(struct page *const *pages, unsigned long npages)
 {
 	struct folio *folio = page_folio(pages[0]);
 	unsigned long nr = 1;
+	if (npages > PINS_MAX)
+		npages = PINS_MAX;
 	while (nr < npages && pages[nr] && page_folio(pages[nr]) == folio)
 		nr++;
 	return nr;
@@ -238,7 +247,7 @@ void cfolio_put_user_pages(struct page *const *pages, unsigned long npages)
 
 void unpin_user_pages(struct page *const *pages, unsigned long npages)
 {
-	if (!is_count(npages))
+	if (!is_length(npages))
 		return;
 	check_in_debug_builds(pages, npages);
 	long released = 0;
@@ -254,11 +263,11 @@ void unpin_user_pages(struct page *const *pages, unsigned long npages)
 
 void unpin_folios(struct folio *const *folios, unsigned long nfolios)
 {
-	if (!is_count(nfolios))
+	if (!is_length(nfolios))
 		return;
 	long released = 0;
 	for (unsigned long i = 0, nr; i < nfolios; i += nr) {
-		for (nr = 1; i + nr < nfolios && folios[i + nr] == folios[i];)
+		for (nr = 1; nr < PINS_MAX && i + nr < nfolios && folios[i + nr] == folios[i];)
 			nr++;
 		released += unpin(folios[i], nr);
 	}
@@ -277,7 +286,7 @@ static void mark_dirty(struct folio *folio)
 
 void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages, bool make_dirty)
 {
-	if (!is_count(npages))
+	if (!is_length(npages))
 		return;
 	check_in_debug_builds(pages, npages);
 	long released = 0;
@@ -292,7 +301,7 @@ void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages
 
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)
 {
-	if (!is_count(npages))
+	if (!is_length(npages))
 		return;
 	long released = 0;
 	for (unsigned long i = 0, nr; i < npages; i += nr) {
