@@ -68,14 +68,12 @@ enum LongTermPins {
   }
 
   /// Moves what the folio holds to a page that may stay, and gives the caller's reference back, whatever
-  /// comes of it. 0: moved; -EBUSY: coherent device memory that stays; -ENOMEM: any other that stays.
-  ///
-  /// Coherent pages stay until something moves them (row 106 as far as it goes without row 117):
-  /// `migrate_device_coherent_folio` is that. Of others Folio has no pool to move them to, which is
-  /// what a kernel without memory says.
+  /// comes of it. 0: moved; -EBUSY: coherent device memory that somebody else uses, or that has no
+  /// place in RAM; -ENOMEM: any other that stays. Of others Folio has no pool to move them to, which is
+  /// what a kernel without memory says. Context: no page-table lock; may block.
   static func migrate(_ folio: Folio) -> Int32 {
-    defer { folio.put() }
-    let isCoherent = unsafe folio_is_device_coherent(folio.pointer)
-    return isCoherent ? MemoryError.Code.busy.status : MemoryError.Code.outOfMemory.status
+    if unsafe folio_is_device_coherent(folio.pointer) { return MigratePages.bringToRAM(folio) }
+    folio.put()
+    return MemoryError.Code.outOfMemory.status
   }
 }

@@ -107,6 +107,11 @@ enum MigratePages {
 
   /// `migrate_device_coherent_folio`: 0 or -EBUSY.
   static func bringToRAM(_ folio: Folio) -> Int32 {
+    guard folio.order == 0 else {
+      // Migration moves single pages.
+      folio.put()
+      return MemoryError.Code.busy.status
+    }
     folio.lock()
     var (source, target) = (MigratedPage(Page(frame: folio.frame)).word, UInt(0))
     return unsafe withUnsafeMutablePointer(to: &source) { source in
