@@ -163,9 +163,7 @@ enum Faults {
     _ handler: Handler, _ fault: FaultContext
   ) -> (done: FaultResult?, result: FaultResult) {
     let result = FaultResult(rawValue: unsafe handler(fault.pointer))
-    let isDone =
-      result.isError || !result.isDisjoint(with: [.noPage, .retry, .copied, .completed])
-    return (isDone ? result : nil, result)
+    return (result.endsFault ? result : nil, result)
   }
 
   /// `do_read_fault`.
@@ -215,20 +213,22 @@ enum Faults {
     fault.copy = copy.page
     let (done, asked) = unsafe ask(handler, fault)
     if let done {
-      // A handler that copied has mapped the copy itself (`finish_fault`), unless somebody was faster.
-      let isMapped = done.contains(.copied) && !done.isError && !done.contains(.noPage)
-      if !isMapped { copy.page.folio.put() }
+      // A handler that mapped the copy itself (`finish`) took it; what it says of that is no proof.
+      fault.copy?.folio.put()
       return done
     }
     guard let page = fault.page else {
-      copy.page.folio.put()
+      fault.copy?.folio.put()
       return .busError
     }
-    copy.fill(from: page.frame)
-    let finished = finish(fault)
+    var finished = FaultResult()
+    if fault.copy != nil {
+      copy.fill(from: page.frame)
+      finished = finish(fault)
+    }
     if asked.contains(.locked) { page.folio.unlock() }
     page.folio.put()
-    if finished.isError || finished.contains(.noPage) { copy.page.folio.put() }
+    fault.copy?.folio.put()
     return asked.subtracting(.locked).union(finished)
   }
 
@@ -246,6 +246,7 @@ enum Faults {
       let folio = page.folio
       let bits = fault.isWrite ? fault.writableBits : _PAGE_ACCESSED
       if isCopy {
+        fault.copy = nil
         AnonymousPage(page: page).map(at: fault.address, area)
       } else {
         unsafe folio_add_file_rmap_pte(folio.pointer, page.pointer, space.id)

@@ -41,6 +41,11 @@ public struct FaultResult: OptionSet, Hashable, Sendable {
   ]
 
   public var isError: Bool { !isDisjoint(with: .errors) }
+
+  /// Whoever was asked has done, or will do, what there is to do; no error.
+  static let handled: FaultResult = [.noPage, .retry, .copied, .completed]
+  /// Nothing is left to do for this fault.
+  var endsFault: Bool { isError || !isDisjoint(with: .handled) }
 }
 
 /// Why an operation on an address space was refused. Nothing was changed, except where an operation

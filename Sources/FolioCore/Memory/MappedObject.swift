@@ -64,10 +64,25 @@ public struct PageFault: ~Escapable {
     return LeafInsertion.insertFrames(frame, at: address, level, context.area, write: isWrite)
   }
 
-  /// Hands a page over, with a reference that its entry takes; the handler returns an empty result.
+  /// Hands a page over, with a reference that its entry takes; the handler returns an empty result, or
+  /// `locked` alone. With any other the reference is given back. Context: `fault(_:)`, once (stops
+  /// otherwise); the page is one of the folio (stops otherwise).
   public func hand(over reference: consuming FolioReference, page: Int = 0) {
-    let folio = unsafe reference.leak()
-    context.page = unsafe Page(unsafe folio_page(folio, UInt(page)))
+    let folio = unsafe Folio(unsafe reference.leak())
+    require(context.page == nil, "VMA", context.page, "a page is handed over in the place of one")
+    require(
+      page >= 0 && page < 1 << Int(folio.order), "VMA", Page(frame: folio.frame),
+      "a page is handed over that is not of its folio")
+    context.page = unsafe Page(unsafe folio_page(folio.pointer, UInt(page)))
+  }
+
+  /// Gives back what was handed over by who then says that nothing was.
+  fileprivate func takeBack(behind result: FaultResult) {
+    guard result.endsFault, let page = context.page
+    else { return }
+    if result.contains(.locked) { page.folio.unlock() }
+    page.folio.put()
+    context.page = nil
   }
 
   /// Fills the private copy from a frame and maps it (what file-system DAX does for a store to a private
@@ -78,8 +93,10 @@ public struct PageFault: ~Escapable {
     return finish()
   }
 
-  /// Maps the private copy that the handler has filled (`finish_fault`).
+  /// Maps the private copy that the handler has filled (`finish_fault`), once. Context: there is a
+  /// `copyFrame`; a bus error without.
   public func finish() -> FaultResult {
+    guard context.copy != nil else { return .busError }
     let result = Faults.finish(context)
     return result.isEmpty ? .copied : result
   }
@@ -303,12 +320,18 @@ enum HandlerOperations {
     unsafe table.close = { area in unsafe HandlerBox.drop(Area(unsafe area).mapping!) }
     unsafe table.fault = { fault in
       let fault = unsafe FaultContext(fault)
-      return fault.handler.fault(PageFault(fault)).rawValue
+      let asked = PageFault(fault)
+      let result = fault.handler.fault(asked)
+      asked.takeBack(behind: result)
+      return result.rawValue
     }
     if answers.contains(.hugeFaults) {
       unsafe table.huge_fault = { fault, order in
         let fault = unsafe FaultContext(fault)
-        return fault.handler.hugeFault(PageFault(fault), order: Int(order)).rawValue
+        let result = fault.handler.hugeFault(PageFault(fault), order: Int(order))
+        require(
+          fault.page == nil, "VMA", fault.page, "a page is handed over for a leaf, which takes none")
+        return result.rawValue
       }
     }
     if answers.contains(.pageStores) {
