@@ -187,7 +187,7 @@ enum Faults {
     if unsafe fault.area.operations?.pointee.page_mkwrite != nil {
       if asked.contains(.locked) { page.folio.unlock() }
       let made = WriteFault.makePageWritable(fault, page)
-      if made.isError || made.contains(.noPage) {
+      if made.endsFault {
         page.folio.put()
         return made
       }

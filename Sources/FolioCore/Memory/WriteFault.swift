@@ -55,7 +55,7 @@ enum WriteFault {
     place.unlock()
     fault.add(FAULT_FLAG_MKWRITE)
     let result = FaultResult(rawValue: unsafe makeWritable(fault.pointer))
-    if result.isError || result.contains(.noPage) { return result }
+    if result.endsFault { return result }
     return finishMakingWritable(fault).union(result)
   }
 
@@ -76,14 +76,14 @@ enum WriteFault {
     }
     place.unlock()
     let made = makePageWritable(fault, page)
-    if made.isError || made.contains(.noPage) { return made }
+    if made.endsFault { return made }
     let finished = finishMakingWritable(fault)
     if !finished.contains(.noPage) { folio.markDirty() }
     folio.unlock()
     return finished
   }
 
-  /// Tells the object (`do_page_mkwrite`). Without error: the folio is locked.
+  /// Tells the object (`do_page_mkwrite`). Unless the answer ends the fault: the folio is locked.
   static func makePageWritable(_ fault: FaultContext, _ page: Page) -> FaultResult {
     guard let makeWritable = unsafe fault.area.operations?.pointee.page_mkwrite else {
       page.folio.lock()
@@ -92,7 +92,7 @@ enum WriteFault {
     fault.page = page
     fault.add(FAULT_FLAG_MKWRITE)
     let result = FaultResult(rawValue: unsafe makeWritable(fault.pointer))
-    if result.isError || result.contains(.noPage) { return result }
+    if result.endsFault { return result }
     if !result.contains(.locked) {
       page.folio.lock()
       // Cut off from its file meanwhile: the store starts anew.
