@@ -6,7 +6,9 @@ import CFolio
 
 enum MappingRemoval {
   /// Removes the entries that map the pages, in all areas (`unmap_mapping_pages`). New ones are kept
-  /// away by the caller, or come.
+  /// away by the caller, or come. Behind the return no folio counts a mapping by an entry that was
+  /// there before, and no translation leads to one: also where somebody else took the entry away,
+  /// whom the kernel waits for only when it removes a single folio.
   static func unmap(
     _ mapping: Mapping, pages: ClosedRange<UInt>, takesCopies: Bool, only folio: Folio? = nil
   ) {
@@ -18,7 +20,8 @@ enum MappingRemoval {
       let last = min(pages.upperBound, found.pageOffset(of: found.end) - 1)
       let start = found.start + (first - found.pageOffset) * Space.pageSize
       let end = found.start + (last - found.pageOffset + 1) * Space.pageSize
-      var removal = Removal(found.space, takesCopies: takesCopies, only: folio)
+      var removal = Removal(
+        found.space, takesCopies: takesCopies, only: folio, waitsForLeaves: true)
       removal.zap(start..<end, of: found)
       removal.finish()
       area = mapping.nextArea(after: found, mapping: pages)

@@ -16,14 +16,19 @@ struct Removal: ~Copyable {
   let takesCopies: Bool
   /// Only entries of this folio.
   let only: Folio?
+  /// Where a leaf may be that somebody else has just cleared, that its mapping is dropped is waited for.
+  let waitsForLeaves: Bool
   private var gather: mmu_gather
 
   private static let lostMapping = Warning("a folio lost more mappings than it had")
 
-  init(_ space: Space, takesCopies: Bool = true, only: Folio? = nil) {
+  init(
+    _ space: Space, takesCopies: Bool = true, only: Folio? = nil, waitsForLeaves: Bool = false
+  ) {
     self.space = space
     self.takesCopies = takesCopies
     self.only = only
+    self.waitsForLeaves = waitsForLeaves
     unsafe gather = mmu_gather()
     unsafe tlb_gather_mmu(&gather, space.pointer)
   }
@@ -63,8 +68,8 @@ struct Removal: ~Copyable {
   private mutating func zapLeaf(_ range: Range<UInt>, _ level: Level, _ area: Area) -> Bool {
     // Whoever removes the entries of an object has no lock that keeps tables.
     let seen = space.peek(range.lowerBound, level)
-    // Another removal may have cleared it and not yet dropped its mapping: wait for that (10.4).
-    guard seen.isLeaf || (only != nil && seen.isNone),
+    // Somebody else may have cleared it and not yet dropped its mapping: wait for that (10.4).
+    guard seen.isLeaf || (waitsForLeaves && seen.isNone),
       let place = space.walkLocking(range.lowerBound, level)
     else { return false }
     let entry = place.value
