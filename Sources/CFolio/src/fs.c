@@ -15,6 +15,7 @@ void address_space_init(struct address_space *mapping, enum address_space_kind k
 	cfolio_xa_init_class(&mapping->i_pages, &i_pages_class);
 	mapping->i_mmap = NULL;
 	mapping->kind = kind;
+	mapping->alignment = 0;
 	atomic_set(&mapping->users, 1);
 	mapping->host = NULL;
 }

@@ -50,8 +50,11 @@ enum Areas {
       return hint
     }
     let areas = Index(space)
-    let wanted = unsafe max(request.alignment, Space.pageSize)
-    let offset = unsafe request.pgoff * Space.pageSize % wanted
+    let asked = unsafe request.alignment
+    guard asked & (asked &- 1) == 0 else { throw MemoryError(.invalidArgument) }
+    let wanted = max(asked, mapping?.alignment ?? 0, Space.pageSize)
+    // Powers of two: what the product loses they have not.
+    let offset = unsafe request.pgoff &* Space.pageSize % wanted
     if hint >= lowest, hint <= limit - size, hint % wanted == offset,
       !areas.meets(hint..<(hint + size))
     {
@@ -63,7 +66,7 @@ enum Areas {
     if alignment < leaf, size >= leaf,
       unsafe mapping?.isDAX == true || request.vm_flags & VM_HUGEPAGE != 0
     {
-      (alignment, phase) = unsafe (leaf, request.pgoff * Space.pageSize % leaf)
+      (alignment, phase) = unsafe (leaf, request.pgoff &* Space.pageSize % leaf)
     }
     guard
       let start = areas.gap(

@@ -223,14 +223,19 @@ public final class MappedObject: Sendable {
   public let kind: Kind
   public let contents: Contents
   private let answers: FaultHandlerAnswers
-  private let alignment: Int
   let mapping: Mapping
 
   /// - Parameter handler: lives as long as the object or an area of it.
-  /// - Throws: `outOfMemory`.
+  /// - Throws: `invalidArgument` for an alignment that is no power of two, or contents beside those
+  ///   that have names; `outOfMemory`.
   public init(
     _ kind: Kind, contents: Contents = [], _ handler: any FaultHandler
   ) throws(MemoryError) {
+    let (alignment, isTooMuch) = handler.alignment
+      .multipliedReportingOverflow(by: Int(Space.pageSize))
+    guard alignment > 0, !isTooMuch, alignment & (alignment - 1) == 0,
+      contents.isSubset(of: [.mixed, .frames, .registers])
+    else { throw MemoryError(.invalidArgument) }
     guard let memory = unsafe cfolio_zalloc(MemoryLayout<address_space>.size) else {
       throw MemoryError(.outOfMemory)
     }
@@ -239,7 +244,7 @@ public final class MappedObject: Sendable {
     self.kind = kind
     self.contents = contents
     answers = handler.answers
-    alignment = handler.alignment
+    unsafe mapping.pointee.alignment = UInt(alignment)
     unsafe mapping.pointee.host = Unmanaged.passRetained(HandlerBox(handler)).toOpaque()
     self.mapping = unsafe Mapping(unsafe mapping)
   }
@@ -266,7 +271,6 @@ public final class MappedObject: Sendable {
     unsafe request.mapping = mapping.pointer
     unsafe request.vm_ops = HandlerOperations.table(for: answers)
     unsafe request.vm_flags |= contents.rawValue
-    unsafe request.alignment = UInt(alignment) * Space.pageSize
     if answers.contains(.maps) { unsafe request.mmap = HandlerOperations.map }
   }
 

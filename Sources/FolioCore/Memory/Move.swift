@@ -64,11 +64,12 @@ enum Move {
     }
     guard mayMove else { throw MemoryError(.outOfMemory, address: start) }
     let leaf = space.size(.pmd)
-    let isAligned = size >= leaf && area.isDAX
+    let alignment = max(
+      area.mapping?.alignment ?? 0, size >= leaf && area.isDAX ? leaf : 0, Space.pageSize)
     guard
       let target = areas.gap(
-        size, from: Space.pageSize, limit: space.end, alignment: isAligned ? leaf : Space.pageSize,
-        phase: isAligned ? area.pageOffset(of: start) * Space.pageSize % leaf : 0)
+        size, from: Space.pageSize, limit: space.end, alignment: alignment,
+        phase: area.pageOffset(of: start) &* Space.pageSize % alignment)
     else { throw MemoryError(.outOfMemory) }
     return try move(space, range, to: target..<(target + size))
   }

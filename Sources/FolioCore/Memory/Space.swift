@@ -180,6 +180,8 @@ struct Mapping: @unchecked Sendable {
 
   var kind: address_space_kind { unsafe pointer.pointee.kind }
   var isDAX: Bool { unsafe mapping_is_dax(pointer) }
+  /// Bytes that addresses and the object's pages are to agree in; 0: a page.
+  var alignment: UInt { unsafe pointer.pointee.alignment }
 
   func lockForReading() { unsafe down_read(&pointer.pointee.i_mmap_rwsem) }
   func unlockForReading() { unsafe up_read(&pointer.pointee.i_mmap_rwsem) }

@@ -57,4 +57,23 @@ struct DeviceEndTests {
     for thread in [user, splitter, killer] { thread.join() }
     #expect(unsafe folio_mapcount(folio) == 0 && folio_ref_count(folio) == 1)
   }
+
+  @Test("an area that moves is as aligned as it was", arguments: [3, 6])
+  func movedAligned(order: Int) throws {
+    let size = UInt(1 << order) * Self.page
+    let map = try PageMap(.generic, pages: 128, .init(compoundOrder: order))
+    let device = try DeviceDAX(map)
+    let space = try Self.space()
+    let area = try space.map(
+      device.object, pages: 1 << order, [.read, .write], .shared, at: .fixed(4 * size))
+    _ = try space.load(area.start)
+    // In the way of growing in place, and of all but few places.
+    try space.map(pages: 1, .read, .private, at: .fixed(area.end))
+    try space.map(pages: 9, .read, .private, at: .fixed(0))
+    let moved = try space.remap(area.range, pages: 2 << order)
+    #expect(moved % size == 0, "at \(moved / Self.page)")
+    _ = try space.load(moved)
+    _ = try space.load(moved + size)
+    #expect(map.references(0) == 2)
+  }
 }

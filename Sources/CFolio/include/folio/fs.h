@@ -34,6 +34,11 @@ struct address_space {
 	struct rw_semaphore i_mmap_rwsem;
 	struct vm_area_struct *_Nullable i_mmap; /**< an area that maps it; the rest behind it */
 	enum address_space_kind kind;		 /**< fixed */
+	/**
+	 * Bytes, a power of two; 0: a page. Chosen addresses of areas agree with the object's in
+	 * their place in so many, when an area is made and when it moves. Fixed before the first.
+	 */
+	unsigned long alignment;
 	atomic_t users; /**< areas, and who made it; for owners that go with the last of them */
 	struct xarray i_pages; /**< folios by page of the mapping, where the owner keeps them */
 	void *_Nullable host;  /**< the owner's */

@@ -142,7 +142,10 @@ struct mmap_request {
 	unsigned long pgoff;	/**< first page of the mapping */
 	unsigned long vm_flags; /**< VM_READ ... VM_SHARED, and VM_PFNMAP, VM_IO, VM_MIXEDMAP */
 	enum mmap_placement placement;
-	/** Chosen places: bytes, a power of two; 0 or a page's: as leaves want it. */
+	/**
+	 * Chosen places: bytes, a power of two (-EINVAL otherwise); 0 or less than the mapping's:
+	 * that, and as leaves want it.
+	 */
 	unsigned long alignment;
 	struct address_space *_Nullable mapping; /**< NULL: anonymous memory */
 	const struct vm_operations_struct *_Nullable vm_ops;
