@@ -16,7 +16,7 @@ package struct FuzzAlarm: Sendable {
   /// An input that fails in the same way, of the smallest form.
   package var smallInput: [UInt8]
   /// The generated program that is left.
-  package var program: CounterProgram?
+  package var program: GeneratedProgram?
 
   package var invariant: String { witness.finding.invariant }
 }
@@ -33,7 +33,7 @@ extension FuzzAlarm {
   ) throws(LabError) {
     self.setup = setup
     self.input = input
-    var program: CounterProgram?
+    var program: GeneratedProgram?
     var found: FolioLab.Finding?
     switch setup.program {
     case .scenario(let name):
@@ -44,7 +44,7 @@ extension FuzzAlarm {
       found = world.again(first, seconds: seconds / 3)
       found = found.map { world.shrink($0, seconds: seconds / 3) }
     case .generated(let family):
-      var smallest = CounterProgram(
+      var smallest = GeneratedProgram(
         family, threads: setup.size, bytes: input.dropFirst(FuzzSetup.headerSize))
       found = try LabWorld(.program(smallest)).again(first, seconds: seconds / 3)
       if found != nil {
@@ -71,8 +71,8 @@ extension FuzzAlarm {
 
   /// The program without one thread or one operation, if that still fails.
   private static func smaller(
-    than program: CounterProgram, _ finding: FolioLab.Finding, seconds: Double
-  ) throws(LabError) -> (CounterProgram, FolioLab.Finding)? {
+    than program: GeneratedProgram, _ finding: FolioLab.Finding, seconds: Double
+  ) throws(LabError) -> (GeneratedProgram, FolioLab.Finding)? {
     var candidates = program.operations.indices.compactMap { program.without(thread: $0) }
     for thread in program.operations.indices {
       for slot in program.operations[thread].indices {

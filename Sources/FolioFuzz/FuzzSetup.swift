@@ -6,7 +6,7 @@
 //          name: the one whose hash comes next, so that a corpus outlives new scenarios
 //   2      low half: number of the size (threads of a generated program); high half: of the rules
 //   3      number of the memory model
-// A generated program has `CounterProgram.slots` bytes per thread behind them. The rest are
+// A generated program has `GeneratedProgram.slots` bytes per thread behind them. The rest are
 // decisions, one byte each: see lab_run_bytes() in lab/lab.h.
 
 package import FolioCore
@@ -16,7 +16,7 @@ package import FolioWorkloads
 /// Which program an input is for, up to its own bytes: what a world is opened for.
 package struct FuzzSetup: Hashable, Sendable {
   package enum Program: Hashable, Sendable {
-    case generated(CounterProgram.Family)
+    case generated(GeneratedProgram.Family)
     /// By name.
     case scenario(String)
   }
@@ -29,8 +29,8 @@ package struct FuzzSetup: Hashable, Sendable {
   package static let headerSize = 4
 
   /// Generated programs.
-  package init(_ family: CounterProgram.Family, threads: Int = 3, model: MemoryModel = .sc) {
-    precondition(CounterProgram.threads.contains(threads))
+  package init(_ family: GeneratedProgram.Family, threads: Int = 3, model: MemoryModel = .sc) {
+    precondition(GeneratedProgram.threads.contains(threads))
     program = .generated(family)
     size = threads
     rules = .strict
@@ -56,8 +56,8 @@ package struct FuzzSetup: Hashable, Sendable {
     func byte(_ index: Int) -> Int { index < input.count ? Int(unsafe input[index]) : 0 }
     let selector = byte(0) << 8 | byte(1)
     let model = MemoryModel.allCases[byte(3) % MemoryModel.allCases.count]
-    if let family = CounterProgram.Family(rawValue: selector) {
-      let threads = CounterProgram.threads
+    if let family = GeneratedProgram.Family(rawValue: selector) {
+      let threads = GeneratedProgram.threads
       self.init(
         family, threads: threads.lowerBound + (byte(2) & 15) % threads.count, model: model)
       return
@@ -76,7 +76,7 @@ package struct FuzzSetup: Hashable, Sendable {
     switch program {
     case .generated(let family):
       selector = family.rawValue
-      low = size - CounterProgram.threads.lowerBound
+      low = size - GeneratedProgram.threads.lowerBound
     case .scenario(let name):
       let scenario = Scenario.named(name)!
       selector = Self.hash(name)
@@ -92,7 +92,7 @@ package struct FuzzSetup: Hashable, Sendable {
   /// Where decisions begin.
   package var decisionsOffset: Int {
     switch program {
-    case .generated: Self.headerSize + size * CounterProgram.slots
+    case .generated: Self.headerSize + size * GeneratedProgram.slots
     case .scenario: Self.headerSize
     }
   }
@@ -116,7 +116,7 @@ package struct FuzzSetup: Hashable, Sendable {
   private static func hash(_ name: String) -> Int {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return max(Int((hash ^ hash >> 32) & 0xffff), CounterProgram.Family.allCases.count)
+    return max(Int((hash ^ hash >> 32) & 0xffff), GeneratedProgram.Family.allCases.count)
   }
 
   private static let byHash: [(hash: Int, scenario: Scenario)] = {

@@ -11,7 +11,7 @@ package import FolioWorkloads
 package final class FuzzWorld {
   package let setup: FuzzSetup
   package let world: LabWorld
-  private let source: CounterProgramSource?
+  private let source: GeneratedProgramSource?
   private let offset: Int
 
   package init(_ setup: FuzzSetup) throws(LabError) {
@@ -19,7 +19,7 @@ package final class FuzzWorld {
     offset = setup.decisionsOffset
     switch setup.program {
     case .generated(let family):
-      let source = CounterProgramSource(family, threads: setup.size)
+      let source = GeneratedProgramSource(family, threads: setup.size)
       self.source = source
       // With one operation of each kind, threads share what programs share.
       source.set(Self.typical(family, setup.size))
@@ -47,15 +47,17 @@ package final class FuzzWorld {
   }
 
   /// What a world learns from which words its threads share.
-  private static func typical(_ family: CounterProgram.Family, _ threads: Int) -> CounterProgram {
-    let codes: [[CounterProgram.Code]] = [
+  private static func typical(
+    _ family: GeneratedProgram.Family, _ threads: Int
+  ) -> GeneratedProgram {
+    let codes: [[GeneratedProgram.Code]] = [
       [.lookup, .freeze, .locked, .put, .reuse, .percpuTryGet, .store, .percpuKill],
       [.tryGet, .get, .read, .locked, .percpuTryGet, .store, .erase, .signal],
       [.split, .lookup, .release, .freeze, .wait, .load, .percpuTryGet, .put],
       [.tryGet, .batch, .reuse, .locked, .freeze, .erase, .load, .wait],
     ]
-    return CounterProgram(
-      family, codes.prefix(threads).map { $0.map { CounterProgram.Operation($0, 0) } })
+    return GeneratedProgram(
+      family, codes.prefix(threads).map { $0.map { GeneratedProgram.Operation($0, 0) } })
   }
 
   /// Begins to count racing pairs anew.
@@ -81,7 +83,7 @@ package final class FuzzWorld {
   }
 
   /// An input that leads to the finding in this world; nil: none was found.
-  private func input(of finding: FolioLab.Finding, _ program: CounterProgram?) -> [UInt8]? {
+  private func input(of finding: FolioLab.Finding, _ program: GeneratedProgram?) -> [UInt8]? {
     if let source, let program { source.set(program) }
     return world.again(finding, seconds: 1).map {
       setup.header + (program?.bytes ?? []) + $0.trace.decisions
@@ -90,7 +92,7 @@ package final class FuzzWorld {
 
   /// An input that leads to the finding in a new world of the setup; nil: none was found.
   static func input(
-    _ setup: FuzzSetup, of finding: FolioLab.Finding, _ program: CounterProgram?
+    _ setup: FuzzSetup, of finding: FolioLab.Finding, _ program: GeneratedProgram?
   ) throws(LabError) -> [UInt8]? {
     guard let input = try FuzzWorld(setup).input(of: finding, program),
       try FuzzWorld(setup).finding(input)?.invariant == finding.invariant
@@ -116,9 +118,9 @@ package final class FuzzWorld {
   }
 
   /// The program of an input, when it is a generated one.
-  package func program(of input: some Collection<UInt8>) -> CounterProgram? {
+  package func program(of input: some Collection<UInt8>) -> GeneratedProgram? {
     guard case .generated(let family) = setup.program else { return nil }
-    return CounterProgram(
+    return GeneratedProgram(
       family, threads: setup.size, bytes: input.dropFirst(FuzzSetup.headerSize))
   }
 }

@@ -20,7 +20,7 @@ struct FuzzPlan {
   init(_ command: RunCommand, seed: UInt32) {
     self.command = command
     self.seed = seed
-    for family in CounterProgram.Family.allCases {
+    for family in GeneratedProgram.Family.allCases {
       for (threads, model, share) in [
         (3, MemoryModel.sc, 0.08), (2, .c11, 0.08), (3, .c11, 0.06), (3, .tso, 0.04),
         (4, .sc, 0.04),

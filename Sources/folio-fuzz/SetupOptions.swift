@@ -28,7 +28,7 @@ struct SetupOptions: ParsableArguments {
       throw ValidationError("rules are strict, kernel or legacy")
     }
     if let family {
-      guard size.map(CounterProgram.threads.contains) ?? true else {
+      guard size.map(GeneratedProgram.threads.contains) ?? true else {
         throw ValidationError("\(family.name) have 2 to 4 threads")
       }
     } else if let scenario {
@@ -41,8 +41,8 @@ struct SetupOptions: ParsableArguments {
     }
   }
 
-  private var family: CounterProgram.Family? {
-    CounterProgram.Family.allCases.first { $0.name == program }
+  private var family: GeneratedProgram.Family? {
+    GeneratedProgram.Family.allCases.first { $0.name == program }
   }
 
   private var scenario: Scenario? { Scenario.all.first { $0.name == program } }

@@ -60,15 +60,15 @@ import Testing
       @Test("any bytes are a program; its name and its bytes give it back")
       func programs() {
         var generator = SeededRandom(seed: 2)
-        for family in CounterProgram.Family.allCases {
+        for family in GeneratedProgram.Family.allCases {
           for _ in 0..<2000 {
-            let threads = Int.random(in: CounterProgram.threads, using: &generator)
+            let threads = Int.random(in: GeneratedProgram.threads, using: &generator)
             let size = Int.random(in: 0...40, using: &generator)
-            let program = CounterProgram(
+            let program = GeneratedProgram(
               family, threads: threads, bytes: Self.random(size, &generator))
             #expect(program.operations.count == threads)
-            #expect(CounterProgram(family, threads: threads, bytes: program.bytes) == program)
-            #expect(CounterProgram(scenarioName: program.scenarioName) == program)
+            #expect(GeneratedProgram(family, threads: threads, bytes: program.bytes) == program)
+            #expect(GeneratedProgram(scenarioName: program.scenarioName) == program)
             if family == .counters {
               #expect(program.operations.allSatisfy { $0.allSatisfy(\.code.isCounting) })
             }
@@ -77,16 +77,16 @@ import Testing
         for name in [
           "counters", "counters-00-11-", "counters-1-11", "other-09-11", "counters-f8-11",
         ] {
-          #expect(CounterProgram(scenarioName: name) == nil, "\(name)")
+          #expect(GeneratedProgram(scenarioName: name) == nil, "\(name)")
         }
       }
 
       @Test(
         "any bytes run, without alarm, in any setup of generated programs",
-        arguments: CounterProgram.Family.allCases, MemoryModel.allCases)
-      func total(_ family: CounterProgram.Family, _ model: MemoryModel) throws {
+        arguments: GeneratedProgram.Family.allCases, MemoryModel.allCases)
+      func total(_ family: GeneratedProgram.Family, _ model: MemoryModel) throws {
         var generator = SeededRandom(seed: 3)
-        for threads in CounterProgram.threads {
+        for threads in GeneratedProgram.threads {
           let setup = FuzzSetup(family, threads: threads, model: model)
           let world = try FuzzWorld(setup)
           for _ in 0..<300 {
@@ -144,7 +144,7 @@ import Testing
             #expect(Array(bytes.prefix(FuzzSetup.headerSize)) == setup.header, "\(path)")
             if bytes.count > FuzzSetup.headerSize { #expect(bytes.last != 0, "\(path)") }
             guard case .generated(let family) = setup.program else { continue }
-            let program = CounterProgram(
+            let program = GeneratedProgram(
               family, threads: setup.size, bytes: bytes.dropFirst(FuzzSetup.headerSize))
             let written = bytes.prefix(setup.decisionsOffset).dropFirst(FuzzSetup.headerSize)
             #expect(program.bytes.starts(with: written), "\(path)")

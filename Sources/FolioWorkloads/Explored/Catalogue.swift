@@ -24,8 +24,8 @@ extension Scenario {
       LegacyWake.scenario, Retire.scenario, FormLate.scenario, RaiseKill.scenario,
     ] + CounterHistories.scenarios + Lookups.scenarios
 
-  /// Generated programs have names, too: see CounterProgram.
+  /// Generated programs have names, too: see GeneratedProgram.
   public static func named(_ name: String) -> Scenario? {
-    all.first { $0.name == name } ?? CounterProgram(scenarioName: name).map { program($0) }
+    all.first { $0.name == name } ?? GeneratedProgram(scenarioName: name).map { program($0) }
   }
 }

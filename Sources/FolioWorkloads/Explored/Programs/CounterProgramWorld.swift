@@ -18,10 +18,10 @@ import CFolio
 final class CounterProgramWorld: ScenarioWorld {
   let threads: [ScenarioThread]
   let hasOnlyWords = true
-  private let source: CounterProgramSource
+  private let source: GeneratedProgramSource
   private let folios: ProgramFolios
 
-  init(_ source: CounterProgramSource) throws {
+  init(_ source: GeneratedProgramSource) throws {
     self.source = source
     threads = (0..<source.threads).map { ScenarioThread("thread \($0)", group: $0 + 1) }
     folios = try ProgramFolios(threads: source.threads)
@@ -29,7 +29,7 @@ final class CounterProgramWorld: ScenarioWorld {
 
   func run(_ thread: Int) {
     var held = folios.held(by: thread)
-    for slot in 0..<CounterProgram.slots {
+    for slot in 0..<GeneratedProgram.slots {
       let byte = source.operation(thread, slot)
       if byte >> 3 != 0 { folios.run(byte, &held) }
     }
@@ -78,23 +78,23 @@ final class ProgramFolios {
     let operand = Int(byte & 7)
     let index = operand & 3
     switch byte >> 3 {
-    case CounterProgram.Code.get.rawValue:
+    case GeneratedProgram.Code.get.rawValue:
       guard held[index] > 0 else { return }
       unsafe folio_get(pages.folio(index))
       held[index] += 1
-    case CounterProgram.Code.put.rawValue: put(index, 1, &held)
-    case CounterProgram.Code.putTwo.rawValue: put(index, 2, &held)
-    case CounterProgram.Code.tryGet.rawValue:
+    case GeneratedProgram.Code.put.rawValue: put(index, 1, &held)
+    case GeneratedProgram.Code.putTwo.rawValue: put(index, 2, &held)
+    case GeneratedProgram.Code.tryGet.rawValue:
       if unsafe folio_try_get(pages.folio(index)) { took(index, &held) }
-    case CounterProgram.Code.lookup.rawValue: lookUp(index, &held)
-    case CounterProgram.Code.freeze.rawValue: freeze(index, held)
-    case CounterProgram.Code.split.rawValue: split(&held)
-    case CounterProgram.Code.batch.rawValue: putBatch(operand, &held)
-    case CounterProgram.Code.locked.rawValue: changeLocked(index, held)
-    case CounterProgram.Code.read.rawValue:
+    case GeneratedProgram.Code.lookup.rawValue: lookUp(index, &held)
+    case GeneratedProgram.Code.freeze.rawValue: freeze(index, held)
+    case GeneratedProgram.Code.split.rawValue: split(&held)
+    case GeneratedProgram.Code.batch.rawValue: putBatch(operand, &held)
+    case GeneratedProgram.Code.locked.rawValue: changeLocked(index, held)
+    case GeneratedProgram.Code.read.rawValue:
       if held[index] > 0 { _ = payload[index].read() }
-    case CounterProgram.Code.reuse.rawValue: reuse(index, &held)
-    case CounterProgram.Code.release.rawValue: release(index, &held)
+    case GeneratedProgram.Code.reuse.rawValue: reuse(index, &held)
+    case GeneratedProgram.Code.release.rawValue: release(index, &held)
     default: break
     }
   }

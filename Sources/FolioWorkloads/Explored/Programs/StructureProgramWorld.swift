@@ -14,7 +14,7 @@ import CFolio
 @safe
 final class StructureProgramWorld: ScenarioWorld {
   let threads: [ScenarioThread]
-  private let source: CounterProgramSource
+  private let source: GeneratedProgramSource
   private let folios: ProgramFolios
   /// 1: the thread of that number has signalled.
   private let signals: [SharedWord]
@@ -26,7 +26,7 @@ final class StructureProgramWorld: ScenarioWorld {
   /// Near ones share a node, far ones make the tree higher.
   private static let indices: [UInt] = [0, 1, 5, 63, 64, 65, 4095, 4096]
 
-  init(_ source: CounterProgramSource) throws {
+  init(_ source: GeneratedProgramSource) throws {
     readyWaitTable()
     self.source = source
     threads = (0..<source.threads).map { ScenarioThread("thread \($0)", group: $0 + 1) }
@@ -41,9 +41,9 @@ final class StructureProgramWorld: ScenarioWorld {
   func run(_ thread: Int) {
     var held = folios.held(by: thread)
     var counted = 0
-    for slot in 0..<CounterProgram.slots {
+    for slot in 0..<GeneratedProgram.slots {
       let byte = source.operation(thread, slot)
-      guard let code = CounterProgram.Code(rawValue: byte >> 3) else { continue }
+      guard let code = GeneratedProgram.Code(rawValue: byte >> 3) else { continue }
       let operand = Int(byte & 7)
       switch code {
       case .signal: signal(thread)
@@ -78,7 +78,7 @@ final class StructureProgramWorld: ScenarioWorld {
     require(wait.met && wait.result == 0, "CI47", "a wait came back with its condition false")
   }
 
-  private func count(_ code: CounterProgram.Code, _ counted: inout Int) {
+  private func count(_ code: GeneratedProgram.Code, _ counted: inout Int) {
     switch code {
     case .percpuTryGet:
       guard unsafe percpu_ref_tryget_live(object.ref) else { return }

@@ -5,7 +5,7 @@
 // CounterProgramWorld's.
 
 /// What the threads of a generated program do.
-package struct CounterProgram: Hashable, Sendable {
+package struct GeneratedProgram: Hashable, Sendable {
   /// An operation; its number is part of files and tokens, so numbers never change.
   package enum Code: UInt8, Sendable, CaseIterable {
     case nothing = 0
@@ -124,14 +124,14 @@ package struct CounterProgram: Hashable, Sendable {
   package var count: Int { operations.reduce(0) { $0 + $1.count } }
 
   /// The program without one operation.
-  package func without(_ thread: Int, _ slot: Int) -> CounterProgram {
+  package func without(_ thread: Int, _ slot: Int) -> GeneratedProgram {
     var smaller = self
     smaller.operations[thread].remove(at: slot)
     return smaller
   }
 
   /// The program without a thread, if it can be.
-  package func without(thread: Int) -> CounterProgram? {
+  package func without(thread: Int) -> GeneratedProgram? {
     guard operations.count > Self.threads.lowerBound else { return nil }
     var smaller = self
     smaller.operations.remove(at: thread)
@@ -139,7 +139,7 @@ package struct CounterProgram: Hashable, Sendable {
   }
 }
 
-extension CounterProgram: CustomStringConvertible {
+extension GeneratedProgram: CustomStringConvertible {
   /// "get 0, put 2 | lookup 3": threads one behind the other.
   package var description: String {
     operations.map { thread in
