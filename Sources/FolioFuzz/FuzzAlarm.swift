@@ -3,6 +3,7 @@
 // From an input that fails to what a person wants: the smallest program and the smallest schedule of the
 // same violation, as a token, as a witness, and as an input again.
 
+import FolioCore
 package import FolioLab
 package import FolioWorkloads
 
@@ -46,13 +47,17 @@ extension FuzzAlarm {
     case .generated(let family):
       var smallest = GeneratedProgram(
         family, threads: setup.size, bytes: input.dropFirst(FuzzSetup.headerSize))
-      found = try LabWorld(.program(smallest)).again(first, seconds: seconds / 3)
+      found = try LabWorld(.program(smallest), rules: setup.rules)
+        .again(first, seconds: seconds / 3)
       if found != nil {
         // Fewer threads first, then fewer operations, as long as something is left out.
-        while let smaller = try Self.smaller(than: smallest, found!, seconds: seconds / 30) {
+        while let smaller = try Self.smaller(
+          than: smallest, setup.rules, found!, seconds: seconds / 30)
+        {
           (smallest, found) = smaller
         }
-        found = try LabWorld(.program(smallest)).shrink(found!, seconds: seconds / 3)
+        found = try LabWorld(.program(smallest), rules: setup.rules)
+          .shrink(found!, seconds: seconds / 3)
       }
       program = smallest
     }
@@ -71,7 +76,8 @@ extension FuzzAlarm {
 
   /// The program without one thread or one operation, if that still fails.
   private static func smaller(
-    than program: GeneratedProgram, _ finding: FolioLab.Finding, seconds: Double
+    than program: GeneratedProgram, _ rules: PageMap.Rules, _ finding: FolioLab.Finding,
+    seconds: Double
   ) throws(LabError) -> (GeneratedProgram, FolioLab.Finding)? {
     var candidates = program.operations.indices.compactMap { program.without(thread: $0) }
     for thread in program.operations.indices {
@@ -81,7 +87,7 @@ extension FuzzAlarm {
     }
     for candidate in candidates {
       let sameThreads = candidate.operations.count == program.operations.count
-      let world = try LabWorld(.program(candidate))
+      let world = try LabWorld(.program(candidate), rules: rules)
       if let found = world.again(finding, follows: sameThreads, seconds: seconds) {
         return (candidate, found)
       }

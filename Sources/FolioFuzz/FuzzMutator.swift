@@ -6,6 +6,7 @@
 
 import CFuzz
 import CLab
+import FolioWorkloads
 
 /// Changes inputs in place.
 @safe
@@ -188,12 +189,17 @@ struct FuzzMutator {
     let first = header.count + below(slots)
     let second = header.count + below(slots)
     switch below(8) {
-    case 0..<4: bytes[first] = UInt8(truncatingIfNeeded: next() >> 32)
+    case 0..<4: bytes[first] = drawn(UInt8(truncatingIfNeeded: next() >> 32))
     case 4: bytes[first] = 0
     case 5: bytes[first] = bytes[first] & ~7 | UInt8(below(8))
     case 6: bytes[first] = bytes[second]
     default: (bytes[first], bytes[second]) = (bytes[second], bytes[first])
     }
+  }
+
+  private func drawn(_ byte: UInt8) -> UInt8 {
+    guard case .generated(let family) = setup.program else { return byte }
+    return family.operation(drawn: byte)
   }
 
   private mutating func mutateAsEngine(_ bytes: inout Bytes) {

@@ -2,8 +2,8 @@
 
 // What the bytes of an input mean. Every sequence of bytes means something; what is not there is
 // zeros. Four bytes say which program:
-//   0, 1   0 or 1: generated programs of counters or structures; else a scenario, by the hash of its
-//          name: the one whose hash comes next, so that a corpus outlives new scenarios
+//   0, 1   0, 1, 2: generated programs of counters, structures, memory; else a scenario, by the hash
+//          of its name: the one whose hash comes next, so that a corpus outlives new scenarios
 //   2      low half: number of the size (threads of a generated program); high half: of the rules
 //   3      number of the memory model
 // A generated program has `GeneratedProgram.slots` bytes per thread behind them. The rest are
@@ -29,11 +29,16 @@ package struct FuzzSetup: Hashable, Sendable {
   package static let headerSize = 4
 
   /// Generated programs.
-  package init(_ family: GeneratedProgram.Family, threads: Int = 3, model: MemoryModel = .sc) {
+  ///
+  /// - Parameter rules: nil: the first of the family's.
+  package init(
+    _ family: GeneratedProgram.Family, threads: Int = 3, rules: PageMap.Rules? = nil,
+    model: MemoryModel = .sc
+  ) {
     precondition(GeneratedProgram.threads.contains(threads))
     program = .generated(family)
     size = threads
-    rules = .strict
+    self.rules = rules ?? family.rules[0]
     self.model = model
   }
 
@@ -59,7 +64,8 @@ package struct FuzzSetup: Hashable, Sendable {
     if let family = GeneratedProgram.Family(rawValue: selector) {
       let threads = GeneratedProgram.threads
       self.init(
-        family, threads: threads.lowerBound + (byte(2) & 15) % threads.count, model: model)
+        family, threads: threads.lowerBound + (byte(2) & 15) % threads.count,
+        rules: family.rules[(byte(2) >> 4) % family.rules.count], model: model)
       return
     }
     let scenario = Self.scenario(selector)
@@ -77,6 +83,7 @@ package struct FuzzSetup: Hashable, Sendable {
     case .generated(let family):
       selector = family.rawValue
       low = size - GeneratedProgram.threads.lowerBound
+      high = family.rules.firstIndex(of: rules)!
     case .scenario(let name):
       let scenario = Scenario.named(name)!
       selector = Self.hash(name)

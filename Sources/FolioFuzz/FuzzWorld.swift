@@ -23,7 +23,7 @@ package final class FuzzWorld {
       self.source = source
       // With one operation of each kind, threads share what programs share.
       source.set(Self.typical(family, setup.size))
-      world = try LabWorld(.programs(source))
+      world = try LabWorld(.programs(source), rules: setup.rules)
     case .scenario(let name):
       source = nil
       guard let scenario = Scenario.named(name) else {
@@ -50,7 +50,13 @@ package final class FuzzWorld {
   private static func typical(
     _ family: GeneratedProgram.Family, _ threads: Int
   ) -> GeneratedProgram {
-    let codes: [[GeneratedProgram.Code]] = [
+    let memory: [[GeneratedProgram.Code]] = [
+      [.touch, .pin, .unpin, .fork, .touch, .map, .remap, .fork],
+      [.touch, .zap, .protect, .touch, .unmap, .map, .touch, .pin],
+      [.pin, .fork, .touch, .unpin, .touch, .zap, .fork, .remap],
+      [.zap, .touch, .pin, .protect, .map, .touch, .unmap, .unpin],
+    ]
+    let codes: [[GeneratedProgram.Code]] = family == .memory ? memory : [
       [.lookup, .freeze, .locked, .put, .reuse, .percpuTryGet, .store, .percpuKill],
       [.tryGet, .get, .read, .locked, .percpuTryGet, .store, .erase, .signal],
       [.split, .lookup, .release, .freeze, .wait, .load, .percpuTryGet, .put],

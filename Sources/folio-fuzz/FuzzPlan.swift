@@ -20,12 +20,17 @@ struct FuzzPlan {
   init(_ command: RunCommand, seed: UInt32) {
     self.command = command
     self.seed = seed
-    for family in GeneratedProgram.Family.allCases {
-      for (threads, model, share) in [
-        (3, MemoryModel.sc, 0.08), (2, .c11, 0.08), (3, .c11, 0.06), (3, .tso, 0.04),
-        (4, .sc, 0.04),
-      ] {
-        parts.append((FuzzSetup(family, threads: threads, model: model), share))
+    let weights = [
+      (3, MemoryModel.sc, 4.0), (2, .c11, 4), (3, .c11, 3), (3, .tso, 2), (4, .sc, 2),
+    ]
+    let whole = weights.reduce(0) { $0 + $1.2 }
+    let families = GeneratedProgram.Family.allCases
+    for family in families {
+      for rules in family.rules {
+        for (threads, model, weight) in weights {
+          let share = 0.6 / Double(families.count * family.rules.count) * weight / whole
+          parts.append((FuzzSetup(family, threads: threads, rules: rules, model: model), share))
+        }
       }
     }
     // In another order each time: where time is too short for all, others are left out each time.

@@ -9,7 +9,7 @@ import FolioWorkloads
 /// Which programs inputs are for.
 struct SetupOptions: ParsableArguments {
   @Option(
-    help: "counters or structures (generated programs), a scenario's name, or all, in turn.")
+    help: "counters, structures or memory (generated programs), a scenario's name, or all, in turn.")
   var program = "all"
   @Option(help: "Threads of generated programs; a scenario's size.") var size: Int?
   @Option(help: "strict, kernel or legacy; else the first that the scenario names.")
@@ -31,6 +31,9 @@ struct SetupOptions: ParsableArguments {
       guard size.map(GeneratedProgram.threads.contains) ?? true else {
         throw ValidationError("\(family.name) have 2 to 4 threads")
       }
+      guard rules.flatMap(PageMap.Rules.init).map(family.rules.contains) ?? true else {
+        throw ValidationError("\(family.name) run under strict rules")
+      }
     } else if let scenario {
       guard size.map(scenario.sizes.contains) ?? true else {
         throw ValidationError(
@@ -50,7 +53,10 @@ struct SetupOptions: ParsableArguments {
   /// nil: all of them.
   var setup: FuzzSetup? {
     let model = MemoryModel(rawValue: memory)!
-    if let family { return FuzzSetup(family, threads: size ?? 3, model: model) }
+    if let family {
+      return FuzzSetup(
+        family, threads: size ?? 3, rules: rules.flatMap(PageMap.Rules.init), model: model)
+    }
     return scenario.map {
       FuzzSetup($0, size: size, rules: rules.flatMap(PageMap.Rules.init), model: model)
     }

@@ -69,13 +69,15 @@ import Testing
             #expect(program.operations.count == threads)
             #expect(GeneratedProgram(family, threads: threads, bytes: program.bytes) == program)
             #expect(GeneratedProgram(scenarioName: program.scenarioName) == program)
-            if family == .counters {
-              #expect(program.operations.allSatisfy { $0.allSatisfy(\.code.isCounting) })
-            }
+            #expect(
+              program.operations.allSatisfy {
+                $0.allSatisfy { family.codes.contains($0.code.rawValue) }
+              })
           }
         }
         for name in [
           "counters", "counters-00-11-", "counters-1-11", "other-09-11", "counters-f8-11",
+          "structures-b8-11", "memory-09-c0",
         ] {
           #expect(GeneratedProgram(scenarioName: name) == nil, "\(name)")
         }
@@ -87,15 +89,49 @@ import Testing
       func total(_ family: GeneratedProgram.Family, _ model: MemoryModel) throws {
         var generator = SeededRandom(seed: 3)
         for threads in GeneratedProgram.threads {
-          let setup = FuzzSetup(family, threads: threads, model: model)
-          let world = try FuzzWorld(setup)
-          for _ in 0..<300 {
-            let size = Int.random(in: 0...300, using: &generator)
-            let input = setup.header + Self.random(size, &generator)
-            let finding = world.finding(input)
-            #expect(finding == nil, "\(finding?.message ?? "") \(input)")
+          for rules in family.rules {
+            let setup = FuzzSetup(family, threads: threads, rules: rules, model: model)
+            let world = try FuzzWorld(setup)
+            for _ in 0..<300 {
+              let size = Int.random(in: 0...300, using: &generator)
+              let input = setup.header + Self.program(size, family, &generator)
+              let finding = world.finding(input)
+              #expect(finding == nil, "\(finding?.message ?? "") \(input)")
+            }
           }
         }
+      }
+
+      /// Bytes behind the header, most of them operations of the family.
+      private static func program(
+        _ count: Int, _ family: GeneratedProgram.Family, _ generator: inout SeededRandom
+      ) -> [UInt8] {
+        random(count, &generator).map(family.operation(drawn:))
+      }
+
+      @Test("every code belongs to one family, and most bytes are operations of it")
+      func families() {
+        for code in GeneratedProgram.Code.allCases where code != .nothing {
+          let of = GeneratedProgram.Family.allCases.filter { $0.codes.contains(code.rawValue) }
+          // Structures have all that counters have.
+          #expect(of == [.memory] || of == [.structures] || of == [.counters, .structures])
+        }
+        for byte in UInt8.min...UInt8.max {
+          let drawn = GeneratedProgram.Family.memory.operation(drawn: byte)
+          #expect(GeneratedProgram.Family.memory.codes.contains(drawn >> 3))
+          #expect(drawn & 7 == byte & 7)
+        }
+      }
+
+      @Test("programs of memory have headers of their own for each of their rules")
+      func rules() {
+        var headers: Set<[UInt8]> = []
+        for rules in GeneratedProgram.Family.memory.rules {
+          let setup = FuzzSetup(.memory, threads: 2, rules: rules)
+          #expect(FuzzCorpus.setup(of: setup.header) == setup)
+          headers.insert(setup.header)
+        }
+        #expect(headers.count == GeneratedProgram.Family.memory.rules.count)
       }
 
       // MARK: decisions

@@ -5,11 +5,11 @@
 import CFolio
 
 enum Access {
-  /// Runs `body` with the word of the frame that the address leads to, under a translation. It must not
-  /// block or take a lock.
+  /// Runs `body` with the frame that the address leads to and with its word, under a translation. It
+  /// must not block or take a lock.
   static func perform(
     _ space: Space, _ address: UInt, isWrite: Bool,
-    _ body: (UnsafeMutablePointer<shared_t>) -> Void
+    _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
   ) throws(MemoryError) {
     let flags = FAULT_FLAG_USER | FAULT_FLAG_ALLOW_RETRY | (isWrite ? FAULT_FLAG_WRITE : 0)
     var translation = translation()
@@ -19,7 +19,7 @@ enum Access {
         guard let word = unsafe cfolio_frame_word(translation.pfn) else {
           throw MemoryError(.outOfMemory, address: address)
         }
-        unsafe body(word)
+        unsafe body(translation.pfn, word)
         return
       }
       let result = Faults.resolve(space, address, flags: flags)

@@ -285,7 +285,7 @@ public func cfolio_mm_load(
 ) -> Int32 {
   status { () throws(MemoryError) in
     try unsafe Access.perform(Space(mm), address, isWrite: false) {
-      unsafe value.pointee = shared_read($0)
+      unsafe value.pointee = shared_read($1)
     }
   }
 }
@@ -295,7 +295,7 @@ public func cfolio_mm_store(
   _ mm: UnsafeMutablePointer<mm_struct>, _ address: UInt, _ value: UInt
 ) -> Int32 {
   status { () throws(MemoryError) in
-    try unsafe Access.perform(Space(mm), address, isWrite: true) { unsafe shared_set($0, value) }
+    try unsafe Access.perform(Space(mm), address, isWrite: true) { unsafe shared_set($1, value) }
   }
 }
 

@@ -185,7 +185,7 @@ public final class MemoryMap: Sendable {
   /// - Throws: `fault` where there is no area or no right; `outOfMemory`; `poisoned`.
   public func load(_ address: UInt) throws(MemoryError) -> UInt {
     var value: UInt = 0
-    unsafe try Access.perform(space, address, isWrite: false) { unsafe value = shared_read($0) }
+    unsafe try Access.perform(space, address, isWrite: false) { unsafe value = shared_read($1) }
     return value
   }
 
@@ -193,7 +193,17 @@ public final class MemoryMap: Sendable {
   ///
   /// - Throws: as `load(_:)`.
   public func store(_ value: UInt, at address: UInt) throws(MemoryError) {
-    unsafe try Access.perform(space, address, isWrite: true) { unsafe shared_set($0, value) }
+    unsafe try Access.perform(space, address, isWrite: true) { unsafe shared_set($1, value) }
+  }
+
+  /// An access that sees where it leads: `body` gets the frame and its word while the translation is in
+  /// use. It must not block or take a lock.
+  ///
+  /// - Throws: as `load(_:)`.
+  package func access(
+    _ address: UInt, isWrite: Bool, _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
+  ) throws(MemoryError) {
+    unsafe try Access.perform(space, address, isWrite: isWrite, body)
   }
 
   // MARK: counters

@@ -35,6 +35,8 @@ final class ScenarioFile: FaultHandler, @unchecked Sendable {
     defer { unsafe mutex_unlock(lock) }
     let index = block(fault.page)
     if fault.copyFrame != nil { return fault.insertCopy(of: pages.frame(index)) }
+    // Legacy entries of device pages count nothing.
+    if pages.map.rules == .legacy { return fault.insertMixed(pages.frame(index)) }
     unsafe folio_raise(pages.folio(index))
     let result = fault.insertPage(pages.frame(index))
     unsafe folio_put(pages.folio(index))
@@ -120,7 +122,7 @@ final class MappedFile {
   func map(
     _ range: Range<Int>, in number: Int = 0, _ rights: AccessRights = [.read, .write],
     _ sharing: Sharing = .shared
-  ) throws {
+  ) throws(MemoryError) {
     try maps[number].map(
       object, from: range.lowerBound, pages: range.count, rights, sharing,
       at: .fixed(Self.address(range.lowerBound)))
@@ -183,20 +185,25 @@ final class ScenarioRAM {
   private let frames: [UInt]
   /// 1: free. Taken by an exchange.
   private let isFree: [SharedWord]
+  /// Per page, how often it was handed out and given back: odd while it is in use. Empty: not counted.
+  private let lives: [SharedWord]
   private let previous: (free: cfolio_ram_free_t?, alloc: cfolio_ram_alloc_t?)
   private nonisolated(unsafe) static var current: ScenarioRAM?
 
-  init(_ count: Int) throws {
+  init(_ count: Int, countsLives: Bool = false) throws {
     var frames: [UInt] = []
     var isFree: [SharedWord] = []
+    var lives: [SharedWord] = []
     for _ in 0..<count {
       let page = unsafe try SystemMemory.shared.allocate().leak()
       unsafe frames.append(folio_pfn(page))
       unsafe folio_set_count(page, 0)
       isFree.append(try SharedWord("a page of RAM is free", 1))
+      if countsLives { lives.append(try SharedWord("lives of a page of RAM")) }
     }
     self.frames = frames
     self.isFree = isFree
+    self.lives = lives
     let free = unsafe cfolio_ram_set_free { folio in unsafe ScenarioRAM.current?.take(back: folio) }
     let alloc = unsafe cfolio_ram_set_alloc { _ in unsafe ScenarioRAM.current?.handOut() }
     unsafe previous = (free, alloc)
@@ -206,6 +213,7 @@ final class ScenarioRAM {
   private func handOut() -> UnsafeMutablePointer<folio>? {
     for (index, word) in isFree.enumerated() where word.exchange(0) != 0 {
       let page = unsafe pfn_to_page(frames[index])
+      if !lives.isEmpty { _ = lives[index].add(1) }
       unsafe init_page_count(page)
       return unsafe page_folio(page)
     }
@@ -215,8 +223,12 @@ final class ScenarioRAM {
   private func take(back folio: UnsafeMutablePointer<folio>) {
     let index = unsafe frames.firstIndex(of: folio_pfn(folio))!
     unsafe cfolio_ram_init_page(pfn_to_page(frames[index]))
+    if !lives.isEmpty { _ = lives[index].add(1) }
     if isFree[index].exchange(1) != 0 { report("CI22", "a page of RAM is freed twice") }
   }
+
+  /// The word that counts the lives of the page; nil: the frame is none of these pages'.
+  func lives(of frame: UInt) -> SharedWord? { frames.firstIndex(of: frame).map { lives[$0] } }
 
   /// At the end: so many pages are in use.
   func require(inUse count: Int) {
@@ -234,5 +246,6 @@ final class ScenarioRAM {
       unsafe put_page(page)
       isFree[index].free()
     }
+    for word in lives { word.free() }
   }
 }

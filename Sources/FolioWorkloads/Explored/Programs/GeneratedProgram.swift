@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 // A generated program: a few operations per thread on a few shared folios, as bytes and as text. Any
-// bytes are a program. What the operations do, and what must hold meanwhile, is
-// CounterProgramWorld's.
+// bytes are a program. What the operations do, and what must hold meanwhile, is said by
+// CounterProgramWorld, StructureProgramWorld and MemoryProgramWorld.
+
+package import FolioCore
 
 /// What the threads of a generated program do.
 package struct GeneratedProgram: Hashable, Sendable {
@@ -45,9 +47,25 @@ package struct GeneratedProgram: Hashable, Sendable {
     case load = 21
     /// A grace period.
     case synchronize = 22
-
-    /// Touches words of folios only.
-    package var isCounting: Bool { rawValue < Code.signal.rawValue }
+    // Address spaces. The operand is one of four pages of the space, and a bit.
+    /// Maps the page anew: of the file; bit: private, of the file where the number is even.
+    case map = 23
+    /// Loads from the page; bit: stores to it.
+    case touch = 24
+    /// Goes on in a child, or ends it and goes on in the parent.
+    case fork = 25
+    /// Pins the page by the fast walk, and the slow one where that does not do; bit: for stores.
+    case pin = 26
+    /// Gives the first or second pin back (lowest bit); bit: a device stores through it before.
+    case unpin = 27
+    /// Takes the page of the file out of all spaces, and its block away; bit: private copies too.
+    case zap = 28
+    /// Takes the right to stores; bit: gives it.
+    case protect = 29
+    /// Moves the page to its neighbour; bit: to the other pair.
+    case remap = 30
+    /// Unmaps the page; bit: the pair that it is in.
+    case unmap = 31
   }
 
   /// One operation: five bits of code, three of operand.
@@ -75,9 +93,31 @@ package struct GeneratedProgram: Hashable, Sendable {
     case counters
     /// Waits, a percpu_ref, an XArray, grace periods besides.
     case structures
+    /// Address spaces alone.
+    case memory
 
     /// The name that its scenario begins with.
-    package var name: String { self == .counters ? "counters" : "structures" }
+    package var name: String { "\(self)" }
+
+    /// What its programs are made of, beside `nothing`.
+    package var codes: ClosedRange<UInt8> {
+      switch self {
+      case .counters: Code.get.rawValue...Code.release.rawValue
+      case .structures: Code.get.rawValue...Code.synchronize.rawValue
+      case .memory: Code.map.rawValue...Code.unmap.rawValue
+      }
+    }
+
+    /// Rules that its programs run under.
+    package var rules: [PageMap.Rules] {
+      self == .memory ? PageMap.Rules.allCases : [.strict]
+    }
+
+    /// An operation from any byte: most bytes are one of memory.
+    package func operation(drawn byte: UInt8) -> UInt8 {
+      guard self == .memory else { return byte }
+      return (codes.lowerBound + (byte >> 3) % UInt8(codes.count)) << 3 | byte & 7
+    }
   }
 
   package static let threads = 2...4
@@ -94,9 +134,7 @@ package struct GeneratedProgram: Hashable, Sendable {
     precondition(Self.threads.contains(operations.count))
     self.family = family
     self.operations = operations.map { thread in
-      thread.prefix(Self.slots).filter {
-        $0.code != .nothing && (family == .structures || $0.code.isCounting)
-      }
+      thread.prefix(Self.slots).filter { family.codes.contains($0.code.rawValue) }
     }
   }
 

@@ -69,12 +69,13 @@ extension Scenario {
     _ source: GeneratedProgramSource, name: String, title: String
   ) -> Scenario {
     Scenario(
-      name, title, rules: [.strict], size: source.threads, sizes: source.threads...source.threads,
-      obligations: []
-    ) { _ in
+      name, title, rules: source.family.rules, size: source.threads,
+      sizes: source.threads...source.threads, obligations: []
+    ) { settings in
       switch source.family {
       case .counters: try CounterProgramWorld(source)
       case .structures: try StructureProgramWorld(source)
+      case .memory: try MemoryProgramWorld(source, settings)
       }
     }
   }

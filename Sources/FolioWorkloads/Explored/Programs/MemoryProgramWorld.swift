@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+
+// What the operations of generated programs do to address spaces. Four pages: at first 0 and 1 are of
+// the file, 2 is a private page of it, 3 memory of its own, which was stored to. All threads begin in one
+// address space; who forks goes on in a child of its own until it ends it. An operation that its thread
+// may not do is left out, and so is what an operation cannot do any more: every program is correct.
+// Alarms beside those of MemoryProgramPages:
+//   CI59  a pinned page was given away
+//   CI42  a page that was pinned for stores, or a private one, is not the one that is mapped, and nobody
+//         changed the mapping
+//   CI1, CI4, CI45, CI46, CI52, CI53, VMA  what is left at the end, and the audit
+//   DEADLOCK, USE-AFTER-FREE  the engine's
+
+import CFolio
+import FolioCore
+
+@safe
+final class MemoryProgramWorld: ScenarioWorld {
+  let threads: [ScenarioThread]
+  private let source: GeneratedProgramSource
+  private let rules: PageMap.Rules
+  private let pages: MemoryProgramPages
+  /// Per address space: changes that began, times 256, and those in progress.
+  private let changes: [SharedWord]
+  /// The same of removals by the file.
+  private let zaps: SharedWord
+  /// Where walks leave a page, per thread.
+  private let found: [UnsafeMutablePointer<UnsafeMutablePointer<page>?>]
+  private let pinned: foll_pin_statistics
+
+  /// A pin that a thread holds.
+  private struct Pin {
+    let frame: UInt
+    let life: Int32?
+    let reacher: Reacher
+    let place: Int
+    let isWrite: Bool
+    /// What counted changes when it began; nil: some were in progress.
+    let quiet: (changes: Int32, zaps: Int32)?
+  }
+
+  /// What a thread is about: on its stack.
+  private struct Task {
+    let thread: Int
+    var reacher = Reacher(space: 0, fork: 0)
+    var pins: (Pin?, Pin?) = (nil, nil)
+    /// Different in each store.
+    var serial: UInt = 0
+  }
+
+  init(_ source: GeneratedProgramSource, _ settings: Scenario.Settings) throws {
+    self.source = source
+    rules = settings.rules
+    threads = (0..<source.threads).map { ScenarioThread("thread \($0)", group: $0 + 1) }
+    pages = try MemoryProgramPages(settings, spaces: source.threads + 1)
+    changes = try (0...source.threads).map { _ in try SharedWord("changes of an address space") }
+    zaps = try SharedWord("removals by the file")
+    unsafe found = try (0..<source.threads).map { _ in
+      unsafe try seamMemory(UnsafeMutablePointer<page>?.self)
+    }
+    pinned = foll_pin_statistics()
+    let world = pages.world
+    try world.map(0..<2)
+    try world.map(2..<3, [.read, .write], .private)
+    try world.space().map(
+      pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(3)))
+    store(3, in: Reacher(space: 0, fork: 0), 0xff00)
+  }
+
+  private func space(_ number: Int) -> MemoryMap { pages.world.space(number) }
+
+  private static func range(_ place: Int, pages: Int = 1) -> Range<UInt> {
+    MappedFile.addresses(place..<(place + pages))
+  }
+
+  // MARK: operations
+
+  func run(_ thread: Int) {
+    var task = Task(thread: thread)
+    for slot in 0..<GeneratedProgram.slots {
+      let byte = source.operation(thread, slot)
+      guard let code = GeneratedProgram.Code(rawValue: byte >> 3) else { continue }
+      task.serial = UInt(thread << 8 | slot + 1)
+      perform(code, place: Int(byte & 3), bit: byte & 4 != 0, &task)
+    }
+    unpin(0, storing: false, &task)
+    unpin(1, storing: false, &task)
+    if task.reacher.space != 0 { endChild(&task) }
+  }
+
+  private func perform(
+    _ code: GeneratedProgram.Code, place: Int, bit: Bool, _ task: inout Task
+  ) {
+    let space = space(task.reacher.space)
+    switch code {
+    case .touch:
+      if bit { store(place, in: task.reacher, task.serial) } else { load(place, in: task.reacher) }
+    case .fork: task.reacher.space == 0 ? fork(&task) : endChild(&task)
+    case .pin: pin(place, isWrite: bit, &task)
+    case .unpin: unpin(place & 1, storing: bit, &task)
+    case .zap:
+      begin(zaps)
+      pages.zap(place, includingCopies: bit, task.serial)
+      end(zaps)
+    case .map:
+      change(task) { () throws(MemoryError) in
+        try map(place, isPrivate: bit, in: task.reacher.space)
+      }
+    case .protect:
+      change(task) { () throws(MemoryError) in
+        try space.protect(Self.range(place), bit ? [.read, .write] : .read)
+      }
+    case .remap:
+      change(task) { () throws(MemoryError) in
+        try space.remap(
+          Self.range(place), pages: 1, to: MappedFile.address(place ^ (bit ? 2 : 1)))
+      }
+    case .unmap:
+      change(task) { () throws(MemoryError) in
+        try space.unmap(bit ? Self.range(place & 2, pages: 2) : Self.range(place))
+      }
+    default: break
+    }
+  }
+
+  private func map(_ place: Int, isPrivate: Bool, in number: Int) throws(MemoryError) {
+    if isPrivate && place & 1 == 1 {
+      try space(number).map(
+        pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(place)))
+    } else {
+      try pages.world.map(
+        place..<(place + 1), in: number, [.read, .write], isPrivate ? .private : .shared)
+    }
+  }
+
+  private func load(_ place: Int, in reacher: Reacher) {
+    unsafe access(place, in: reacher, isWrite: false) {
+      unsafe pages.load($0, $1, by: reacher)
+    }
+  }
+
+  private func store(_ place: Int, in reacher: Reacher, _ serial: UInt) {
+    unsafe access(place, in: reacher, isWrite: true) {
+      unsafe pages.store(serial, to: $0, $1, by: reacher)
+    }
+  }
+
+  private func access(
+    _ place: Int, in reacher: Reacher, isWrite: Bool,
+    _ body: (UInt, UnsafeMutablePointer<shared_t>) -> Void
+  ) {
+    do throws(MemoryError) {
+      unsafe try space(reacher.space).access(MappedFile.address(place), isWrite: isWrite, body)
+    } catch {
+      require(Self.isExpected(error), "VMA", "an access fails with another error")
+    }
+  }
+
+  /// No area or no right; no memory, or a hole.
+  private static func isExpected(_ error: MemoryError) -> Bool {
+    error.code == .fault || error.code == .outOfMemory
+  }
+
+  // MARK: changes
+
+  private func begin(_ word: SharedWord) { _ = word.add(0x101) }
+  private func end(_ word: SharedWord) { _ = word.add(-1) }
+
+  /// What the areas of the thread's address space are is changed; may fail.
+  private func change(_ task: Task, _ body: () throws(MemoryError) -> Void) {
+    let word = changes[task.reacher.space]
+    begin(word)
+    do throws(MemoryError) {
+      try body()
+    } catch {
+      require(Self.isExpected(error), "VMA", "a change fails with another error")
+    }
+    end(word)
+  }
+
+  // MARK: fork
+
+  private func fork(_ task: inout Task) {
+    let number = task.thread + 1
+    let status = unsafe dup_mmap(space(number).mm, space(0).mm)
+    task.reacher = Reacher(space: number, fork: pages.forks.add(1))
+    require(status == 0 || status == -12, "VMA", "a fork fails with another error")
+    if status != 0 { endChild(&task) }
+  }
+
+  private func endChild(_ task: inout Task) {
+    let space = space(task.reacher.space)
+    change(task) { () throws(MemoryError) in try space.unmap(0..<space.end) }
+    task.reacher = Reacher(space: 0, fork: 0)
+  }
+
+  // MARK: pins
+
+  private func pin(_ place: Int, isWrite: Bool, _ task: inout Task) {
+    guard task.pins.0 == nil || task.pins.1 == nil else { return }
+    let number = task.reacher.space
+    let quiet = (
+      changes: MemoryProgramPages.now(changes[number]), zaps: MemoryProgramPages.now(zaps)
+    )
+    let count = unsafe pin_user_pages_fast(
+      space(number).mm, MappedFile.address(place), 1, isWrite ? FOLL_WRITE : 0,
+      found[task.thread])
+    guard count == 1 else {
+      // No area, no right, no memory.
+      return require(count == -14 || count == -12, "VMA", "a pin fails with another error")
+    }
+    let frame = unsafe page_to_pfn(found[task.thread][0]!)
+    let life = pages.life(frame)
+    pages.requireOurs(frame, life, "CI59")
+    let pin = Pin(
+      frame: frame, life: life, reacher: task.reacher, place: place, isWrite: isWrite,
+      quiet: (quiet.changes | quiet.zaps) & 0xff == 0 ? quiet : nil)
+    if task.pins.0 == nil { task.pins.0 = pin } else { task.pins.1 = pin }
+    requireMapped(pin)
+  }
+
+  /// Nobody changed the mapping of a pinned page: it is still mapped. A private page that was pinned for
+  /// loads is one that nobody shares; the file's, in private areas, goes with the first store.
+  private func requireMapped(_ pin: Pin) {
+    let isOwn = pages.ram.lives(of: pin.frame) != nil
+    guard let quiet = pin.quiet, pin.isWrite || isOwn else { return }
+    let number = pin.reacher.space
+    var translation = translation()
+    let mm = unsafe space(number).mm
+    guard unsafe mmu_begin(mm, MappedFile.address(pin.place), false, &translation) else { return }
+    let frame = translation.pfn
+    unsafe mmu_end(mm, &translation)
+    guard MemoryProgramPages.now(changes[number]) == quiet.changes,
+      MemoryProgramPages.now(zaps) == quiet.zaps
+    else { return }
+    require(frame == pin.frame, "CI42", "the page that is pinned is not the one that is mapped")
+  }
+
+  /// - Parameter storing: as the device does that it was pinned for.
+  private func unpin(_ which: Int, storing: Bool, _ task: inout Task) {
+    guard let pin = which == 0 ? task.pins.0 : task.pins.1 else { return }
+    if which == 0 { task.pins.0 = nil } else { task.pins.1 = nil }
+    if storing && pin.isWrite {
+      unsafe pages.store(
+        task.serial, to: pin.frame, cfolio_frame_word(pin.frame)!, by: pin.reacher)
+    }
+    // A child that ended and began again has other pages.
+    if pin.reacher.space == 0 || pin.reacher.fork == task.reacher.fork { requireMapped(pin) }
+    require(pages.life(pin.frame) == pin.life, "CI59", "a pinned page was given away")
+    unsafe unpin_user_page(pfn_to_page(pin.frame))
+  }
+
+  // MARK: end
+
+  func conclude() {
+    for number in 1...threads.count {
+      let counters = space(number).counters
+      require(
+        counters.filePages == 0 && counters.anonymousPages == 0, "CI52",
+        "a child that ended maps pages")
+      require(counters.tables == 1, "CI53", "a child that ended has tables")
+    }
+    let space = space(0)
+    for violation in space.audit() {
+      unsafe cfolio_violation_text(
+        violation.invariant, violation.frame ?? UInt.max, violation.message)
+    }
+    do throws(MemoryError) {
+      try space.unmap(0..<space.end)
+    } catch {
+      report("VMA", "the end of an address space fails")
+    }
+    pages.conclude(rules)
+    let pins = foll_pin_statistics()
+    require(
+      pins.acquired - pinned.acquired == pins.released - pinned.released, "CI45",
+      "pins and their ends are not counted alike")
+    requireNoWaiter(rules)
+  }
+
+  func tearDown() {
+    pages.tearDown()
+    for thread in threads.indices { unsafe cfolio_free(found[thread]) }
+    for word in changes + [zaps] { word.free() }
+  }
+}
