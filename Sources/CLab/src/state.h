@@ -110,7 +110,7 @@ struct callback {
 	int done_behind; /**< step that its work ended with */
 };
 
-#define LAB_CALLBACKS_MAX 64u
+#define LAB_CALLBACKS_MAX 512u
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
