@@ -190,19 +190,35 @@ import Testing
 
       // MARK: alarms
 
+      /// Of memory: what pins, faults, forks, removals and their ends may do wrong.
+      private static let planted: [(GeneratedProgram.Family, String)] =
+        ["C06", "C10", "P01", "P04", "P05", "P06", "P07"].map { (.counters, $0) }
+        + ["C16", "C20", "C28", "C48", "P97", "P99"].map { (.memory, $0) }
+
+      /// Of memory: short programs, and decisions that mostly let who runs go on.
+      private static func candidate(
+        _ family: GeneratedProgram.Family, _ generator: inout SeededRandom
+      ) -> [UInt8] {
+        guard family == .memory else { return random(100, &generator).map { $0 & 127 } }
+        let programs = (0..<2).flatMap { _ in
+          program(4, family, &generator) + [UInt8](repeating: 0, count: GeneratedProgram.slots - 4)
+        }
+        return programs + random(200, &generator).map { $0 < 40 ? $0 & 3 : 0 }
+      }
+
       @Test(
         "a planted bug is found in a generated program, and what is left of it is small",
-        arguments: ["C06", "C10", "P01", "P04", "P05", "P06", "P07"])
-      func alarm(_ id: String) throws {
+        arguments: planted)
+      func alarm(_ family: GeneratedProgram.Family, _ id: String) throws {
         let mutant = try #require(Mutant.named(id))
         #expect(Mutant.switch(mutant))
         defer { _ = Mutant.switch(nil) }
         var generator = SeededRandom(seed: 4)
-        let setup = FuzzSetup(.counters)
+        let setup = FuzzSetup(family, threads: family == .memory ? 2 : 3)
         var world: FuzzWorld? = try FuzzWorld(setup)
         var found: (input: [UInt8], finding: FolioLab.Finding)?
         for _ in 0..<20_000 where found == nil {
-          let input = setup.header + Self.random(100, &generator).map { $0 & 127 }
+          let input = setup.header + Self.candidate(family, &generator)
           found = world!.finding(input).map { (input, $0) }
         }
         world = nil
@@ -210,7 +226,7 @@ import Testing
         let alarm = try FuzzAlarm(setup: setup, input: input, first: finding, mutant: mutant)
         #expect(alarm.invariant == finding.invariant)
         let program = try #require(alarm.program)
-        #expect(program.count <= 4, "\(program)")
+        #expect(program.count <= (family == .memory ? 6 : 4), "\(program)")
         // The token alone, without the mutant being on.
         #expect(Mutant.switch(nil))
         let replay = try LabReplay(token: alarm.witness.token)

@@ -18,9 +18,9 @@ func stop(_ text: String) -> Never {
   exit(77)
 }
 
-// The first is a program that a fuzzer has made, the second needs values of C11's memory model.
+// The first two are programs as a fuzzer makes them, the third needs values of C11's memory model.
 let planted: [(mutant: String, scenario: String, model: MemoryModel)] = [
-  ("C01", "counters-39-662f", .sc), ("O07", "xarray-grow", .c11),
+  ("C01", "counters-39-662f", .sc), ("C12", "memory-d0-e0", .sc), ("O07", "xarray-grow", .c11),
 ]
 for (id, name, model) in planted {
   guard let scenario = Scenario.named(name), let mutant = Mutant.named(id), Mutant.switch(mutant)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 // What the operations of generated programs do to address spaces. Four pages: at first 0 and 1 are of
-// the file, 2 is a private page of it, 3 memory of its own, which was stored to. All threads begin in one
+// the file, 2 is a private page of it, 3 memory of its own; all but 1 are mapped. All threads begin in one
 // address space; who forks goes on in a child of its own until it ends it. An operation that its thread
 // may not do is left out, and so is what an operation cannot do any more: every program is correct.
 // Alarms beside those of MemoryProgramPages:
 //   CI59  a pinned page was given away
+//   CI51  a load leads to the page of before a store, which came meanwhile
 //   CI42  a page that was pinned for stores, or a private one, is not the one that is mapped, and nobody
 //         changed the mapping
 //   CI1, CI4, CI45, CI46, CI52, CI53, VMA  what is left at the end, and the audit
@@ -24,9 +25,17 @@ final class MemoryProgramWorld: ScenarioWorld {
   private let changes: [SharedWord]
   /// The same of removals by the file.
   private let zaps: SharedWord
+  /// Per address space and page, the frame that the last store went to.
+  private let latest: [SharedWord]
   /// Where walks leave a page, per thread.
   private let found: [UnsafeMutablePointer<UnsafeMutablePointer<page>?>]
   private let pinned: foll_pin_statistics
+
+  /// What counted changes of an address space while none was in progress.
+  private struct Quiet: Equatable {
+    let changes: Int32
+    let zaps: Int32
+  }
 
   /// A pin that a thread holds.
   private struct Pin {
@@ -36,7 +45,7 @@ final class MemoryProgramWorld: ScenarioWorld {
     let place: Int
     let isWrite: Bool
     /// What counted changes when it began; nil: some were in progress.
-    let quiet: (changes: Int32, zaps: Int32)?
+    let quiet: Quiet?
   }
 
   /// What a thread is about: on its stack.
@@ -55,6 +64,9 @@ final class MemoryProgramWorld: ScenarioWorld {
     pages = try MemoryProgramPages(settings, spaces: source.threads + 1)
     changes = try (0...source.threads).map { _ in try SharedWord("changes of an address space") }
     zaps = try SharedWord("removals by the file")
+    latest = try (0..<(source.threads + 1) * MemoryProgramPages.count).map { _ in
+      try SharedWord("where the last store went")
+    }
     unsafe found = try (0..<source.threads).map { _ in
       unsafe try seamMemory(UnsafeMutablePointer<page>?.self)
     }
@@ -64,7 +76,9 @@ final class MemoryProgramWorld: ScenarioWorld {
     try world.map(2..<3, [.read, .write], .private)
     try world.space().map(
       pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(3)))
-    store(3, in: Reacher(space: 0, fork: 0), 0xff00)
+    let parent = Reacher(space: 0, fork: 0)
+    for place in [0, 2] { load(place, in: parent) }
+    store(3, in: parent, 0xff00)
   }
 
   private func space(_ number: Int) -> MemoryMap { pages.world.space(number) }
@@ -135,13 +149,28 @@ final class MemoryProgramWorld: ScenarioWorld {
 
   private func load(_ place: Int, in reacher: Reacher) {
     unsafe access(place, in: reacher, isWrite: false) {
+      let (before, quiet) = (latestStore(place, reacher), quiet(reacher.space))
       unsafe pages.load($0, $1, by: reacher)
+      // Nobody changed what is mapped but by stores, whose copies wait for translations in use.
+      let now = latestStore(place, reacher)
+      guard now != before, let quiet, quiet == self.quiet(reacher.space) else { return }
+      require(
+        now == Int32(truncatingIfNeeded: $0), "CI51", "a load leads to the page before a store")
     }
+  }
+
+  private func latest(_ place: Int, _ reacher: Reacher) -> SharedWord {
+    latest[reacher.space * MemoryProgramPages.count + place]
+  }
+
+  private func latestStore(_ place: Int, _ reacher: Reacher) -> Int32 {
+    MemoryProgramPages.now(latest(place, reacher))
   }
 
   private func store(_ place: Int, in reacher: Reacher, _ serial: UInt) {
     unsafe access(place, in: reacher, isWrite: true) {
       unsafe pages.store(serial, to: $0, $1, by: reacher)
+      latest(place, reacher).store(Int32(truncatingIfNeeded: $0))
     }
   }
 
@@ -165,6 +194,13 @@ final class MemoryProgramWorld: ScenarioWorld {
 
   private func begin(_ word: SharedWord) { _ = word.add(0x101) }
   private func end(_ word: SharedWord) { _ = word.add(-1) }
+
+  /// nil: changes are in progress.
+  private func quiet(_ number: Int) -> Quiet? {
+    let quiet = Quiet(
+      changes: MemoryProgramPages.now(changes[number]), zaps: MemoryProgramPages.now(zaps))
+    return (quiet.changes | quiet.zaps) & 0xff == 0 ? quiet : nil
+  }
 
   /// What the areas of the thread's address space are is changed; may fail.
   private func change(_ task: Task, _ body: () throws(MemoryError) -> Void) {
@@ -199,9 +235,7 @@ final class MemoryProgramWorld: ScenarioWorld {
   private func pin(_ place: Int, isWrite: Bool, _ task: inout Task) {
     guard task.pins.0 == nil || task.pins.1 == nil else { return }
     let number = task.reacher.space
-    let quiet = (
-      changes: MemoryProgramPages.now(changes[number]), zaps: MemoryProgramPages.now(zaps)
-    )
+    let quiet = quiet(number)
     let count = unsafe pin_user_pages_fast(
       space(number).mm, MappedFile.address(place), 1, isWrite ? FOLL_WRITE : 0,
       found[task.thread])
@@ -214,7 +248,7 @@ final class MemoryProgramWorld: ScenarioWorld {
     pages.requireOurs(frame, life, "CI59")
     let pin = Pin(
       frame: frame, life: life, reacher: task.reacher, place: place, isWrite: isWrite,
-      quiet: (quiet.changes | quiet.zaps) & 0xff == 0 ? quiet : nil)
+      quiet: quiet)
     if task.pins.0 == nil { task.pins.0 = pin } else { task.pins.1 = pin }
     requireMapped(pin)
   }
@@ -230,9 +264,7 @@ final class MemoryProgramWorld: ScenarioWorld {
     guard unsafe mmu_begin(mm, MappedFile.address(pin.place), false, &translation) else { return }
     let frame = translation.pfn
     unsafe mmu_end(mm, &translation)
-    guard MemoryProgramPages.now(changes[number]) == quiet.changes,
-      MemoryProgramPages.now(zaps) == quiet.zaps
-    else { return }
+    guard self.quiet(number) == quiet else { return }
     require(frame == pin.frame, "CI42", "the page that is pinned is not the one that is mapped")
   }
 
@@ -281,6 +313,6 @@ final class MemoryProgramWorld: ScenarioWorld {
   func tearDown() {
     pages.tearDown()
     for thread in threads.indices { unsafe cfolio_free(found[thread]) }
-    for word in changes + [zaps] { word.free() }
+    for word in changes + latest + [zaps] { word.free() }
   }
 }
