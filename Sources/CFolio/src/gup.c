@@ -93,21 +93,28 @@ struct folio *try_grab_folio_fast(struct page *page, int refs, unsigned int flag
 	return folio;
 }
 
+/* A folio whose pins count. */
+static inline void put_pins(struct folio *folio, int refs)
+{
+	/* PC first (C21): once R is down the words of page 1 may be somebody else's. */
+	if (likely(!folio_has_pincount(folio)))
+		refs *= GUP_PIN_COUNTING_BIAS;
+	else if (MUTANT(C21))
+		return folio_put_refs(folio, refs), atomic_sub(refs, &folio->_pincount);
+	else
+		atomic_sub(refs, &folio->_pincount);
+	if (!put_devmap_managed_folio_refs(folio, refs))
+		folio_put_refs(folio, refs);
+}
+
 void gup_put_folio(struct folio *folio, int refs, unsigned int flags)
 {
 	if (flags & FOLL_PIN) {
-		if (uncounted(folio))
-			return;
-		/* PC first (C21): once R is down the words of page 1 may be somebody else's. */
-		if (!folio_has_pincount(folio))
-			refs *= GUP_PIN_COUNTING_BIAS;
-		else if (MUTANT(C21))
-			return folio_put_refs(folio, refs), atomic_sub(refs, &folio->_pincount);
-		else
-			atomic_sub(refs, &folio->_pincount);
-	}
-	if (!put_devmap_managed_folio_refs(folio, refs))
+		if (!uncounted(folio))
+			put_pins(folio, refs);
+	} else if (!put_devmap_managed_folio_refs(folio, refs)) {
 		folio_put_refs(folio, refs);
+	}
 }
 
 void folio_add_pin(struct folio *folio)
@@ -200,11 +207,11 @@ static void check_in_debug_builds(struct page *const *pages, unsigned long npage
 }
 
 /* Pins of one folio at once; how many of them count. */
-static long unpin(struct folio *folio, unsigned long refs)
+static inline long unpin(struct folio *folio, unsigned long refs)
 {
-	if (uncounted(folio))
+	if (unlikely(uncounted(folio)))
 		return 0;
-	gup_put_folio(folio, (int)refs, FOLL_PIN);
+	put_pins(folio, (int)refs);
 	return (long)refs;
 }
 
@@ -225,38 +232,47 @@ void unpin_user_page(struct page *page)
 	unpin_user_folio(page_folio(page), 1);
 }
 
-/* How many of the next pages belong to the folio of the first; as many as one put can take. */
-static unsigned long run_of(struct page *const *pages, unsigned long npages)
+/*
+ * How many pages at the end of the list belong to the folio of the last, as many as one put can take:
+ * it keeps its shape, as the caller has references.
+ */
+static inline unsigned long run_of(const struct folio *folio, struct page *const *pages,
+				   unsigned long npages)
 {
-	struct folio *folio = page_folio(pages[0]);
+	const unsigned long size = (unsigned long)folio_nr_pages(folio);
 	unsigned long nr = 1;
-	if (npages > PINS_MAX)
-		npages = PINS_MAX;
-	while (nr < npages && pages[nr] && page_folio(pages[nr]) == folio)
+	while (nr < npages && nr < PINS_MAX && pages[npages - nr - 1] &&
+	       (unsigned long)(pages[npages - nr - 1] - &folio->page) < size)
 		nr++;
 	return nr;
 }
 
 void cfolio_put_user_pages(struct page *const *pages, unsigned long npages)
 {
-	for (unsigned long i = 0, nr; i < npages; i += nr) {
-		nr = run_of(pages + i, npages - i);
-		gup_put_folio(page_folio(pages[i]), (int)nr, FOLL_GET);
+	for (unsigned long nr; npages > 0; npages -= nr) {
+		struct folio *folio = page_folio(pages[npages - 1]);
+		nr = run_of(folio, pages, npages);
+		gup_put_folio(folio, (int)nr, FOLL_GET);
 	}
 }
 
+/*
+ * From the last page to the first: the last ones are those that their walk, or a look at them in
+ * that order, has left in the cache.
+ */
 void unpin_user_pages(struct page *const *pages, unsigned long npages)
 {
 	if (!is_length(npages))
 		return;
 	check_in_debug_builds(pages, npages);
 	long released = 0;
-	for (unsigned long i = 0, nr; i < npages; i += nr) {
+	for (unsigned long nr; npages > 0; npages -= nr) {
 		nr = 1;
-		if (!pages[i])
+		if (!pages[npages - 1])
 			continue;
-		nr = run_of(pages + i, npages - i);
-		released += unpin(page_folio(pages[i]), nr);
+		struct folio *folio = page_folio(pages[npages - 1]);
+		nr = run_of(folio, pages, npages);
+		released += unpin(folio, nr);
 	}
 	count_foll_pins(0, released);
 }
@@ -290,11 +306,12 @@ void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages
 		return;
 	check_in_debug_builds(pages, npages);
 	long released = 0;
-	for (unsigned long i = 0, nr; i < npages; i += nr) {
-		nr = run_of(pages + i, npages - i);
+	for (unsigned long nr; npages > 0; npages -= nr) {
+		struct folio *folio = page_folio(pages[npages - 1]);
+		nr = run_of(folio, pages, npages);
 		if (make_dirty)
-			mark_dirty(page_folio(pages[i]));
-		released += unpin(page_folio(pages[i]), nr);
+			mark_dirty(folio);
+		released += unpin(folio, nr);
 	}
 	count_foll_pins(0, released);
 }

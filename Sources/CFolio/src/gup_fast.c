@@ -5,8 +5,8 @@
  * Why a page that it returns was mapped while its reference was held (CI41):
  *   1. The read section keeps every table that the walk enters (freed a grace period after it was
  *      taken out), so entries can be read, but not that they stay.
- *   2. The reference is taken by try_grab_folio_fast(): the folio contains the page then (CI37),
- * and a full barrier follows.
+ *   2. The reference is taken by try_grab_folio_fast(), or its one step for small folios: the folio
+ *      contains the page then (CI37), and a full barrier follows.
  *   3. The entry, and above a PTE table the entry that named the table, are read again behind it.
  *      The same values: the entry was in place at that instant, with the reference held. Others: it
  *      is given back.
@@ -23,7 +23,7 @@ struct walk {
 	unsigned int flags;
 	struct page **pages;
 	unsigned long nr;
-	long pins; /**< pins that count; zero pages do not */
+	unsigned long uncounted; /**< zero pages among them, whose pins count nowhere */
 };
 
 static bool allowed(pte_t pte, unsigned int flags)
@@ -69,16 +69,26 @@ static bool is_zero(const struct folio *folio)
 	return is_zero_folio(folio) || is_huge_zero_folio(folio);
 }
 
-/* nr pages from this one on are the caller's. */
-static void record(struct walk *w, struct folio *folio, struct page *page, unsigned long nr)
+/* The page is marked, not the entry, which may be somebody else's by now. */
+static inline void mark_referenced(struct folio *folio, shared_t *entry)
 {
-	if ((w->flags & FOLL_PIN) && !is_zero(folio))
-		w->pins += (long)nr;
-	/* The page is marked, not the entry, which may be somebody else's by now. */
 	if (!folio_test_flag(folio, PG_referenced))
 		folio_set_flag(folio, PG_referenced);
+	if (MUTANT(P76))
+		set_bits(entry, _PAGE_ACCESSED);
+}
+
+/* nr pages from this one on, which the entry maps, are the caller's. */
+static void record(struct walk *w, shared_t *entry, struct folio *folio, struct page *page,
+		   unsigned long nr)
+{
+	if (unlikely(is_zero(folio)))
+		w->uncounted += nr;
+	mark_referenced(folio, entry);
+	struct page **pages = w->pages + w->nr;
 	for (unsigned long i = 0; i < nr; i++)
-		w->pages[w->nr++] = page + i;
+		pages[i] = page + i;
+	w->nr += nr;
 }
 
 /* Gives back what was recorded behind the first nr pages. */
@@ -86,10 +96,21 @@ static void undo(struct walk *w, unsigned long nr)
 {
 	while (w->nr > nr) {
 		struct folio *folio = page_folio(w->pages[--w->nr]);
-		if ((w->flags & FOLL_PIN) && !is_zero(folio))
-			w->pins--;
+		if (is_zero(folio))
+			w->uncounted--;
 		gup_put_folio(folio, 1, w->flags);
 	}
+}
+
+/*
+ * The second look, behind the references: at the entry, and at the one that named its table. early:
+ * there was one before (C13).
+ */
+static inline bool still_there(const shared_t *entry, pte_t pte, const shared_t *above, pmd_t pmd,
+			       bool early)
+{
+	return (MUTANT(C12) || early || pte_same(ptep_get(entry), pte)) &&
+	       (!above || MUTANT(C15) || pte_same(ptep_get(above), pmd));
 }
 
 /* Takes nr references on the page and those behind it, which `entry` maps; false: stop. */
@@ -101,18 +122,14 @@ static bool grab(struct walk *w, shared_t *entry, pte_t pte, const shared_t *abo
 	struct folio *folio = try_grab_folio_fast(page, (int)nr, w->flags);
 	if (!folio)
 		return false;
-	bool same = (MUTANT(C12) || early || pte_same(ptep_get(entry), pte)) &&
-		    (!above || MUTANT(C15) || pte_same(ptep_get(above), pmd));
 	/* Of a leaf the first page says whether all of them are exclusive. */
 	const struct page *exclusive = above ? page : &folio->page;
-	if (!same || !folio_allowed(folio, w->flags) ||
+	if (!still_there(entry, pte, above, pmd, early) || !folio_allowed(folio, w->flags) ||
 	    must_unshare(pte, w->flags, folio, exclusive)) {
 		gup_put_folio(folio, (int)nr, w->flags);
 		return false;
 	}
-	record(w, folio, page, nr);
-	if (MUTANT(P76))
-		set_bits(entry, _PAGE_ACCESSED);
+	record(w, entry, folio, page, nr);
 	return true;
 }
 
@@ -148,7 +165,7 @@ static __cold bool grab_uncounted(struct walk *w, shared_t *entry, pmd_t pmd, un
 		done = hold_map(w, pfn + i, &held, first) &&
 		       (folio = try_grab_folio_fast(page, 1, w->flags));
 		if (done)
-			record(w, folio, page, 1);
+			record(w, entry, folio, page, 1);
 	}
 	cfolio_walk_put_pagemap(held);
 	done = done && pte_same(ptep_get(entry), pmd);
@@ -157,24 +174,97 @@ static __cold bool grab_uncounted(struct walk *w, shared_t *entry, pmd_t pmd, un
 	return done;
 }
 
-/* The entries of a PTE table, as far as they go. */
+/*
+ * try_grab_folio_fast() of a page that is a folio of its own, in one step: `weight` references.
+ * False: nothing is taken, and that function has to be asked itself.
+ *   1. What is read in front of the add says only whether it is worth a try: not for a large folio,
+ *      the zero page, peer-to-peer memory, or while somebody is told of every change.
+ *   2. The add is FULL and succeeds while R > 0 only. So the page is no tail, whose R is 0 (CI7);
+ *      and since R leaves 0 by releases only, PG_head as it is read behind the add is no older than
+ *      the life that the page is in (T10).
+ *   3. A folio with R > 0 keeps its shape (CI33). Small behind the add, it is small for as long as
+ *      the references are ours; they are what 12.4 adds to it, a first one and the rest of the
+ *      bias. Large by now, it has them back, and no pin was counted.
+ */
+static inline bool try_grab_small(struct page *page, int weight)
+{
+	struct folio *folio = (struct folio *)page;
+	if (unlikely(folio_events_pending() || folio_test_large(folio) || is_zero_folio(folio) ||
+		     page_ref_count(page) <= 0))
+		return false;
+	if (folio_is_zone_device(folio)) {
+		unsigned long map = folio_pgmap_word(folio);
+		if (unlikely(!map || (map & 1) ||
+			     ((struct dev_pagemap *)map)->type == MEMORY_DEVICE_PCI_P2PDMA))
+			return false;
+	}
+	if (unlikely(!folio_ref_try_add(folio, weight)))
+		return false;
+	if (likely(!folio_test_large(folio)))
+		return true;
+	gup_put_folio(folio, weight, FOLL_GET);
+	return false;
+}
+
+/*
+ * What an entry maps in the long way: legacy device pages, parts of large folios, pins of long
+ * term, and whatever try_grab_small() leaves alone. False: stop.
+ */
+static __attribute__((noinline)) bool grab_other(struct walk *w, shared_t *ptep, pte_t pte,
+						 const shared_t *pmdp, pmd_t pmd,
+						 struct dev_pagemap **held, unsigned long first)
+{
+	if (!allowed(pte, w->flags))
+		return false;
+	if (unlikely(pte_devmap(pte)) && !hold_map(w, pte_pfn(pte), held, first))
+		return false;
+	return grab(w, ptep, pte, pmdp, pmd, pte_pfn(pte), 1);
+}
+
+/*
+ * The entries of a PTE table, as far as they go. What they all have in common is worked out once,
+ * and small folios meet no call: the two atomic operations of a pin and its unpin are most of what
+ * it costs.
+ */
 static bool walk_ptes(struct walk *w, shared_t *pmdp, pmd_t pmd, unsigned long address,
 		      unsigned long end)
 {
-	struct ptdesc *table = pmd_page_table(pmd);
-	unsigned long index = mm_entry_index(w->mm, PGTABLE_LEVEL_PTE, address);
+	const unsigned int flags = w->flags;
+	/* Pins of long term have more to ask of a folio: folio_allowed(), and
+	 * try_grab_folio_fast(). */
+	const bool short_term = !(flags & FOLL_LONGTERM);
+	const int weight = flags & FOLL_PIN ? GUP_PIN_COUNTING_BIAS + MUTANT(C20) : 1;
+	const unsigned long plain = _PAGE_PRESENT | (flags & FOLL_WRITE ? _PAGE_RW : 0);
+	struct page **const pages = w->pages;
 	const unsigned long first = w->nr;
+	unsigned long nr = first;
 	struct dev_pagemap *held = NULL;
-	for (; address < end; address += PAGE_SIZE, index++) {
-		shared_t *ptep = pgtable_entry(table, index);
+	shared_t *ptep = pgtable_entry(pmd_page_table(pmd),
+				       mm_entry_index(w->mm, PGTABLE_LEVEL_PTE, address));
+	for (; address < end; address += PAGE_SIZE, ptep++) {
 		pte_t pte = ptep_get_lockless(ptep);
-		if (!allowed(pte, w->flags))
-			break;
-		if (unlikely(pte_devmap(pte)) && !hold_map(w, pte_pfn(pte), &held, first))
-			break;
-		if (!grab(w, ptep, pte, pmdp, pmd, pte_pfn(pte), 1))
+		struct page *page = pfn_to_page(pte_pfn(pte));
+		bool early = MUTANT(C13) && pte_same(ptep_get(ptep), pte);
+		if (likely(short_term &&
+			   (pte.pte & (plain | _PAGE_SPECIAL | _PAGE_DEVMAP)) == plain) &&
+		    try_grab_small(page, weight)) {
+			struct folio *folio = (struct folio *)page;
+			if (unlikely(!still_there(ptep, pte, pmdp, pmd, early) ||
+				     must_unshare(pte, flags, folio, page))) {
+				gup_put_folio(folio, 1, flags);
+				break;
+			}
+			mark_referenced(folio, ptep);
+			pages[nr++] = page;
+			continue;
+		}
+		w->nr = nr;
+		bool goes_on = grab_other(w, ptep, pte, pmdp, pmd, &held, first);
+		nr = w->nr;
+		if (!goes_on)
 			break;
 	}
+	w->nr = nr;
 	cfolio_walk_put_pagemap(held);
 	return address >= end;
 }
@@ -215,7 +305,7 @@ static bool walk_level(struct walk *w, struct ptdesc *table, unsigned long addre
 unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long end,
 		       unsigned int flags, struct page **pages)
 {
-	struct walk w = {.mm = mm, .flags = flags, .pages = pages, .nr = 0, .pins = 0};
+	struct walk w = {.mm = mm, .flags = flags, .pages = pages, .nr = 0, .uncounted = 0};
 	int sequence = 0;
 	if (FOLIO_WARN_ON(!(flags & FOLL_GET) == !(flags & FOLL_PIN), NULL,
 			  "gup_fast with both or neither of FOLL_GET and FOLL_PIN") ||
@@ -240,7 +330,7 @@ unsigned long gup_fast(struct mm_struct *mm, unsigned long start, unsigned long 
 		undo(&w, 0);
 		return 0;
 	}
-	if (w.pins)
-		count_foll_pins(w.pins, 0);
+	if ((flags & FOLL_PIN) && w.nr > w.uncounted)
+		count_foll_pins((long)(w.nr - w.uncounted), 0);
 	return w.nr;
 }

@@ -108,10 +108,8 @@ bool folio_put_testzero(struct folio *folio)
 	return put_page_testzero(&folio->page);
 }
 
-bool put_devmap_managed_folio_refs(struct folio *folio, int refs)
+bool __put_devmap_managed_folio_refs(struct folio *folio, int refs)
 {
-	if (likely(!(atomic_read(&cfolio_events) & FOLIO_EVENT_MANAGED)))
-		return false;
 	if (!folio_is_zone_device(folio))
 		return false;
 	struct dev_pagemap *pgmap = page_pgmap(&folio->page);

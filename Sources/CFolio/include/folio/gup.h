@@ -91,7 +91,10 @@ void unpin_user_page(struct page *page);
 void unpin_folio(struct folio *folio);
 /** npages pins of one folio, by one put. FULL. */
 void unpin_user_folio(struct folio *folio, unsigned long npages);
-/** One pin of each of npages pages, NULL apart; one folio's in a row are one put (CI57). FULL. */
+/**
+ * One pin of each of npages pages, NULL apart, from the last to the first; one folio's in a row are
+ * one put (CI57). FULL.
+ */
 void unpin_user_pages(struct page *_Nullable const *_Nonnull pages, unsigned long npages);
 /** One pin of each of nfolios folios; equal ones in a row are one put (CI57). FULL. */
 void unpin_folios(struct folio *_Nonnull const *_Nonnull folios, unsigned long nfolios);

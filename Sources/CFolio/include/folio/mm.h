@@ -189,11 +189,18 @@ void put_page(struct page *page);
 bool put_page_testzero(struct page *page) __must_check;
 bool folio_put_testzero(struct folio *folio) __must_check;
 
+/* Its half out of line: some legacy map lives. */
+bool __put_devmap_managed_folio_refs(struct folio *folio, int refs) __cold;
 /**
  * Legacy: if the folio belongs to an FS_DAX map under legacy rules, R -= refs, wakes
  * &page->_refcount when that leaves 1, and returns true. Otherwise does nothing. FULL.
  */
-bool put_devmap_managed_folio_refs(struct folio *folio, int refs);
+static inline bool put_devmap_managed_folio_refs(struct folio *folio, int refs)
+{
+	if (likely(!(atomic_read(&cfolio_events) & FOLIO_EVENT_MANAGED)))
+		return false;
+	return __put_devmap_managed_folio_refs(folio, refs);
+}
 
 /** Up to PAGEVEC_SIZE folios to be put together. */
 struct folio_batch {
