@@ -6,22 +6,42 @@
 import CFolio
 import FolioCore
 
-/// What the object of the area at the address answers when it is asked for 2^order pages there.
-func ask(
-  _ space: MemoryMap, _ address: UInt, order: Int, write: Bool = false
+/// A fault at the address, in the area that is there, for the functions that take one. Context: mmap_lock
+/// is taken for reading here.
+func withFault(
+  _ space: MemoryMap, _ address: UInt, write: Bool = false,
+  _ body: (UnsafeMutablePointer<vm_fault>) -> vm_fault_t
 ) -> FaultResult {
-  guard let area = unsafe vma_lookup(space.mm, address) else { return .accessViolation }
+  let mm = unsafe space.mm
+  unsafe down_read(&mm.pointee.mmap_lock)
+  defer { unsafe up_read(&mm.pointee.mmap_lock) }
+  guard let area = unsafe vma_lookup(mm, address) else { return .accessViolation }
   let start = address & ~(MemoryMap.pageSize - 1)
   var fault = unsafe vm_fault()
   unsafe fault.vma = area
   unsafe fault.address = start
   unsafe fault.pgoff = area.pointee.vm_pgoff + (start - area.pointee.vm_start) / MemoryMap.pageSize
   unsafe fault.flags = write ? FAULT_FLAG_WRITE : 0
-  let operations = unsafe area.pointee.vm_ops!
-  if order == 0 {
-    return FaultResult(rawValue: unsafe operations.pointee.fault!(&fault))
+  return FaultResult(rawValue: unsafe body(&fault))
+}
+
+/// What the object of the area at the address answers when it is asked for 2^order pages there.
+func ask(
+  _ space: MemoryMap, _ address: UInt, order: Int, write: Bool = false
+) -> FaultResult {
+  unsafe withFault(space, address, write: write) { fault in
+    let operations = unsafe fault.pointee.vma.pointee.vm_ops!
+    if order == 0 { return unsafe operations.pointee.fault!(fault) }
+    return unsafe operations.pointee.huge_fault!(fault, UInt32(order))
   }
-  return FaultResult(rawValue: unsafe operations.pointee.huge_fault!(&fault, UInt32(order)))
+}
+
+/// Runs the body with mmap_lock for writing.
+func withWriteLock<Result>(_ space: MemoryMap, _ body: () -> Result) -> Result {
+  let mm = unsafe space.mm
+  unsafe down_write(&mm.pointee.mmap_lock)
+  defer { unsafe up_write(&mm.pointee.mmap_lock) }
+  return body()
 }
 
 /// An area of the same object as the one at `model`, which the object is not asked about; where it
