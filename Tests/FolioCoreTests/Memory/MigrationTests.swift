@@ -177,16 +177,33 @@ struct MigrationTests {
 
   // MARK: what stays
 
+  /// A page on the device that somebody holds besides, and its way back to RAM, not begun.
+  private struct HeldPage {
+    let driver: TestDriver
+    let space: MemoryMap
+    let area: MemoryArea
+    let frame: UInt
+    let steps: MigrationSteps
+
+    init(_ rules: PageMap.Rules = .strict) throws {
+      driver = try TestDriver(.devicePrivate, rules: rules)
+      (space, area) = try MigrationTests.space()
+      try space.store(5, at: area.start)
+      try MigrationTests.moveToDevice(space, area, driver)
+      frame = driver.frame(0)
+      unsafe get_page(pfn_to_page(frame))
+      steps = MigrationSteps(
+        space, area.addresses(ofPages: 0..<1), .devicePrivate, of: driver.map)
+    }
+
+    /// The somebody lets go.
+    func release() { unsafe put_page(pfn_to_page(frame)) }
+  }
+
   @Test("a page with a reference too many stays where it is, and keeps its entry")
   func strayReference() throws {
-    let driver = try TestDriver(.devicePrivate)
-    let (space, area) = try Self.space()
-    try space.store(5, at: area.start)
-    try Self.moveToDevice(space, area, driver)
-    let frame = driver.frame(0)
-    let stray = try reference(to: frame)
-    let steps = MigrationSteps(
-      space, area.addresses(ofPages: 0..<1), .devicePrivate, of: driver.map)
+    let held = try HeldPage()
+    let (space, area, frame, steps) = (held.space, held.area, held.frame, held.steps)
     #expect(steps.setUp() == 0 && steps.collected == 0)
     #expect(steps.page(0).frame == nil)
     #expect(counts(frame) == Counts(2, 1) && !isLocked(frame))
@@ -194,9 +211,9 @@ struct MigrationTests {
     steps.move()
     steps.finish()
     #expect(counts(frame) == Counts(2, 1))
-    stray.release()
+    held.release()
     let moved = try space.migrate(
-      area.addresses(ofPages: 0..<1), .devicePrivate, of: driver.map, to: Self.toRAM)
+      area.addresses(ofPages: 0..<1), .devicePrivate, of: held.driver.map, to: Self.toRAM)
     #expect(moved == 1)
     #expect(try space.load(area.start) == 5)
   }
@@ -205,14 +222,8 @@ struct MigrationTests {
     "kernel rules: the first test lets one reference too many pass, the exact gate does not (C73)",
     arguments: [PageMap.Rules.kernel, .legacy])
   func lenientCheck(rules: PageMap.Rules) throws {
-    let driver = try TestDriver(.devicePrivate, rules: rules)
-    let (space, area) = try Self.space()
-    try space.store(5, at: area.start)
-    try Self.moveToDevice(space, area, driver)
-    let frame = driver.frame(0)
-    let stray = try reference(to: frame)
-    let steps = MigrationSteps(
-      space, area.addresses(ofPages: 0..<1), .devicePrivate, of: driver.map)
+    let held = try HeldPage(rules)
+    let (space, area, frame, steps) = (held.space, held.area, held.frame, held.steps)
     #expect(steps.setUp() == 0 && steps.collected == 1)
     #expect(counts(frame) == Counts(2, 0))
     steps.setTarget(0, PageMigration.pageOfRAM(holding: frame)!)
@@ -221,7 +232,7 @@ struct MigrationTests {
     steps.finish()
     #expect(counts(frame) == Counts(2, 1))
     #expect(softleaf_type(entry(space, area.start)) == SOFTLEAF_DEVICE_PRIVATE_WRITE)
-    stray.release()
+    held.release()
     #expect(counts(frame) == Counts(1, 1))
   }
 
