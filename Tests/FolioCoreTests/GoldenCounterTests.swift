@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// The golden counter traces of spec: core.md 15.3, for the modern and the legacy scheme, as far as
-// counters go: R, M and PC after each step, wakes and frees at the end. Pins change R and PC by the
-// rules of 12.4. Only the decisions of page tables are missing (they come with the memory half): that
-// a refault and a pin of the zero page change nothing.
+// The golden counter traces of spec: core.md 15.3, for the modern and the legacy scheme, by the counters
+// alone: R, M and PC after each step, wakes and frees at the end. Pins change R and PC by the rules of
+// 12.4. Page tables do the same in Memory/GoldenMappingTests and Memory/GetUserPagesTraceTests.
 
 import CFolio
 import FolioCore

@@ -9,69 +9,12 @@ import Testing
 
 @Suite("get_user_pages: golden traces")
 struct GetUserPagesTraceTests {
-  /// R, M, PC of the folio of a page.
-  private struct State: Hashable, CustomStringConvertible {
-    var R: Int32
-    var M: Int32
-    var PC: Int32
-
-    init(_ R: Int32, _ M: Int32 = 0, _ PC: Int32 = 0) { (self.R, self.M, self.PC) = (R, M, PC) }
-
-    init(_ map: PageMap, _ page: Int) {
-      let folio = unsafe map.folio(map.frame(page))
-      let isLarge = unsafe folio_test_large(folio)
-      self.init(
-        unsafe folio_ref_count(folio), unsafe folio_mapcount(folio),
-        isLarge ? unsafe atomic_read(&folio.pointee._pincount) : 0)
-    }
-
-    var description: String { "R \(R) M \(M) PC \(PC)" }
-  }
-
-  /// A device under one scheme, and who maps it.
-  private final class World {
-    let map: PageMap
-    let isLegacy: Bool
-    let order: Int
-    let file: MappedObject
-    let spaces: [UserPagesSpace]
-    var areas: [MemoryArea] = []
-
-    init(_ kind: PageMap.Kind, _ rules: PageMap.Rules, order: Int = 0, spaces count: Int = 1) throws
-    {
-      isLegacy = rules == .legacy
-      self.order = order
-      map = try PageMap(
-        kind, pages: 512, .init(rules: rules, compoundOrder: kind == .generic ? order : 0))
-      file = try MappedObject(
-        kind == .fsdax ? .fsdax : .deviceDAX,
-        DeviceFile(map, order: order, answers: kind == .fsdax ? .frameStores : []))
-      spaces = try (0..<count).map { _ in
-        try UserPagesSpace(MemoryMap.Options(rules: rules))
-      }
-    }
-
-    /// Maps it in the n-th address space by a fault.
-    func mapIn(_ number: Int) throws {
-      areas.append(
-        try spaces[number].map.map(file, pages: 1 << order, [.read, .write], .shared))
-      try spaces[number].map.store(1, at: areas[number].start)
-    }
-
-    func unmapIn(_ number: Int) throws { try spaces[number].map.unmap(areas[number].range) }
-
-    func expect(
-      _ modern: State, _ legacy: State, page: Int = 0,
-      sourceLocation: SourceLocation = #_sourceLocation
-    ) {
-      #expect(State(map, page) == (isLegacy ? legacy : modern), sourceLocation: sourceLocation)
-    }
-  }
+  private typealias State = TraceWorld.State
 
   @Test("FS_DAX page: fault, GET, unmap, put", arguments: PageMap.Rules.allCases)
   func reference(_ rules: PageMap.Rules) throws {
     for function in [UserPagesSpace.Function.getFast, .getFastOnly, .getUnlocked, .get] {
-      let world = try World(.fsdax, rules)
+      let world = try TraceWorld(.fsdax, rules)
       world.expect(State(0), State(1))
       try world.mapIn(0)
       world.expect(State(1, 1), State(1))
@@ -79,8 +22,10 @@ struct GetUserPagesTraceTests {
       world.expect(State(2, 1), State(2))
       try world.unmapIn(0)
       world.expect(State(1), State(2))
+      world.expectWakes(0, 0)
       world.spaces[0].giveBack(function, 1)
       world.expect(State(0), State(1))
+      world.expectWakes(1, 1)
       #expect(world.map.firstBusyFrame == nil)
     }
   }
@@ -88,22 +33,25 @@ struct GetUserPagesTraceTests {
   @Test("FS_DAX page: map, PIN, unpin, unmap", arguments: PageMap.Rules.allCases)
   func pin(_ rules: PageMap.Rules) throws {
     for function in [UserPagesSpace.Function.pinFast, .pinUnlocked, .pin] {
-      let world = try World(.fsdax, rules)
+      let world = try TraceWorld(.fsdax, rules)
       try world.mapIn(0)
       world.expect(State(1, 1), State(1))
       #expect(world.spaces[0].take(function, world.areas[0].start, 1, FOLL_WRITE) == 1)
       world.expect(State(1025, 1), State(1025))
+      world.expectWakes(0, 0)
       world.spaces[0].giveBack(function, 1)
       world.expect(State(1, 1), State(1))
+      world.expectWakes(0, 1)
       try world.unmapIn(0)
       world.expect(State(0), State(1))
+      world.expectWakes(1, 1)
     }
   }
 
   @Test("FS_DAX PMD: prep, map, a pin of 3 subpages, unpin, zap", arguments: PageMap.Rules.allCases)
   func threeOfLeaf(_ rules: PageMap.Rules) throws {
     for function in [UserPagesSpace.Function.pinFast, .pinUnlocked] {
-      let world = try World(.fsdax, rules, order: 9)
+      let world = try TraceWorld(.fsdax, rules, order: 9)
       world.expect(State(0), State(1))
       try world.mapIn(0)
       world.expect(State(1, 1), State(1))
@@ -113,14 +61,18 @@ struct GetUserPagesTraceTests {
       world.expect(State(4, 1, 3), State(1), page: 6)
       world.spaces[0].giveBack(function, 3)
       world.expect(State(1, 1), State(1), page: 8)
+      // Legacy: each of the three wakes by itself.
+      for page in 7..<10 where world.isLegacy { world.expectWakes(0, 1, page: page) }
+      world.expectWakes(0, 0)
       try world.unmapIn(0)
       world.expect(State(0), State(1), page: 8)
+      world.expectWakes(1, 0)
     }
   }
 
   @Test("FS_DAX PMD in two address spaces, one more GET", arguments: PageMap.Rules.allCases)
   func twoSpaces(_ rules: PageMap.Rules) throws {
-    let world = try World(.fsdax, rules, order: 9, spaces: 2)
+    let world = try TraceWorld(.fsdax, rules, order: 9, spaces: 2)
     try world.mapIn(0)
     world.expect(State(1, 1), State(1))
     try world.mapIn(1)
@@ -134,7 +86,7 @@ struct GetUserPagesTraceTests {
   @Test("GENERIC 2M: map, a slow PIN of 512, unpin, unmap", arguments: PageMap.Rules.allCases)
   func wholeLeaf(_ rules: PageMap.Rules) throws {
     for function in [UserPagesSpace.Function.pinUnlocked, .pinFast] {
-      let world = try World(.generic, rules, order: 9)
+      let world = try TraceWorld(.generic, rules, order: 9)
       world.expect(State(1), State(1))
       try world.mapIn(0)
       world.expect(State(2, 1), State(1))
@@ -176,7 +128,7 @@ struct GetUserPagesTraceTests {
     "1023 and 1024 references look like a pin, one earlier under legacy rules",
     arguments: PageMap.Rules.allCases)
   func falsePin(_ rules: PageMap.Rules) throws {
-    let world = try World(.fsdax, rules)
+    let world = try TraceWorld(.fsdax, rules)
     try world.mapIn(0)
     let folio = unsafe world.map.folio(world.map.frame(0))
     // The entry's reference, or the base.
