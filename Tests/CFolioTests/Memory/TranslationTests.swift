@@ -113,6 +113,39 @@ struct TranslationTests {
     }
   }
 
+  @Test("the end of a gather beside another flushes for both, and alone for nobody")
+  func nested() throws {
+    let space = try TestSpace(try PageMap(.fsdax, pages: 512))
+    nonisolated(unsafe) let mm = unsafe space.mm
+    try space.set(0, at: 0)
+    for isNested in [true, false] {
+      var first = unsafe mmu_gather()
+      if isNested { unsafe tlb_gather_mmu(&first, mm) }
+      var translation = translation()
+      #expect(unsafe mmu_begin(mm, 0, false, &translation))
+      let isOver = Flag()
+      let other = NativeThread {
+        // It found nothing to clear: what it looked for the first one may have cleared.
+        var second = unsafe mmu_gather()
+        unsafe tlb_gather_mmu(&second, mm)
+        unsafe tlb_finish_mmu(&second)
+        isOver.raise()
+      }
+      if isNested {
+        #expect(eventually { unsafe atomic_read(&mm.pointee.tlb_flush_pending) == 2 })
+        let early = poll(milliseconds: 30) { isOver.isRaised }
+        #expect(!early)
+      } else {
+        #expect(eventually { isOver.isRaised })
+      }
+      unsafe mmu_end(mm, &translation)
+      other.join()
+      if isNested { unsafe tlb_finish_mmu(&first) }
+      #expect(unsafe atomic_read(&mm.pointee.tlb_flush_pending) == 0)
+    }
+    try space.clear(0)
+  }
+
   @Test("no store lands in a page behind the flush that took it away")
   func flush() throws {
     let space = try TestSpace(try PageMap(.fsdax, pages: 512))
