@@ -56,6 +56,26 @@ struct AuditTests {
     #expect(found.contains("CI4"))
   }
 
+  @Test("CI5: a mapping that owns no reference, whatever else is held")
+  func ci5() throws {
+    for (kind, order) in [(PageMap.Kind.fsdax, 0), (.fsdax, 4), (.generic, 0), (.generic, 9)] {
+      let unowned = unsafe try AuditedMap.findings(kind, order: order, audited: false) {
+        map, folio in
+        unsafe folio_ref_inc(folio)
+        for space: UInt32 in 1...2 {
+          unsafe folio_add_file_rmap_pte(folio, folio_page(folio, 0), space)
+        }
+      }
+      #expect(unowned == ["CI5"])
+      // As many as there are references beside the base.
+      let owned = unsafe try AuditedMap.findings(kind, order: order, audited: false) { map, folio in
+        unsafe folio_ref_inc(folio)
+        unsafe folio_add_file_rmap_pte(folio, folio_page(folio, 0), 1)
+      }
+      #expect(owned.isEmpty)
+    }
+  }
+
   @Test("CI21: R negative or about to overflow")
   func ci21() throws {
     for value in [Int32(-1), Int32.max - 3] {
@@ -87,7 +107,7 @@ struct AuditTests {
     let mapped = try unsafe AuditedMap.findings(audited: false) { _, folio in
       unsafe atomic_set(&folio.pointee._mapcount, 0)
     }
-    #expect(mapped == ["CI24"])
+    #expect(mapped == ["CI5", "CI24"])
     let pinned = try unsafe AuditedMap.findings(order: 3, audited: false) { _, folio in
       unsafe atomic_set(&folio.pointee._pincount, 1)
     }

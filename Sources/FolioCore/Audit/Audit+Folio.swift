@@ -56,6 +56,10 @@ extension MapAudit {
     require(references >= 0, "CI21", frame, "R is \(references)")
     require(references < Int(Int32.max) - 127, "CI21", frame, "R is \(references): overflow")
     require(words.mappings >= 0, "CI4", frame, "M is \(words.mappings)")
+    // Legacy: some entries own no reference, some pages no base.
+    require(
+      isLegacy || references - max(words.mappings, 0) >= idleCount, "CI5", frame,
+      "R is \(references), M is \(words.mappings): a mapping without a reference")
     switch map.kind {
     case .generic:
       require(references >= 1, "CI25", frame, "base reference gone: R is \(references)")

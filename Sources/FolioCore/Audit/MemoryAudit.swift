@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // The audit of an address space: what its tables hold against its areas, its counters, and the folios
-// that its entries lead to (spec: core.md section 17, CI17-CI20, CI52, CI53). And of all that map a
+// that its entries lead to (spec: core.md section 17, CI17-CI20, CI42, CI52, CI53). And of all that map a
 // device: each of its folios is mapped as often as entries say (CI4).
 
 import CFolio
@@ -139,7 +139,20 @@ struct MemoryAudit {
         folio.order == order && folio.frame == frame, "CI17", frame,
         "a leaf of order \(order) maps a folio of order \(folio.order)")
     }
+    if level == .pte && folio.isAnonymous { checkOwner(entry, page) }
     count(folio, Int(space.pages(level)))
+  }
+
+  /// Of a page that may be shared nobody stores to his own: the others would see it, or a pin not.
+  private mutating func checkOwner(_ entry: Entry, _ page: Page) {
+    let isExclusive = unsafe folio_page_is_exclusive(page.pointer)
+    require(
+      isExclusive || !entry.isWritable, "CI42", page.frame,
+      "a private page that may be shared is mapped for stores")
+    let mappings = page.folio.mappings
+    require(
+      !isExclusive || mappings <= 1, "CI42", page.frame,
+      "an exclusive page is mapped \(mappings) times")
   }
 
   private mutating func count(_ folio: Folio, _ count: Int) {

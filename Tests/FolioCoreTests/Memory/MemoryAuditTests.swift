@@ -110,4 +110,74 @@ struct MemoryAuditTests {
         unsafe set_pte_at(entry, mapped)
       } == ["CI18", "CI4"])
   }
+
+  @Test("an entry to a page without references or mappings (CI18)")
+  func unreferenced() throws {
+    let world = try World()
+    let folio = unsafe world.map.folio(world.map.frames.lowerBound + 512)
+    #expect(unsafe folio_ref_freeze(folio, 1))
+    let found = Set(world.space.audit().map(\.invariant))
+    unsafe folio_ref_unfreeze(folio, 1)
+    #expect(found == ["CI18"])
+    unsafe folio_remove_rmap_pte(folio, folio_page(folio, 0), world.space.mm.pointee.mm_id)
+    #expect(Set(world.space.audit().map(\.invariant)) == ["CI18"])
+    unsafe folio_add_file_rmap_pte(folio, folio_page(folio, 0), world.space.mm.pointee.mm_id)
+    #expect(world.space.audit() == [])
+  }
+
+  @Test(
+    "a private page that may be shared, mapped for stores; an exclusive one, mapped twice (CI42)")
+  func owners() throws {
+    let world = try World()
+    let entry = unsafe world.entry(world.own.address(ofPage: 1), PGTABLE_LEVEL_PTE)
+    let frame = unsafe pte_pfn(ptep_get(entry))
+    let folio = unsafe page_folio(pfn_to_page(frame))
+    let exclusive = Int32(PG_anon_exclusive.rawValue)
+    #expect(
+      world.named {
+        unsafe folio_clear_flag(folio, exclusive)
+      } mending: {
+        unsafe folio_set_flag(folio, exclusive)
+      } == ["CI42"])
+    // Parent and child share the page; the flag says that they do not.
+    let child = try world.space.fork()
+    unsafe folio_set_flag(folio, exclusive)
+    for space in [world.space, child] {
+      #expect(space.audit().map(\.invariant) == ["CI42"])
+    }
+    unsafe folio_clear_flag(folio, exclusive)
+    #expect(world.space.audit() == [] && child.audit() == [])
+  }
+
+  @Test("a leaf without the table that it should have kept, and one kept for none (CI53)")
+  func deposits() throws {
+    let world = try World()
+    let place = unsafe pgtable_walk(world.space.mm, world.leaf.start, PGTABLE_LEVEL_PMD)
+    let kept = unsafe pgtable_trans_huge_withdraw(place.table!)
+    #expect(
+      world.named {
+        unsafe atomic_long_add(-1, &world.space.mm.pointee.pgtables)
+      } mending: {
+        unsafe pgtable_trans_huge_deposit(place.table!, kept)
+        unsafe atomic_long_add(1, &world.space.mm.pointee.pgtables)
+      } == ["CI53"])
+    let leaf = unsafe ptep_get_and_clear(place.entry!)
+    #expect(world.space.audit().contains { $0.invariant == "CI53" })
+    unsafe set_pte_at(place.entry!, leaf)
+    #expect(world.space.audit() == [])
+  }
+
+  @Test("a zero page that counts mappings (CI20)")
+  func zeroPage() async {
+    // There is one in the process.
+    await #expect(processExitsWith: .success) {
+      let world = try World()
+      precondition(world.space.audit() == [])
+      let zero = unsafe cfolio_zero_page_now()!
+      unsafe atomic_set(&zero.pointee._mapcount, 0)
+      precondition(world.space.audit().map(\.invariant) == ["CI20"])
+      unsafe atomic_set(&zero.pointee._mapcount, -1)
+      precondition(world.space.audit() == [])
+    }
+  }
 }
