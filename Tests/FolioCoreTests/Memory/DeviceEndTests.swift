@@ -38,7 +38,7 @@ struct DeviceEndTests {
     }
     #expect(poll(milliseconds: 10_000) { isUsed.isRaised })
     let splitter = NativeThread {
-      do {
+      do throws(MemoryError) {
         try space.pin(area.addresses(ofPages: 0..<1), .splitLeaves).release()
         fatalError("a page of a device with leaves only")
       } catch {
