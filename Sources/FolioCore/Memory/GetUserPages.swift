@@ -117,7 +117,8 @@ enum UserPages {
       FOLL_TOUCH | FOLL_HWPOISON | FOLL_UNLOCKABLE | FOLL_MADV_POPULATE
       | (forWriting ? FOLL_WRITE : 0)
     return unsafe takeLocked(
-      space, from: range.lowerBound, count: range.count / Int(Space.pageSize), nil, flags, .never,
+      space, from: range.lowerBound,
+      count: Int((range.upperBound - range.lowerBound) / Space.pageSize), nil, flags, .never,
       isLocked: &isLocked)
   }
 

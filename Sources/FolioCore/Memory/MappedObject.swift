@@ -19,7 +19,7 @@ public struct PageFault: ~Escapable {
   /// Rounded down to the page; bytes.
   public var address: UInt { context.address }
   /// Page of the object.
-  public var page: Int { Int(unsafe context.pointer.pointee.pgoff) }
+  public var page: Int { Int(clamping: unsafe context.pointer.pointee.pgoff) }
   public var isWrite: Bool { context.isWrite }
   /// The area's.
   public var sharing: Sharing { context.area.isShared ? .shared : .private }

@@ -51,7 +51,7 @@ public struct MemoryArea: Sendable, Hashable {
 
   init(_ area: Area) {
     range = area.range
-    firstPage = Int(area.pageOffset)
+    firstPage = Int(clamping: area.pageOffset)
     rights = AccessRights(rawValue: area.flags & VM_ACCESS_FLAGS)
     sharing = area.isShared ? .shared : .private
   }

@@ -151,7 +151,8 @@ public func zap_page_range_single(
   _ vma: UnsafeMutablePointer<vm_area_struct>, _ address: UInt, _ size: UInt
 ) {
   let area = unsafe Area(vma)
-  let range = (address..<(address + size)).clamped(to: area.range)
+  let (end, overflow) = address.addingReportingOverflow(size)
+  let range = (address..<(overflow ? UInt.max : end)).clamped(to: area.range)
   guard !range.isEmpty else { return }
   var removal = Removal(area.space)
   removal.zap(range, of: area)

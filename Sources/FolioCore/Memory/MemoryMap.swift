@@ -98,7 +98,9 @@ public final class MemoryMap: Sendable {
     _ object: MappedObject? = nil, from firstPage: Int = 0, pages: Int,
     _ rights: AccessRights, _ sharing: Sharing, at placement: Placement = .anywhere
   ) throws(MemoryError) -> MemoryArea {
-    guard pages > 0, firstPage >= 0 else { throw MemoryError(.invalidArgument) }
+    guard pages > 0, firstPage >= 0, rights.isSubset(of: [.read, .write, .execute]) else {
+      throw MemoryError(.invalidArgument)
+    }
     var request = unsafe mmap_request()
     unsafe request.pages = UInt(pages)
     unsafe request.pgoff = UInt(firstPage)
@@ -144,14 +146,17 @@ public final class MemoryMap: Sendable {
   ///   - pages: its new size.
   ///   - target: where to, in the place of what is there; nil: it stays, or moves where there is room.
   /// - Returns: where it begins now.
-  /// - Throws: `invalidArgument`, `fault` (no area), `outOfMemory`; what an object says about being cut.
+  /// - Throws: `invalidArgument`; `fault` (no area, or more of one of bare frames); `outOfMemory`; what
+  ///   an object says about being cut. What was at the target, or is cut off, may be gone then.
   @discardableResult
   public func remap(
     _ range: Range<UInt>, pages: Int, to target: UInt? = nil
   ) throws(MemoryError) -> UInt {
-    guard pages > 0 else { throw MemoryError(.invalidArgument) }
-    return try Move.remap(
-      space, range, size: UInt(pages) * Self.pageSize, target: target, mayMove: true)
+    let (size, overflow) = pages.multipliedReportingOverflow(by: Int(Self.pageSize))
+    guard size > 0, !overflow else {
+      throw MemoryError(.invalidArgument, address: range.lowerBound)
+    }
+    return try Move.remap(space, range, size: UInt(size), target: target, mayMove: true)
   }
 
   /// Removes the entries of the range, not its areas (`MADV_DONTNEED`). Memory of its own is lost.

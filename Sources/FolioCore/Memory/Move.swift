@@ -10,8 +10,9 @@ enum Move {
   ///   - range: what is moved; of one area.
   ///   - target: where to, replacing what is there; nil: it stays if it can, else anywhere if `mayMove`.
   /// - Returns: where it begins now.
-  /// - Throws: `invalidArgument`, `fault` (no area, or more than one), `outOfMemory`; what an object says
-  ///   about a cut.
+  /// - Throws: `invalidArgument`, also where the object's pages would wrap; `fault` (no area, more than
+  ///   one, or more of an area of bare frames, which nobody has for it); `outOfMemory`; what an object
+  ///   says about a cut.
   static func remap(
     _ space: Space, _ range: Range<UInt>, size: UInt, target: UInt?, mayMove: Bool
   ) throws(MemoryError) -> UInt {
@@ -29,6 +30,15 @@ enum Move {
       throw MemoryError(.fault, address: range.lowerBound)
     }
     var range = range
+    if size > UInt(range.count) {
+      let first = area.pageOffset(of: range.lowerBound)
+      guard !first.addingReportingOverflow(size / Space.pageSize).overflow else {
+        throw MemoryError(.invalidArgument, address: range.lowerBound)
+      }
+      guard area.flags & VM_PFNMAP == 0 else {
+        throw MemoryError(.fault, address: range.lowerBound)
+      }
+    }
     if size < UInt(range.count) {
       let cut = range.lowerBound + size
       try Areas.unmapLocked(space, cut..<range.upperBound)
