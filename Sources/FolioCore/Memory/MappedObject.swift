@@ -334,7 +334,8 @@ enum HandlerOperations {
         let fault = unsafe FaultContext(fault)
         let result = fault.handler.hugeFault(PageFault(fault), order: Int(order))
         require(
-          fault.page == nil, "VMA", fault.page, "a page is handed over for a leaf, which takes none")
+          fault.page == nil, "VMA", fault.page, "a page is handed over for a leaf, which takes none"
+        )
         return result.rawValue
       }
     }

@@ -8,7 +8,8 @@ import Testing
 
 @Suite("Very many pins")
 struct ManyPinsTests {
-  @Test("arrays longer than a counter of pins are given back all the same", arguments: [false, true])
+  @Test(
+    "arrays longer than a counter of pins are given back all the same", arguments: [false, true])
   func longArrays(folios: Bool) throws {
     // Whose making names the zero page.
     let space = try MemoryMap()

@@ -8,7 +8,8 @@ import Testing
 
 @Suite("Pins of private leaves")
 struct UnshareLeafTests {
-  @Test("a long-term pin for reading takes a private leaf apart, and then a copy", arguments: [3, 6])
+  @Test(
+    "a long-term pin for reading takes a private leaf apart, and then a copy", arguments: [3, 6])
   func longTermRead(order: Int) throws {
     var options = MemoryMap.Options()
     options.tableShift = 3
