@@ -131,7 +131,7 @@ let package = Package(
     .testTarget(
       name: "FolioCoreTests",
       dependencies: ["CFolio", "FolioCore", "FolioWorkloads", "TestSupport"],
-      swiftSettings: swiftSettings),
+      exclude: ["Golden"], swiftSettings: swiftSettings),
     .testTarget(
       name: "LitmusTests", dependencies: ["CFolio", "FolioCore", "TestSupport"],
       swiftSettings: swiftSettings),

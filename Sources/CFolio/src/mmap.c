@@ -13,6 +13,12 @@
 static struct lock_class mmap_class = LOCK_CLASS("mmap");
 static struct lock_class page_table_class = LOCK_CLASS("page table");
 
+const struct vm_operations_struct *cfolio_no_operations(void)
+{
+	static const struct vm_operations_struct none;
+	return &none;
+}
+
 /* Every map begins and ends with it. */
 static struct vma_index no_areas;
 

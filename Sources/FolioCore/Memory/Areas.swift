@@ -82,7 +82,9 @@ enum Areas {
     let rights = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     let shape = unsafe AreaShape(
       range: range, pageOffset: request.pgoff, flags: request.vm_flags | rights)
-    guard let area = unsafe Area.make(shape, in: space, request.vm_ops, mapping) else {
+    // Without operations it would be anonymous memory.
+    let operations = unsafe request.vm_ops ?? (mapping == nil ? nil : cfolio_no_operations())
+    guard let area = unsafe Area.make(shape, in: space, operations, mapping) else {
       throw MemoryError(.outOfMemory)
     }
     unsafe area.pointer.pointee.vm_private_data = request.vm_private_data

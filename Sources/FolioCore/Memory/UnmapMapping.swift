@@ -47,12 +47,10 @@ enum MappingRemoval {
     require(
       unsafe folio_test_flag(folio.pointer, Int32(PG_locked.rawValue)), "VMA", nil,
       "the entries of a folio are removed without its lock")
-    guard
-      let mapping = unsafe UnsafeMutablePointer<address_space>(
-        bitPattern: folio_mapping_word(folio.pointer))
-    else { return }
+    // An anonymous folio's word names areas of another kind.
+    guard let mapping = folio.mapping else { return }
     let first = unsafe folio_index(folio.pointer)
     let last = first + (UInt(1) << UInt(folio.order)) - 1
-    unsafe unmap(Mapping(unsafe mapping), pages: first...last, takesCopies: false, only: folio)
+    unmap(mapping, pages: first...last, takesCopies: false, only: folio)
   }
 }

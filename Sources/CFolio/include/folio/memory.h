@@ -148,6 +148,7 @@ struct mmap_request {
 	 */
 	unsigned long alignment;
 	struct address_space *_Nullable mapping; /**< NULL: anonymous memory */
+	/** NULL with a mapping: only what `mmap` inserts, faults are bus errors. */
 	const struct vm_operations_struct *_Nullable vm_ops;
 	void *_Nullable vm_private_data;
 	/**

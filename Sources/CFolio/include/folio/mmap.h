@@ -65,6 +65,9 @@ struct vm_operations_struct {
 	unsigned int (*_Nullable pfn_mkwrite)(struct vm_fault *vmf);
 };
 
+/** No function at all: of areas whose object gave none, so that they are no anonymous memory. */
+const struct vm_operations_struct *cfolio_no_operations(void);
+
 /**
  * Immutable once it can be found, but for the words of the table. Freed a grace period after
  * detaching.
