@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 // Mapping counted pages by PTEs: vm_insert_page() and its kin, vmf_insert_page_mkwrite() (spec: core.md
-// 9.2-9.4, 9.6). Each new entry takes a reference, then a mapping, then the map's counter, and is
-// stored last, all under the table's lock: whoever sees the entry finds R >= 1 (CI18). An entry that is
-// there already changes no counter (CI54).
+// 9.2-9.4, 9.6). Each new entry takes a reference, then a mapping, and is stored last; the map's counter
+// follows, once for all entries of a holding of the table's lock. Whoever sees an entry finds R >= 1
+// (CI18), and whoever removes one, under that lock, finds it counted. An entry that is there already
+// changes no counter (CI54).
 
 import CFolio
 
@@ -44,10 +45,11 @@ enum PageInsertion {
 
   /// One entry (9.3). Context: the table's lock.
   private static func insert(
-    _ page: Page, at place: Place, _ area: Area, protection: UInt, makeWritable: Bool
+    _ page: Page, at place: Place, _ area: Area, protection: UInt, makeWritable: Bool,
+    _ counts: inout PageCounts
   ) -> Int32 {
     let old = place.value
-    let (space, folio) = (area.space, page.folio)
+    let folio = page.folio
     guard old.isNone || isMutant(MUTANT_C28) else {
       guard makeWritable else { return MemoryError.Code.busy.status }
       return upgrade(place, old, to: page.frame, area)
@@ -60,8 +62,8 @@ enum PageInsertion {
     let entry = pfn_pte(page.frame, protection | bits)
     if isMutant(MUTANT_C27) { place.store(entry) }
     folio.get()
-    space.count(1, of: folio.counter)
-    unsafe folio_add_file_rmap_pte(folio.pointer, page.pointer, space.id)
+    counts.add(1, to: folio.counter)
+    unsafe folio_add_file_rmap_pte(folio.pointer, page.pointer, area.space.id)
     if !isMutant(MUTANT_C27) { place.store(entry) }
     return 0
   }
@@ -93,7 +95,11 @@ enum PageInsertion {
       let place = try area.space.walkAllocating(address, .pte)
       place.lock()
       defer { place.unlock() }
-      return insert(page, at: place, area, protection: protection, makeWritable: makeWritable)
+      var counts = PageCounts(area.space)
+      let status = insert(
+        page, at: place, area, protection: protection, makeWritable: makeWritable, &counts)
+      counts.finish()
+      return status
     } catch {
       return error.status
     }
@@ -128,18 +134,22 @@ enum PageInsertion {
       do throws(Space.NoPlace) {
         var place = try space.walkAllocating(start, .pte)
         place.lock()
-        defer { place.unlock() }
+        var status: Int32 = 0
+        var counts = PageCounts(space)
         while done < end {
           let page = unsafe Page(pages[done])
-          var status = validate(area, page)
+          status = validate(area, page)
           if status == 0 {
             status = insert(
-              page, at: place, area, protection: area.protection, makeWritable: false)
+              page, at: place, area, protection: area.protection, makeWritable: false, &counts)
           }
-          guard status == 0 else { return (done, status) }
+          guard status == 0 else { break }
           done += 1
           if done < end { place = place.next() }
         }
+        counts.finish()
+        place.unlock()
+        guard status == 0 else { return (done, status) }
       } catch {
         return (done, error.status)
       }

@@ -112,6 +112,30 @@ struct Space: @unchecked Sendable {
   func flush() { unsafe flush_tlb_mm(pointer) }
 }
 
+/// Pages that one holding of a page-table lock maps or unmaps, counted together: most are of one
+/// kind, and an addition to a shared counter costs as much as one to a page's. Ends by `finish()`,
+/// under the lock.
+struct PageCounts: ~Copyable {
+  private let space: Space
+  private var counter = MM_FILEPAGES
+  private var pages = 0
+
+  init(_ space: Space) { self.space = space }
+
+  mutating func add(_ change: Int, to counter: mm_counter) {
+    if counter != self.counter {
+      finish()
+      self.counter = counter
+    }
+    pages += change
+  }
+
+  mutating func finish() {
+    if pages != 0 { space.count(pages, of: counter) }
+    pages = 0
+  }
+}
+
 /// A part of an address space with one object and one set of rights (`struct vm_area_struct`).
 @safe
 struct Area: @unchecked Sendable {

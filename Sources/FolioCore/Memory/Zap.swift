@@ -130,26 +130,28 @@ struct Removal: ~Copyable {
   private mutating func zapEntries(
     from first: Place, _ address: inout UInt, _ end: UInt, _ area: Area
   ) -> Bool {
+    var counts = PageCounts(space)
     var place = first
-    while address < end {
+    var isFull = false
+    while address < end && !isFull {
       let entry = place.value
       var run: UInt = 1
-      var isFull = false
       if entry.isPresent {
-        (run, isFull) = zapPresent(place, entry, limit: (end - address) / Space.pageSize)
+        let limit = (end - address) / Space.pageSize
+        (run, isFull) = zapPresent(place, entry, limit: limit, &counts)
       } else if !entry.isNone {
-        zapSoftLeaf(place, entry)
+        zapSoftLeaf(place, entry, &counts)
       }
       address += run * Space.pageSize
-      if isFull { return true }
       if address < end { place = place.next(run) }
     }
-    return false
+    counts.finish()
+    return isFull
   }
 
   /// Clears the entries of consecutive pages of one folio. How many, and whether the batch is full.
   private mutating func zapPresent(
-    _ place: Place, _ entry: Entry, limit: UInt
+    _ place: Place, _ entry: Entry, limit: UInt, _ counts: inout PageCounts
   ) -> (run: UInt, isFull: Bool) {
     guard let page = entry.normalPage else {
       guard only == nil else { return (1, false) }
@@ -175,7 +177,7 @@ struct Removal: ~Copyable {
     let isDelayed = old.isDirty && !folio.isAnonymous
     if old.isDirty && !folio.isAnonymous { folio.markDirty() }
     if old.isYoung && !folio.isAnonymous { folio.markAccessed() }
-    space.count(-Int(run), of: folio.counter)
+    counts.add(-Int(run), to: folio.counter)
     if !isDelayed {
       unsafe folio_remove_rmap_ptes(folio.pointer, page.pointer, Int32(run), space.id)
       if folio.mappings < 0 { Self.lostMapping.raise(page) }
@@ -185,7 +187,9 @@ struct Removal: ~Copyable {
   }
 
   /// An entry that is neither none nor present. Context: the table's lock.
-  private mutating func zapSoftLeaf(_ place: Place, _ entry: Entry) {
+  private mutating func zapSoftLeaf(
+    _ place: Place, _ entry: Entry, _ counts: inout PageCounts
+  ) {
     guard only == nil else { return }
     let type = softleaf_type(entry)
     guard type != SOFTLEAF_HWPOISON else {
@@ -195,7 +199,7 @@ struct Removal: ~Copyable {
     let page = Page(frame: entry.frame)
     guard takes(page.folio) else { return }
     _ = place.clear()
-    space.count(-1, of: page.folio.counter)
+    counts.add(-1, to: page.folio.counter)
     // A migration entry owns neither a mapping nor a reference; whoever migrates does.
     guard softleaf_is_device_private(entry) else { return }
     unsafe folio_remove_rmap_pte(page.folio.pointer, page.pointer, space.id)
