@@ -143,6 +143,7 @@ extension ClassCount {
     pin-collapse 1 strict 19 - enumerator, beginnings merged
     pin-huge 1 strict 84 - enumerator, beginnings merged
     pin-huge 1 kernel 136 - enumerator, beginnings merged
+    pin-form 1 strict 253 - enumerator, beginnings merged
     pin-slow 1 strict 7 7649 enumerator
     pin-slow 1 kernel 7 7649 enumerator
     pin-fork 1 strict 20 - enumerator, beginnings merged

@@ -43,7 +43,7 @@ private struct PinnedLeaf {
 }
 
 enum HugePins {
-  static let scenarios = [huge, slow]
+  static let scenarios = [huge, forming, slow]
 
   /// T14, C21: pins of a large folio, its removal, and its split when nobody has it.
   private static let huge = Scenario(
@@ -81,6 +81,48 @@ enum HugePins {
         } else {
           world.pages.requireSmall(1)
         }
+      })
+  }
+
+  /// T10: the page that a PTE mapped is large when the walk takes its references, which are a small
+  /// folio's: they are given back, and no pin is left.
+  private static let forming = Scenario(
+    "pin-form", "a fast pin of a page against its removal and a large folio made of it (T10)",
+    rules: [.strict], obligations: ["pinned", "not pinned", "large", "still in use"]
+  ) { settings in
+    let world = try PinnedPage(settings, threads: 1)
+    let owner = try ScenarioOwner(of: world.pages, order: 1)
+    let folio = unsafe world.pages.folio(0)
+    try world.space.map(0, at: 0)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (name: "pinner", body: world.pinner(0, obligations)),
+        (
+          name: "owner",
+          body: {
+            _ = world.space.zap(0)
+            guard unsafe folio_ref_count(folio) == 0, world.reuseIfIdle() else {
+              return obligations.reach(3)
+            }
+            do throws(PageMapError) {
+              try owner.form()
+              let reference = try owner.raise()
+              obligations.reach(2)
+              reference.release()
+            } catch {
+              report("CI33", "no folio can be made of idle pages")
+            }
+          }
+        ),
+      ],
+      conclude: {
+        world.pages.require(0, references: 0)
+        require(unsafe !folio_maybe_dma_pinned(folio), "CI2", "pins are left at the end")
+      },
+      tearDown: {
+        owner.free()
+        world.tearDown()
       })
   }
 
