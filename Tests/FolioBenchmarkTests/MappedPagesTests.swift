@@ -11,17 +11,17 @@ import Testing
 @testable import FolioBenchmark
 
 @Suite struct MappedPagesTests {
-  private static let shapes: [(pages: Int, isHuge: Bool, sharers: Int)] = [
-    (64, false, 1), (1024, false, 3), (1024, true, 1), (512, true, 2), (512, true, 5),
+  private static let shapes: [(pages: Int, order: Int, sharers: Int)] = [
+    (64, 0, 1), (1024, 0, 3), (1024, 9, 1), (512, 9, 2), (512, 9, 5), (1 << 18, 18, 1),
   ]
 
   @Test("all pages are mapped by every space, and nothing is left at the end", arguments: shapes)
-  func wholeLife(_ shape: (pages: Int, isHuge: Bool, sharers: Int)) throws {
+  func wholeLife(_ shape: (pages: Int, order: Int, sharers: Int)) throws {
     let mapped = try MappedPages(
-      pages: shape.pages, isHuge: shape.isHuge, sharers: shape.sharers)
+      pages: shape.pages, order: shape.order, sharers: shape.sharers)
     var verifier = Verifier()
     for space in mapped.spaces {
-      let run = shape.isHuge ? 512 : 16
+      let run = shape.order > 0 ? 1 << shape.order : 16
       #expect(mapped.zap(space, 0..<run) && mapped.zap(space, 0..<run))
       #expect(space.counters.filePages == shape.pages - run)
       #expect(mapped.map(space, 0..<run) == run)
@@ -32,7 +32,7 @@ import Testing
     mapped.verifySpaces(&verifier)
     mapped.close(&verifier)
     #expect(verifier.failures == [])
-    #expect(verifier.checks > shape.pages >> (shape.isHuge ? 9 : 0))
+    #expect(verifier.checks > shape.pages >> shape.order)
   }
 
   @Test("a range across tables is mapped and zapped as a whole, in one gather or many")
@@ -64,7 +64,7 @@ import Testing
 
   @Test("a pin that is not given back is found", arguments: [false, true])
   func missingUnpin(_ isHuge: Bool) throws {
-    let mapped = try MappedPages(pages: 512, isHuge: isHuge)
+    let mapped = try MappedPages(pages: 512, order: isHuge ? 9 : 0)
     let space = mapped.spaces[0]
     var pinned: [UnsafeMutablePointer<page>?] = unsafe [nil]
     let got = unsafe gup_fast(

@@ -33,7 +33,8 @@ package enum Name {
   package static let deviceWalk = "device-walk.get+put"
   /// Fast pins of so many pages at a time.
   package static func fastPins(_ run: Int) -> String { "gup_fast+unpin.\(run)" }
-  package static let hugePins = "gup_fast+unpin.pmd.512"
+  package static func hugePins(_ run: Int) -> String { "gup_fast+unpin.pmd.\(run)" }
+  package static let giantPins = "gup_fast+unpin.pud.512"
   package static func sharedPins(_ sharers: Int) -> String { "gup_fast+unpin.16.sharers\(sharers)" }
   /// Pins by areas, entries and faults.
   package static func slowPins(_ run: Int) -> String { "pin_user_pages+unpin.\(run)" }
@@ -41,6 +42,7 @@ package enum Name {
   package static let mapZap = "map+zap.pte"
   package static let faultZap = "fault+zap.pte"
   package static let faultZapHuge = "fault+zap.pmd"
+  package static let faultZapGiant = "fault+zap.pud"
   package static func sharedMapZap(_ sharers: Int) -> String { "map+zap.pte.sharers\(sharers)" }
   package static func sharedFaultZapHuge(_ sharers: Int) -> String {
     "fault+zap.pmd.sharers\(sharers)"

@@ -10,7 +10,7 @@ import FolioCore
 
 enum MapOperations {
   static let all = [
-    pages, faults, huge, sharedPages(4), sharedPages(64), sharedHuge(64), unmapMapping(1),
+    pages, faults, huge, giant, sharedPages(4), sharedPages(64), sharedHuge(64), unmapMapping(1),
     unmapMapping(16), protect, fork, sequential,
   ]
 
@@ -47,7 +47,16 @@ enum MapOperations {
     Name.faultZapHuge, "MADV_DONTNEED of a 2 MiB folio, mapped again by a store's fault; per folio",
     peers: zapCalls.map(KernelPeers.name)
   ) { configuration throws(Refusal) in
-    try RunTrial(configuration, isHuge: true, zapCalls).make(zapAndTouch)
+    try RunTrial(configuration, order: Int(PMD_ORDER), zapCalls).make(zapAndTouch)
+  }
+
+  private static let giant = BenchmarkOperation(
+    Name.faultZapGiant,
+    "MADV_DONTNEED of a 1 GiB folio, mapped again by a store's fault; per folio",
+    warmOnly: "one folio is as many pages as a cold walk goes over"
+  ) { configuration throws(Refusal) in
+    try RunTrial(configuration, run: 1 << Int(PUD_ORDER), order: Int(PUD_ORDER), [])
+      .make(zapAndTouch)
   }
 
   private static let fewTables = "the tables of more spaces are what it adds, and they are few"
@@ -70,7 +79,7 @@ enum MapOperations {
       warmOnly: fewTables, peers: [Peer.writeFault]
     ) { configuration throws(Refusal) in
       try RunTrial(
-        configuration, pages: run, isHuge: true, sharers: sharers, [KERNEL_WRITE_FAULT]
+        configuration, pages: run, order: Int(PMD_ORDER), sharers: sharers, [KERNEL_WRITE_FAULT]
       ).make(zapAndTouch)
     }
   }

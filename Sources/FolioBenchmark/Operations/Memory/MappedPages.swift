@@ -17,30 +17,32 @@ final class MappedPages {
   let device: Device
   let object: MappedObject
   private(set) var spaces: [MemoryMap] = []
-  /// Folios of 2 MiB, each mapped by one leaf; else pages.
-  let isHuge: Bool
+  /// Of folios, each mapped by one leaf; 0: pages.
+  let order: Int
+  var isHuge: Bool { order > 0 }
   /// The counters of a folio while it is mapped and not pinned.
   let model: FolioModel
   /// And when nobody maps it any more.
   private let idle: FolioModel
 
-  /// - Parameter pages: a power of two; of whole folios when isHuge.
-  init(pages: Int, isHuge: Bool = false, sharers: Int = 1) throws(Refusal) {
-    self.isHuge = isHuge
-    let order = isHuge ? Int(PMD_ORDER) : 0
+  /// - Parameters:
+  ///   - pages: a power of two, of whole folios.
+  ///   - order: of folios: 0, or that of a leaf.
+  init(pages: Int, order: Int = 0, sharers: Int = 1) throws(Refusal) {
+    self.order = order
     device = try Device(.generic, pages: pages, PageMap.Options(compoundOrder: order))
     idle = FolioModel(references: 1, order: order)
     var model = idle
     do throws(MemoryError) {
       // Mixed: what is mapped by hand, faults cannot bring back, so that a fork copies entries.
       object = try MappedObject(
-        .deviceDAX, contents: isHuge ? [] : .mixed, Handler(device.map, isHuge: isHuge))
+        .deviceDAX, contents: order > 0 ? [] : .mixed, Handler(device.map, order: order))
       for _ in 0..<sharers {
         let space = try MemoryMap()
         try space.map(object, pages: pages, [.read, .write], .shared, at: .fixed(Self.start))
         let id = unsafe space.mm.pointee.mm_id
         model.get()
-        if isHuge { model.mapEntirely(by: id) } else { model.map(page: 0, by: id) }
+        if order > 0 { model.mapEntirely(by: id) } else { model.map(page: 0, by: id) }
         spaces.append(space)
       }
     } catch {
@@ -56,9 +58,11 @@ final class MappedPages {
   private final class Handler: FaultHandler {
     let answers: FaultHandlerAnswers
     private let first: UInt
+    private let order: Int
 
-    init(_ map: PageMap, isHuge: Bool) {
-      answers = isHuge ? .hugeFaults : []
+    init(_ map: PageMap, order: Int) {
+      self.order = order
+      answers = order > 0 ? .hugeFaults : []
       first = map.frames.lowerBound
     }
 
@@ -67,9 +71,8 @@ final class MappedPages {
     }
 
     func hugeFault(_ fault: borrowing PageFault, order: Int) -> FaultResult {
-      guard order == Int(PMD_ORDER) else { return .fallback }
-      return fault.insertFolio(
-        first + UInt(fault.page & ~(MappedPages.hugePages - 1)), order: order)
+      guard order == self.order else { return .fallback }
+      return fault.insertFolio(first + UInt(fault.page & ~(1 << order - 1)), order: order)
     }
   }
 
@@ -114,7 +117,7 @@ final class MappedPages {
   /// Stores to each page, or folio, as a CPU does: those that are not mapped are, by faults. Returns
   /// the pages that the stores have reached.
   func touch(_ space: MemoryMap, _ pages: Range<Int>) -> Int {
-    let step = isHuge ? Self.hugePages : 1
+    let step = 1 << order
     var page = pages.lowerBound
     while page < pages.upperBound {
       do throws(MemoryError) {

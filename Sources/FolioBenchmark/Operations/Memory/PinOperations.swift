@@ -9,8 +9,11 @@ import FolioCore
 
 enum PinOperations {
   static let all =
-    [1, 16, MappedPages.hugePages].map(fast) + [huge] + [4, 64].map(shared)
+    runs.map(fast) + runs.map(huge) + [giant] + [4, 64].map(shared)
     + [1, MappedPages.hugePages].map(slow) + [sequential]
+
+  /// Pages of a call.
+  private static let runs = [1, 16, MappedPages.hugePages]
 
   /// Calls of the kernel that take and give back a reference to a mapped page.
   private static let calls = [KERNEL_IO_URING, KERNEL_VMSPLICE, KERNEL_READV]
@@ -33,14 +36,28 @@ enum PinOperations {
     }
   }
 
-  private static let huge = BenchmarkOperation(
-    Name.hugePins, "gup_fast() of the 512 pages of a PMD leaf, unpin_user_pages(); per page",
-    peers: calls.map(KernelPeers.name)
+  private static func huge(_ run: Int) -> BenchmarkOperation {
+    let isWhole = run == MappedPages.hugePages
+    return BenchmarkOperation(
+      Name.hugePins(run),
+      "gup_fast() of \(run == 1 ? "a page" : isWhole ? "the 512 pages" : "\(run) pages") of a PMD "
+        + "leaf, unpin_user_pages(); per page",
+      warmOnly: isWhole ? nil : "what misses the cache is what a whole leaf's does",
+      peers: calls.map(KernelPeers.name)
+    ) { configuration throws(Refusal) in
+      let pages = configuration.mappedPages(warm: hotFolios * MappedPages.hugePages)
+      let mapped = try MappedPages(pages: pages, order: Int(PMD_ORDER))
+      return trial(mapped, configuration, run: run)
+    }
+  }
+
+  private static let giant = BenchmarkOperation(
+    Name.giantPins,
+    "gup_fast() of 512 pages of a PUD leaf, unpin_user_pages(); per page; the kernel's of a PMD leaf",
+    warmOnly: "its one reference and its one entry are always warm", peers: [Peer.ioUring]
   ) { configuration throws(Refusal) in
-    let run = MappedPages.hugePages
-    let pages = configuration.mappedPages(warm: hotFolios * run)
-    let mapped = try MappedPages(pages: pages, isHuge: true)
-    return trial(mapped, configuration, run: run)
+    let mapped = try MappedPages(pages: 1 << Int(PUD_ORDER), order: Int(PUD_ORDER))
+    return trial(mapped, configuration, run: MappedPages.hugePages, calls: [KERNEL_IO_URING])
   }
 
   private static func shared(_ sharers: Int) -> BenchmarkOperation {
@@ -181,8 +198,21 @@ enum PinOperations {
       verifier.expect(now.released - statistics.released, expected, "pages that were unpinned")
     }
 
+    /// Pins every page once: the first pin of a page marks it referenced, which none of those that are
+    /// timed has to do.
+    private func markAll(_ verifier: inout Verifier) {
+      for page in stride(from: 0, to: mapped.device.count, by: walk.run) {
+        let got = unsafe Self.pin(
+          spaces[0], MappedPages.address(page), walk.run, false, buffers)
+        unsafe unpin_user_pages(buffers, got)
+        pinsOfWitness += Int(got)
+      }
+      verifier.expect(pinsOfWitness, mapped.device.count, "pages that were pinned once")
+    }
+
     /// Pins and unpins a run through each address space, looking after each step.
     func stepThrough(_ verifier: inout Verifier) {
+      markAll(&verifier)
       let heads = [0]
       for space in mapped.spaces {
         let count = UInt(walk.run)

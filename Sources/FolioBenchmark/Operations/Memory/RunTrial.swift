@@ -32,17 +32,18 @@ struct RunTrial {
 
   /// - Parameters:
   ///   - pages: of each thread, a power of two; nil: the run when warm, many when cold.
-  ///   - run: pages of a step.
+  ///   - run: pages of a step, whole folios.
+  ///   - order: of the folios.
   ///   - calls: the peers.
   init(
     _ configuration: Configuration, pages: Int? = nil, run: Int = MappedPages.hugePages,
-    isHuge: Bool = false, sharers: Int = 1, isSequential: Bool = false, _ calls: [kernel_call]
+    order: Int = 0, sharers: Int = 1, isSequential: Bool = false, _ calls: [kernel_call]
   ) throws(Refusal) {
     var regions = 1
     while regions < configuration.threads { regions *= 2 }
-    let warm = isHuge ? Self.hotFolios * run : run
+    let warm = order == PMD_ORDER ? Self.hotFolios * run : run
     let pages = pages ?? configuration.mappedPages(warm: warm, sharing: regions)
-    mapped = try MappedPages(pages: pages * regions, isHuge: isHuge, sharers: sharers)
+    mapped = try MappedPages(pages: pages * regions, order: order, sharers: sharers)
     walk = RunWalk(
       run: run, runs: pages / run, spaces: sharers, isSequential: isSequential, ownPages: true)
     self.configuration = configuration
