@@ -79,6 +79,32 @@ struct PageTableTests {
     #expect(space.references(0) == 0)
   }
 
+  @Test("who waits for the lock of a table that is taken out meanwhile finds no table")
+  func takenOut() throws {
+    let space = try TestSpace(try PageMap(.fsdax, pages: 512))
+    nonisolated(unsafe) let mm = unsafe space.mm
+    _ = unsafe try space.entry(0)
+    let place = unsafe pgtable_walk(mm, 0, PGTABLE_LEVEL_PTE)
+    let above = unsafe pgtable_walk(mm, 0, PGTABLE_LEVEL_PMD)
+    unsafe spin_lock(place.lock!)
+    let (isOver, isFound) = (Flag(), Flag())
+    let walker = NativeThread {
+      let locked = unsafe pgtable_walk_lock(mm, 0, PGTABLE_LEVEL_PTE)
+      if let lock = unsafe locked.lock {
+        isFound.raise()
+        unsafe spin_unlock(lock)
+      }
+      isOver.raise()
+    }
+    let early = poll(milliseconds: 30) { isOver.isRaised }
+    #expect(!early)
+    let table = unsafe ptep_get_and_clear(above.entry!)
+    unsafe spin_unlock(place.lock!)
+    walker.join()
+    #expect(!isFound.isRaised)
+    unsafe set_pte_at(above.entry!, table)
+  }
+
   @Test("a table that cannot be had leaves the tables above it, and says so")
   func noMemory() async {
     await #expect(processExitsWith: .success) {

@@ -154,6 +154,32 @@ struct PinTests {
     count_foll_pins(4 * 200, 0)
   }
 
+  @Test("who frees a folio with the last pin finds it dirty (T15)")
+  func dirtyBeforePut() throws {
+    let freed = Counter()
+    let map = try PageMap(
+      .deviceCoherent, pages: 2,
+      .init(onFree: { frame in
+        let folio = unsafe page_folio(pfn_to_page(frame))
+        if unsafe folio_test_flag(folio, Int32(PG_dirty.rawValue)) { freed.add() }
+      }))
+    for number in 0..<2 {
+      let frame = map.frames.lowerBound + UInt(number)
+      unsafe zone_device_page_init(map.page(frame))
+      unsafe folio_unlock(map.folio(frame))
+      #expect(unsafe try_grab_folio(map.folio(frame), 1, FOLL_PIN) == 0)
+      unsafe put_page(map.page(frame))
+      if number == 0 {
+        var pages = unsafe [map.page(frame)]
+        unsafe unpin_user_pages_dirty_lock(&pages, 1, true)
+      } else {
+        unsafe unpin_user_page_range_dirty_lock(map.page(frame), 1, true)
+      }
+      #expect(freed.value == number + 1)
+    }
+    count_foll_pins(2, 0)
+  }
+
   @Test("consecutive frames are given back folio by folio")
   func range() throws {
     let map = try map(order: 2)

@@ -31,15 +31,20 @@ struct AreaChangeTests {
     return unsafe UnsafePointer(table)
   }()
 
-  @Test("a page that a fault brings while its area is being copied is one of the copy too")
-  func faultDuringCopy() throws {
+  /// A space with an area of the object, and a change of it, at whose first copy of the area another
+  /// thread stores to it.
+  ///
+  /// - Returns: the space, the area's start, and whether the store ended in front of the copy.
+  private func storing(
+    during change: (MemoryMap, UInt) throws -> Void
+  ) throws -> (space: MemoryMap, start: UInt, wasStored: Bool) {
     let space = try MemoryMap()
     var request = unsafe mmap_request()
     unsafe request.pages = 4
     unsafe request.vm_flags = VM_READ | VM_WRITE
     unsafe request.vm_ops = Self.operations
     let start = UInt(bitPattern: unsafe cfolio_mmap(space.mm, &request))
-    let isStored = Flag()
+    let (isStored, wasStored) = (Flag(), Flag())
     let thread = Mutex<NativeThread?>(nil)
     unsafe Self.onOpen = {
       let store = NativeThread {
@@ -51,14 +56,61 @@ struct AreaChangeTests {
         isStored.raise()
       }
       thread.withLock { $0 = store }
-      // Without the area's lock it is done in front of the end of the copy.
-      _ = poll(milliseconds: 50) { isStored.isRaised }
+      if poll(milliseconds: 50, { isStored.isRaised }) { wasStored.raise() }
     }
-    try space.protect((start + 3 * Self.page)..<(start + 4 * Self.page), .read)
+    try change(space, start)
     thread.withLock { $0 }?.join()
     #expect(isStored.isRaised)
+    return (space, start, wasStored.isRaised)
+  }
+
+  @Test("a page that a fault brings while its area is being copied is one of the copy too")
+  func faultDuringCopy() throws {
+    // Without the area's lock the store is done in front of the end of the copy.
+    let (space, start, _) = try storing { space, start in
+      try space.protect((start + 3 * Self.page)..<(start + 4 * Self.page), .read)
+    }
     let child = try space.fork()
     #expect(try child.load(start) == 7)
+  }
+
+  @Test("faults in the parent wait for the end of a fork")
+  func faultDuringFork() throws {
+    let child = Mutex<MemoryMap?>(nil)
+    let (space, start, wasStored) = try storing { space, _ in
+      let copy = try space.fork()
+      child.withLock { $0 = copy }
+    }
+    #expect(!wasStored)
+    #expect(try space.load(start) == 7)
+    let copy = try #require(child.withLock { $0 })
+    #expect(entry(copy, start).pte == 0 && copy.counters.filePages == 0)
+  }
+
+  @Test("a fault whose entry changed while it waited for the table's lock begins anew")
+  func entryChanged() throws {
+    let map = try PageMap(.generic, pages: 8)
+    let space = try MemoryMap()
+    let file = try MappedObject(.deviceDAX, DeviceFile(map))
+    let area = try space.map(file, pages: 1, [.read, .write], .shared)
+    _ = try space.load(area.start)
+    let place = unsafe pgtable_walk(space.mm, area.start, PGTABLE_LEVEL_PTE)
+    unsafe spin_lock(place.lock!)
+    let result = Mutex<FaultResult?>(nil)
+    let fault = NativeThread {
+      let found = unsafe withFault(space, area.start) {
+        unsafe handle_mm_fault($0.pointee.vma, area.start, 0)
+      }
+      result.withLock { $0 = found }
+    }
+    let early = poll(milliseconds: 30) { result.withLock { $0 != nil } }
+    #expect(!early)
+    let old = unsafe ptep_get_and_clear(place.entry!)
+    unsafe spin_unlock(place.lock!)
+    fault.join()
+    #expect(result.withLock { $0 } == [] && entry(space, area.start).pte == 0)
+    unsafe set_pte_at(place.entry!, old)
+    #expect(Counts(map, 0) == Counts(2, 1))
   }
 
   @Test("a move to where the same tables lead keeps what it moves")

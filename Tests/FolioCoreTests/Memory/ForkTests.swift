@@ -149,6 +149,19 @@ struct ForkTests {
     #expect(counts(frames[0]) == Counts(1, 1))
   }
 
+  @Test("a fork ends when no store by an old translation can come any more")
+  func translations() throws {
+    let space = try MemoryMap()
+    let area = try space.map(pages: 1, [.read, .write], .private)
+    try space.store(1, at: area.start)
+    whileTranslated(space, area.start) {
+      let child = try space.fork()
+      precondition(child.counters.anonymousPages == 1)
+    } meanwhile: {
+      !pte_write(entry(space, area.start))
+    }
+  }
+
   // MARK: write_protect_seq (row 92)
 
   @Test("the sequence is odd while private entries are protected, under mmap_lock, and only then")

@@ -120,6 +120,26 @@ struct GetUserPagesLegacyTests {
     world.space.giveBack(.pinFast, 4)
   }
 
+  @Test(
+    "a leaf that goes while its pages are taken: none of them stays taken",
+    .enabled(if: FaultPoint.isSupported))
+  func leafGoes() throws {
+    let world = try World(.fsdax, order: 9, pages: 512)
+    let (mm, found) = unsafe (world.space.map.mm, world.space.found)
+    let place = unsafe pgtable_walk(mm, world.area.start, PGTABLE_LEVEL_PMD).entry!
+    var taken: UInt = 99
+    // Struct pages 64 apart are in different 4 KiB: the point is the first touch of a page in the midst.
+    let wasMet = unsafe FaultPoint.run(
+      at: world.map.page(world.map.frame(64)),
+      step: { _ = unsafe ptep_get_and_clear(place) },
+      body: {
+        taken = unsafe gup_fast(
+          mm, world.area.start, world.area.address(ofPage: 100), FOLL_PIN, found)
+      })
+    #expect(wasMet && taken == 0)
+    #expect((0..<100).allSatisfy { world.map.references($0) == 1 })
+  }
+
   @Test("pages that were taken in front of one without a live map are given back")
   func dyingInTheMiddle() throws {
     let dying = try PageMap(.fsdax, pages: 512, .init(rules: .legacy))

@@ -92,6 +92,23 @@ struct PeerMemoryTests {
     #expect(pool.freePages == Self.pages)
   }
 
+  @Test("a map that is going but still held gives no memory either")
+  func heldDyingMap() throws {
+    let pool = try PeerMemoryPool(pages: Self.pages)
+    let space = try MemoryMap()
+    let pgmap = unsafe try #require(get_dev_pagemap(pool.map.frames.lowerBound))
+    unsafe percpu_ref_kill(&pgmap.pointee.ref)
+    synchronize_rcu()
+    #expect(throws: MemoryError.self) {
+      try space.map(pool.object, pages: 1, [.read, .write], .shared)
+    }
+    #expect(throws: MemoryError(.noDevice)) { _ = try pool.allocate(pages: 1) }
+    #expect(pool.freePages == Self.pages && space.areas.isEmpty)
+    unsafe percpu_ref_resurrect(&pgmap.pointee.ref)
+    unsafe put_dev_pagemap(pgmap)
+    try space.map(pool.object, pages: 1, [.read, .write], .shared)
+  }
+
   @Test("drivers take runs of frames by first fit, with no reference, and hold the map")
   func allocations() throws {
     let pool = try PeerMemoryPool(pages: Self.pages)
