@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 enum Translations {
-  static let scenarios = [flush, gathers, populate, remove]
+  static let scenarios = [flush, gathers, protect, populate, remove]
 
   /// C48: a thread stores through a translation that it looked up before the entry went.
   private static let flush = Scenario(
@@ -95,6 +95,53 @@ enum Translations {
         ), (name: "unmapper", body: unmap), (name: "unmapper", body: unmap),
       ],
       conclude: { pages.require(0, references: 0) },
+      tearDown: {
+        space.tearDown()
+        pages.tearDown()
+        payload.free()
+      })
+  }
+
+  /// What fork does to an entry: its change is no full operation, so the flush has to order it in front of
+  /// its look at who uses translations. A first user that it does not see has to see the change.
+  private static let protect = Scenario(
+    "flush-protect",
+    "a space's second user stores against a write protection: not behind its flush",
+    rules: [.strict], obligations: ["stored", "refused", "protected"]
+  ) { settings in
+    let pages = try DevicePages(.fsdax, settings.rules)
+    let space = try AddressSpace(pages: pages)
+    try space.map(0, at: 0)
+    let payload = try PlainWord("the page's contents")
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "writer",
+          body: {
+            var translation = translation()
+            guard unsafe mmu_begin(space.mm, 0, true, &translation) else {
+              return obligations.reach(1)
+            }
+            payload.write(1)
+            obligations.reach(0)
+            unsafe mmu_end(space.mm, &translation)
+          }
+        ),
+        (
+          name: "protector",
+          body: {
+            let place = unsafe pgtable_walk_lock(space.mm, 0, PGTABLE_LEVEL_PTE)
+            unsafe ptep_set_wrprotect(place.entry!)
+            unsafe flush_tlb_mm(space.mm)
+            // Nobody stores any more: copying what the page holds needs no lock.
+            _ = payload.read()
+            unsafe spin_unlock(place.lock!)
+            obligations.reach(2)
+          }
+        ),
+      ],
+      conclude: { _ = space.zap(0) },
       tearDown: {
         space.tearDown()
         pages.tearDown()
