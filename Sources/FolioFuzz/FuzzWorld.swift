@@ -50,18 +50,23 @@ package final class FuzzWorld {
   private static func typical(
     _ family: GeneratedProgram.Family, _ threads: Int
   ) -> GeneratedProgram {
-    let memory: [[GeneratedProgram.Code]] = [
-      [.touch, .pin, .unpin, .fork, .touch, .map, .remap, .fork],
-      [.touch, .zap, .protect, .touch, .unmap, .map, .touch, .pin],
-      [.pin, .fork, .touch, .unpin, .touch, .zap, .fork, .remap],
-      [.zap, .touch, .pin, .protect, .map, .touch, .unmap, .unpin],
-    ]
-    let codes: [[GeneratedProgram.Code]] = family == .memory ? memory : [
-      [.lookup, .freeze, .locked, .put, .reuse, .percpuTryGet, .store, .percpuKill],
-      [.tryGet, .get, .read, .locked, .percpuTryGet, .store, .erase, .signal],
-      [.split, .lookup, .release, .freeze, .wait, .load, .percpuTryGet, .put],
-      [.tryGet, .batch, .reuse, .locked, .freeze, .erase, .load, .wait],
-    ]
+    let codes: [[GeneratedProgram.Code]] =
+      switch family {
+      case .counters, .structures:
+        [
+          [.lookup, .freeze, .locked, .put, .reuse, .percpuTryGet, .store, .percpuKill],
+          [.tryGet, .get, .read, .locked, .percpuTryGet, .store, .erase, .signal],
+          [.split, .lookup, .release, .freeze, .wait, .load, .percpuTryGet, .put],
+          [.tryGet, .batch, .reuse, .locked, .freeze, .erase, .load, .wait],
+        ]
+      case .memory:
+        [
+          [.touch, .pin, .unpin, .fork, .touch, .map, .remap, .fork],
+          [.touch, .zap, .protect, .touch, .unmap, .map, .touch, .pin],
+          [.pin, .fork, .touch, .unpin, .touch, .zap, .fork, .remap],
+          [.zap, .touch, .pin, .protect, .map, .touch, .unmap, .unpin],
+        ]
+      }
     return GeneratedProgram(
       family, codes.prefix(threads).map { $0.map { GeneratedProgram.Operation($0, 0) } })
   }

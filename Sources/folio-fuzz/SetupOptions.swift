@@ -9,7 +9,8 @@ import FolioWorkloads
 /// Which programs inputs are for.
 struct SetupOptions: ParsableArguments {
   @Option(
-    help: "counters, structures or memory (generated programs), a scenario's name, or all, in turn.")
+    help: "counters, structures or memory (generated programs), a scenario's name, or all, in turn."
+  )
   var program = "all"
   @Option(help: "Threads of generated programs; a scenario's size.") var size: Int?
   @Option(help: "strict, kernel or legacy; else the first that the scenario names.")
