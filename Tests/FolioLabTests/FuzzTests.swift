@@ -92,7 +92,7 @@ import Testing
           for rules in family.rules {
             let setup = FuzzSetup(family, threads: threads, rules: rules, model: model)
             let world = try FuzzWorld(setup)
-            for _ in 0..<300 {
+            for _ in 0..<300 / family.rules.count {
               let size = Int.random(in: 0...300, using: &generator)
               let input = setup.header + Self.program(size, family, &generator)
               let finding = world.finding(input)
