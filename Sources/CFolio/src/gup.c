@@ -233,8 +233,8 @@ void unpin_user_page(struct page *page)
 }
 
 /*
- * How many pages at the end of the list belong to the folio of the last, as many as one put can take:
- * it keeps its shape, as the caller has references.
+ * How many pages at the end of the list belong to the folio of the last, as many as one put can
+ * take: it keeps its shape, as the caller has references.
  */
 static inline unsigned long run_of(const struct folio *folio, struct page *const *pages,
 				   unsigned long npages)

@@ -144,6 +144,7 @@ extension ClassCount {
     pin-huge 1 strict 84 - enumerator, beginnings merged
     pin-huge 1 kernel 136 - enumerator, beginnings merged
     pin-form 1 strict 253 - enumerator, beginnings merged
+    flush-protect 1 strict 24 - enumerator, beginnings merged
     pin-slow 1 strict 7 7649 enumerator
     pin-slow 1 kernel 7 7649 enumerator
     pin-fork 1 strict 20 - enumerator, beginnings merged
@@ -231,9 +232,9 @@ extension ClassCount {
     zero-store 2 strict 4904 - enumerator, beginnings merged
     upgrade-punch 1 strict 8623 - enumerator, beginnings merged
     fault-discard 1 strict 8479 - enumerator, beginnings merged
-    fault-unmap-mapping 1 strict 9730 - enumerator, beginnings merged
     copy-copy 2 strict 9000 - enumerator, beginnings merged
-    dax-kill 1 strict 295 - enumerator, beginnings merged
+    dax-kill 1 strict 311 - enumerator, beginnings merged
+    dax-kill 1 kernel 311 - enumerator, beginnings merged
     slow-pin-discard 1 strict 2996 - enumerator, beginnings merged
     slow-pin-unshare 1 strict 26 - enumerator, beginnings merged
     slow-pin-fork 1 strict 998 - enumerator, beginnings merged

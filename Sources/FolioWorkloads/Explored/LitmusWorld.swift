@@ -13,6 +13,8 @@ class LitmusWorld: ScenarioWorld {
 
   /// - Parameter tearDown: gives the shape's memory back.
   init(_ settings: Scenario.Settings, _ names: [String], tearDown: @escaping () -> Void) {
+    // Else the first world of a process has a step more.
+    readyWaitTable()
     obligations = settings.obligations
     threads = names.enumerated().map { ScenarioThread($1, group: $0) }
     undo = tearDown

@@ -66,7 +66,8 @@ extension Scenario {
       "fault-fault", "fault-unmap-mapping", "fault-discard", "fault-shared", "pin-fault",
       "fault-munmap", "store-protect", "upgrade-punch", "upgrade-stale", "remap-unmap-mapping",
       "fault-split-area", "leaf-fault-fault", "leaf-pin-zap", "leaf-pin-split",
-      "leaf-unmap-folio", "leaf-split-unmap", "fork-leaf", "fork-upper-leaf", "copy-load",
+      "leaf-unmap-folio", "leaf-split-unmap", "fork-leaf", "pin-form", "flush-protect",
+      "fork-upper-leaf", "copy-load",
       "copy-shared", "copy-copy", "fork-fault", "space-end", "slow-pin-discard",
       "slow-pin-longterm", "dax-kill", "peer-churn",
     ] {

@@ -141,8 +141,9 @@ enum Translations {
           }
         ),
       ],
-      conclude: { _ = space.zap(0) },
+      conclude: {},
       tearDown: {
+        _ = space.zap(0)
         space.tearDown()
         pages.tearDown()
         payload.free()
