@@ -113,15 +113,25 @@ extension LabWorld {
 
   /// Compares walks with the search of all classes.
   ///
+  /// - Parameters:
+  ///   - walks: executions of each of four walks, per round; rare pairs take some rounds.
+  ///   - executions: of the search of all classes, at most.
   /// - Returns: nil when the classes are not all searched in so many executions.
-  package func pairCoverage(walks: Int = 10_000, executions: Int = 400_000) -> PairCoverage? {
+  package func pairCoverage(
+    walks: Int = 10_000, rounds: UInt64 = 16, executions: Int = 400_000
+  ) -> PairCoverage? {
     let proof = prove(.classes, executions: executions, keepsPairs: true)
     guard proof.verdict == .exhaustive else { return nil }
     let all = RacingPair.all()
     var walked: Set<RacingPair> = []
-    for search in [Search.random, .pos, .urw, .pct(depth: nil)] {
-      _ = explore(search, executions: walks, keepsPairs: true)
-      walked.formUnion(RacingPair.all())
+    // As a portfolio does: few preemptions first.
+    _ = explore(.schedules(preemptions: 2), executions: executions / 4, keepsPairs: true)
+    walked.formUnion(RacingPair.all())
+    for round in 1...rounds where !all.isSubset(of: walked) {
+      for search in [Search.random, .pos, .urw, .pct(depth: nil)] {
+        _ = explore(search, seed: round, executions: walks, keepsPairs: true)
+        walked.formUnion(RacingPair.all())
+      }
     }
     return PairCoverage(all: all, walked: walked)
   }
