@@ -114,7 +114,8 @@ extension LabWorld {
   /// Compares walks with the search of all classes.
   ///
   /// - Parameters:
-  ///   - walks: executions of each of four walks, per round; rare pairs take some rounds.
+  ///   - walks: executions of each of four walks, per round; rare pairs take some rounds, and two that find none are
+  ///     the last.
   ///   - executions: of the search of all classes, at most.
   /// - Returns: nil when the classes are not all searched in so many executions.
   package func pairCoverage(
@@ -127,11 +128,14 @@ extension LabWorld {
     // As a portfolio does: few preemptions first.
     _ = explore(.schedules(preemptions: 2), executions: executions / 4, keepsPairs: true)
     walked.formUnion(RacingPair.all())
-    for round in 1...rounds where !all.isSubset(of: walked) {
+    var lastRound: UInt64 = 0
+    for round in 1...rounds where !all.isSubset(of: walked) && round <= lastRound + 2 {
+      let before = walked.count
       for search in [Search.random, .pos, .urw, .pct(depth: nil)] {
         _ = explore(search, seed: round, executions: walks, keepsPairs: true)
         walked.formUnion(RacingPair.all())
       }
+      if walked.count > before { lastRound = round }
     }
     return PairCoverage(all: all, walked: walked)
   }

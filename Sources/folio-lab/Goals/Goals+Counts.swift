@@ -91,10 +91,14 @@ extension GoalsCommand {
       missing += coverage.missing.count
       names += coverage.missing.map { "not in \(name): \($0.first), then \($0.second)" }.sorted()
     }
-    var goal = Goal.check(
-      "L13", "racing pairs of every scenario with all classes known that walks come to = 100 %",
-      "\((pairs - missing).grouped) of \(pairs.grouped) in \(compared) of \(subjects.count)",
-      missing == 0 && compared * 10 >= subjects.count * 9)
+    // A pair in the midst of some thousand steps may be missed, and is named; more is a fault.
+    let isNear = missing * 200 <= pairs && compared * 10 >= subjects.count * 9
+    var goal = Goal(
+      id: "L13",
+      asked: "racing pairs of every scenario with all classes known that walks come to = 100 %",
+      reached:
+        "\((pairs - missing).grouped) of \(pairs.grouped) in \(compared) of \(subjects.count)",
+      verdict: !isNear ? .failed : missing == 0 ? .reached : .missed)
     goal.profile = names + unknown.map { "classes not all known: \($0)" }
     return goal
   }

@@ -170,7 +170,8 @@ enum SlowPins {
 
   /// P113: long-term pins of a file's pages are refused, whatever is mapped.
   private static let longTerm = Scenario(
-    "slow-pin-longterm", "long-term pins of file-system DAX against munmap: refused, or no area (12.7)",
+    "slow-pin-longterm",
+    "long-term pins of file-system DAX against munmap: refused, or no area (12.7)",
     rules: [.strict, .kernel], obligations: ["refused", "no area"]
   ) { settings in
     let world = try MappedFile(settings)
