@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Keeps README.md true. Its Swift example is, line by line, what ReadmeExampleTests.swift compiles and
+# Keeps README.md true. Its Swift examples are, line by line, what ReadmeExampleTests.swift compiles and
 # runs; its C example is compiled by gcc, outside SwiftPM, against a fresh install, and run.
 . "$(dirname "$0")/common.sh"
 
@@ -9,13 +9,13 @@ work=$PWD/.build-install/readme
 rm -rf "$work"
 mkdir -p "$work"
 
-# block LANGUAGE: the README's first code block of that language.
+# block LANGUAGE: the README's code blocks of that language.
 block() {
-  awk -v fence="\`\`\`$1" '$0 == fence { on = 1; next } on && /^```$/ { exit } on' README.md
+  awk -v fence="\`\`\`$1" '$0 == fence { on = 1; next } /^```$/ { on = 0 } on' README.md
 }
 
 block swift >"$work/readme.swift"
-sed -n '/\/\/ README: begin/,/\/\/ README: end/p' "$tested" | sed '1d;$d;s/^    //' >"$work/tested.swift"
+sed -n '/\/\/ README: begin/,/\/\/ README: end/p' "$tested" | sed '/\/\/ README: /d;s/^    //' >"$work/tested.swift"
 [ -s "$work/readme.swift" ] || { echo 'error: README.md has no Swift example' >&2; exit 1; }
 diff -u "$work/tested.swift" "$work/readme.swift" || {
   echo "error: README.md's Swift example is not the one that $tested runs" >&2

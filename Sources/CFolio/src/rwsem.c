@@ -115,3 +115,8 @@ bool rwsem_is_locked(const struct rw_semaphore *sem)
 {
 	return (atomic_read(&sem->count) & ~SLEEPERS) != 0;
 }
+
+bool rwsem_is_write_locked(const struct rw_semaphore *sem)
+{
+	return atomic_read(&sem->count) & WRITER;
+}

@@ -22,7 +22,7 @@ enum FrameInsertion {
       if old.isNone {
         let kind = isUncountedDevicePage(frame) ? _PAGE_SPECIAL | _PAGE_DEVMAP : _PAGE_SPECIAL
         place.store(pfn_pte(frame, protection | kind | (makeWritable ? bits : 0)))
-      } else if makeWritable {
+      } else if makeWritable && (old.isPresent || !area.space.options.upgrade_checks_present) {
         if old.frame == frame {
           place.add(bits)
         } else if !Folio.isZeroFrame(old.frame) {

@@ -162,9 +162,9 @@ enum PageInsertion {
   private static func allowMixed(_ area: Area) {
     guard area.flags & VM_MIXEDMAP == 0 else { return }
     require(area.flags & VM_PFNMAP == 0, "VMA", nil, "a counted page for an area of bare frames")
-    let isShared = unsafe down_read_trylock(&area.space.pointer.pointee.mmap_lock)
     require(
-      !isShared, "VMA", nil, "an area becomes one of mixed pages without mmap_lock for writing")
+      unsafe rwsem_is_write_locked(&area.space.pointer.pointee.mmap_lock), "VMA", nil,
+      "an area becomes one of mixed pages without mmap_lock for writing")
     // Faults read the flags under the area's lock.
     if area.isAttached { area.lockForWriting() }
     unsafe area.pointer.pointee.vm_flags |= VM_MIXEDMAP

@@ -38,7 +38,7 @@ public func vm_insert_pages(
   _ pages: UnsafeMutablePointer<UnsafeMutablePointer<page>>, _ num: UnsafeMutablePointer<UInt>
 ) -> Int32 {
   let (done, status) = unsafe PageInsertion.insertPages(
-    pages, count: Int(num.pointee), at: address, Area(vma))
+    pages, count: Int(clamping: num.pointee), at: address, Area(vma))
   unsafe num.pointee -= UInt(done)
   return status
 }

@@ -224,7 +224,10 @@ struct MapLockTests {
     #expect(first.value == writes && second.value == writes && torn.value == 0)
     #expect(unsafe !rwsem_is_locked(sem))
     #expect(unsafe down_write_trylock(sem) && !down_read_trylock(sem) && !down_write_trylock(sem))
-    unsafe up_write(sem)
+    #expect(unsafe rwsem_is_locked(sem) && rwsem_is_write_locked(sem))
+    unsafe downgrade_write(sem)
+    #expect(unsafe rwsem_is_locked(sem) && !rwsem_is_write_locked(sem))
+    unsafe up_read(sem)
     unsafe sem.deallocate()
   }
 

@@ -42,6 +42,8 @@ void downgrade_write(struct rw_semaphore *sem);
 
 /** Somebody is inside. A snapshot, RLX. */
 bool rwsem_is_locked(const struct rw_semaphore *sem);
+/** A writer is inside: what rwsem_assert_held_write() asks. A snapshot, RLX. */
+bool rwsem_is_write_locked(const struct rw_semaphore *sem);
 
 FOLIO_ASSUME_NONNULL_END
 

@@ -81,18 +81,8 @@ enum Translations {
     }
     return ProgramWorld(
       [
-        (
-          name: "writer",
-          body: {
-            var translation = translation()
-            guard unsafe mmu_begin(space.mm, 0, true, &translation) else {
-              return obligations.reach(1)
-            }
-            payload.write(1)
-            obligations.reach(0)
-            unsafe mmu_end(space.mm, &translation)
-          }
-        ), (name: "unmapper", body: unmap), (name: "unmapper", body: unmap),
+        (name: "writer", body: writer(space, payload, obligations)),
+        (name: "unmapper", body: unmap), (name: "unmapper", body: unmap),
       ],
       conclude: { pages.require(0, references: 0) },
       tearDown: {
@@ -100,6 +90,19 @@ enum Translations {
         pages.tearDown()
         payload.free()
       })
+  }
+
+  /// Stores to the page at address 0, if it is there and may be written. Obligation 0: it did, 1: not.
+  private static func writer(
+    _ space: AddressSpace, _ payload: PlainWord, _ obligations: Obligations
+  ) -> () -> Void {
+    {
+      var translation = translation()
+      guard unsafe mmu_begin(space.mm, 0, true, &translation) else { return obligations.reach(1) }
+      payload.write(1)
+      obligations.reach(0)
+      unsafe mmu_end(space.mm, &translation)
+    }
   }
 
   /// What fork does to an entry: its change is no full operation, so the flush has to order it in front of
@@ -116,18 +119,7 @@ enum Translations {
     let obligations = settings.obligations
     return ProgramWorld(
       [
-        (
-          name: "writer",
-          body: {
-            var translation = translation()
-            guard unsafe mmu_begin(space.mm, 0, true, &translation) else {
-              return obligations.reach(1)
-            }
-            payload.write(1)
-            obligations.reach(0)
-            unsafe mmu_end(space.mm, &translation)
-          }
-        ),
+        (name: "writer", body: writer(space, payload, obligations)),
         (
           name: "protector",
           body: {
