@@ -201,7 +201,12 @@ extension LabWorld {
           break
         }
       }
-      if turn.occurrence > 0 && stop == nil && divergence == nil && index + 1 < token.turns.count {
+      // In front of a failure that needs no step it may have stood before what it has to wait for:
+      // there it goes as far as it can, as it did then.
+      let isBeforeFailure = token.turns.dropFirst(index + 1).map(\.occurrence) == [0]
+      if turn.occurrence > 0 && stop == nil && divergence == nil && index + 1 < token.turns.count,
+        !isBeforeFailure || end == rest.startIndex
+      {
         divergence = Divergence(
           turn: index,
           description: end == rest.startIndex

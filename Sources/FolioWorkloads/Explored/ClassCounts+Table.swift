@@ -238,7 +238,7 @@ extension ClassCount {
     slow-pin-discard 1 strict 2996 - enumerator, beginnings merged
     slow-pin-unshare 1 strict 26 - enumerator, beginnings merged
     slow-pin-fork 1 strict 998 - enumerator, beginnings merged
-    slow-pin-longterm 1 strict 1 - enumerator, beginnings merged
+    slow-pin-longterm 1 strict 32 - enumerator, beginnings merged
     file-lookup 1 strict 27 - enumerator, beginnings merged
     """
 }
