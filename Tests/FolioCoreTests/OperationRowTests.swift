@@ -144,7 +144,9 @@ struct OperationRowTests {
   @Test("the named tests exist and call the row's operations")
   func called() throws {
     let sources = try TestSources(
-      ["CFolioTests", "FolioCoreTests", "Regressions"].map { Self.tests.appending(path: $0) })
+      ["CFolioTests", "FolioCoreTests", "Regressions", "TestSupport"].map {
+        Self.tests.appending(path: $0)
+      })
     #expect(sources.calls.count > 300)
     for row in try rows() {
       for test in row.tests {

@@ -4,6 +4,7 @@
 
 import CFolio
 import FolioCore
+import TestSupport
 import Testing
 
 @Suite("Stores that the object completed", .serialized)

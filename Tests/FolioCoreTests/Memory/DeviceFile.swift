@@ -92,22 +92,3 @@ final class DeviceFile: FaultHandler {
     return []
   }
 }
-
-/// R and M of a frame's folio.
-struct Counts: Hashable, CustomStringConvertible {
-  var references: Int
-  var mappings: Int
-
-  init(_ references: Int, _ mappings: Int) {
-    self.references = references
-    self.mappings = mappings
-  }
-
-  init(_ map: PageMap, _ page: Int) {
-    let folio = unsafe map.folio(map.frames.lowerBound + UInt(page))
-    references = Int(unsafe folio_ref_count(folio))
-    mappings = Int(unsafe folio_mapcount(folio))
-  }
-
-  var description: String { "R \(references) M \(mappings)" }
-}

@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import TestSupport
 import Testing
 
 @Suite("Order of an object's areas")

@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import TestSupport
 import Testing
 
 @Suite("get_user_pages: golden traces")

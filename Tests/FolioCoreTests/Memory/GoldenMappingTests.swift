@@ -7,6 +7,7 @@
 
 import CFolio
 import FolioCore
+import TestSupport
 import Testing
 
 @Suite("Golden traces of page tables")

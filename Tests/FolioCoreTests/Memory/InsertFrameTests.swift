@@ -118,7 +118,7 @@ struct InsertFrameTests {
       #expect(world.bits(1) == ["present", "special", "write"])
       #expect(world.space.counters.filePages == 0)
       let copy = try world.space.fork()
-      #expect(pte_pfn(FolioCoreTests.entry(copy, world.address(1))) == Self.bare, "copied as it is")
+      #expect(pte_pfn(TestSupport.entry(copy, world.address(1))) == Self.bare, "copied as it is")
       try world.space.unmap(world.area.range)
       #expect(world.space.audit().isEmpty)
     }

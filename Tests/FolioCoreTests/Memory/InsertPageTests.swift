@@ -73,7 +73,7 @@ struct InsertPageTests {
     // A page of its own of an address space.
     let own = try idle.space.map(pages: 1, [.read, .write], .private)
     try idle.space.store(1, at: own.start)
-    let anonymous = pte_pfn(FolioCoreTests.entry(idle.space, own.start))
+    let anonymous = pte_pfn(TestSupport.entry(idle.space, own.start))
     #expect(
       unsafe vm_insert_page(idle.vma, idle.address(1), pfn_to_page(anonymous)) == -22)
     #expect(counts(anonymous) == Counts(1, 1))

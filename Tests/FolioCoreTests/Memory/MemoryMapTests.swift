@@ -5,6 +5,7 @@
 import CFolio
 import FolioCore
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Address spaces")

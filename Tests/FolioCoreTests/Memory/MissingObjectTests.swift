@@ -4,6 +4,7 @@
 
 import CFolio
 import FolioCore
+import TestSupport
 import Testing
 
 @Suite("Objects that are missing")

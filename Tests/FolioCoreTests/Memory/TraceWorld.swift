@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import TestSupport
 import Testing
 
 /// A device under one scheme, and who maps it.

@@ -82,31 +82,7 @@ final class UserPagesSpace {
   }
 }
 
-/// Memory whose faults are answered by a closure.
-final class AnsweringFile: FaultHandler {
-  let answers: FaultHandlerAnswers
-  private let asked = Counter()
-  private let answer: @Sendable (borrowing PageFault) -> FaultResult
-
-  init(
-    _ answers: FaultHandlerAnswers = [],
-    _ answer: @escaping @Sendable (borrowing PageFault) -> FaultResult
-  ) {
-    self.answers = answers
-    self.answer = answer
-  }
-
-  /// Faults that it was asked about.
-  var faults: Int { asked.value }
-
-  func fault(_ fault: borrowing PageFault) -> FaultResult {
-    asked.add()
-    return answer(fault)
-  }
-}
-
 extension PageMap {
-  func frame(_ page: Int) -> UInt { frames.lowerBound + UInt(page) }
   /// R, and PC of a large folio.
   func pins(_ page: Int) -> [Int32] {
     let folio = unsafe folio(frame(page))

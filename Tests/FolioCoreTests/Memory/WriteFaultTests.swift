@@ -58,7 +58,7 @@ struct WriteFaultTests {
       _ = try space.load(area.start)
     }
 
-    var entry: pte_t { FolioCoreTests.entry(space, area.start) }
+    var entry: pte_t { TestSupport.entry(space, area.start) }
 
     /// One fault of a store, not tried again.
     func store() -> FaultResult {

@@ -3,12 +3,12 @@
 // Faults and areas by the C structures, for what the library's own paths never ask an object: sizes that
 // no level has, areas that it would refuse.
 
-import CFolio
-import FolioCore
+package import CFolio
+package import FolioCore
 
 /// A fault at the address, in the area that is there, for the functions that take one. Context: mmap_lock
 /// is taken for reading here.
-func withFault(
+package func withFault(
   _ space: MemoryMap, _ address: UInt, write: Bool = false,
   _ body: (UnsafeMutablePointer<vm_fault>) -> vm_fault_t
 ) -> FaultResult {
@@ -26,7 +26,7 @@ func withFault(
 }
 
 /// What the object of the area at the address answers when it is asked for 2^order pages there.
-func ask(
+package func ask(
   _ space: MemoryMap, _ address: UInt, order: Int, write: Bool = false
 ) -> FaultResult {
   unsafe withFault(space, address, write: write) { fault in
@@ -37,7 +37,7 @@ func ask(
 }
 
 /// Runs the body with mmap_lock for writing.
-func withWriteLock<Result>(_ space: MemoryMap, _ body: () -> Result) -> Result {
+package func withWriteLock<Result>(_ space: MemoryMap, _ body: () -> Result) -> Result {
   let mm = unsafe space.mm
   unsafe down_write(&mm.pointee.mmap_lock)
   defer { unsafe up_write(&mm.pointee.mmap_lock) }
@@ -46,7 +46,7 @@ func withWriteLock<Result>(_ space: MemoryMap, _ body: () -> Result) -> Result {
 
 /// An area of the same object as the one at `model`, which the object is not asked about; where it
 /// begins.
-func mapUnasked(
+package func mapUnasked(
   _ space: MemoryMap, like model: UInt, at address: UInt, pages: Int, from page: Int = 0,
   _ sharing: Sharing
 ) -> UInt {
@@ -68,7 +68,7 @@ func mapUnasked(
 }
 
 /// The entry of a level at the address, or none.
-func entry(
+package func entry(
   _ space: MemoryMap, _ address: UInt, _ level: pgtable_level = PGTABLE_LEVEL_PTE
 ) -> pte_t {
   guard let place = unsafe pgtable_walk(space.mm, address, level).entry else { return pte_t() }
@@ -76,7 +76,7 @@ func entry(
 }
 
 /// Why a device map refuses; nil: it does not.
-func codeOf(_ body: () throws(PageMapError) -> Void) -> PageMapError.Code? {
+package func codeOf(_ body: () throws(PageMapError) -> Void) -> PageMapError.Code? {
   do throws(PageMapError) {
     try body()
     return nil

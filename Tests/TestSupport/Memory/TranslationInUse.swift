@@ -3,31 +3,31 @@
 // What can be seen in the middle of a removal: a translation in use holds its flush up.
 
 import CFolio
-import FolioCore
-import TestSupport
-import Testing
+package import FolioCore
+import Synchronization
 
 /// Changes address spaces on another thread while this one uses a translation of the address.
 ///
 /// - Parameters:
+///   - isWaiting: the change does not end before the translation does.
 ///   - meanwhile: looked at again and again, until it holds; from then on it has to, as long as the
 ///     translation is in use.
-///   - isWaiting: the change does not end before the translation does.
-func whileTranslated(
+/// - Returns: nil, or what went otherwise.
+package func findingWhileTranslated(
   _ space: MemoryMap, _ address: UInt, isWaiting: Bool = true,
-  _ change: @escaping @Sendable () throws -> Void, meanwhile: () -> Bool,
-  sourceLocation: SourceLocation = #_sourceLocation
-) {
+  _ change: @escaping @Sendable () throws -> Void, meanwhile: () -> Bool
+) -> String? {
   var translation = translation()
-  let isMapped = unsafe mmu_begin(space.mm, address, false, &translation)
-  #expect(isMapped, sourceLocation: sourceLocation)
-  guard isMapped else { return }
+  guard unsafe mmu_begin(space.mm, address, false, &translation) else {
+    return "nothing is mapped at \(address)"
+  }
   let isDone = Flag()
+  let failure = Mutex<String?>(nil)
   let changer = NativeThread {
     do {
       try change()
     } catch {
-      Issue.record("\(error)", sourceLocation: sourceLocation)
+      failure.withLock { $0 = "the change failed: \(error)" }
     }
     isDone.raise()
   }
@@ -35,5 +35,7 @@ func whileTranslated(
   let isOver = poll(milliseconds: 30) { isWaiting ? isDone.isRaised || !meanwhile() : false }
   unsafe mmu_end(space.mm, &translation)
   changer.join()
-  #expect(wasSeen && !isOver, sourceLocation: sourceLocation)
+  if let failure = failure.withLock({ $0 }) { return failure }
+  if !wasSeen { return "what was to be seen meanwhile never was" }
+  return isOver ? "it did not stay so until the translation's end" : nil
 }
