@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-// One file per race of spec: core.md section 18 that the library guards and a native build can show.
-// Each file tells the story in numbered steps, with threads T1 and T2; where one thread can step
-// through it - callbacks, fault handlers, or a FaultPoint in the middle of a C function - the test
-// is deterministic, else it races until both orders were seen. Every test fails when the guard it
-// names is taken out.
+// One file per race of spec: core.md section 18 that the library guards and a native build can
+// show. Each file tells the story in numbered steps, with threads T1 and T2; where one thread can
+// step through it - callbacks, fault handlers, or a FaultPoint in the middle of a C function - the
+// test is deterministic, else it races until both orders were seen. Every test fails when the guard
+// it names is taken out.
 //
-// Not here: C14, whose missing fence no x86-64 shows, since the operation in front of it is a full
-// barrier there (the lab has it); C22, which C34's guard makes impossible.
+// Not here: C14, whose missing fence x86-64 does not show, since the operation in front of it is a
+// full barrier there (c12Race shows it on other machines, and the lab does); C22, which C34's guard
+// makes impossible.
 
 import TestSupport
 import Testing
