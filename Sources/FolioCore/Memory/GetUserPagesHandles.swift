@@ -217,7 +217,10 @@ extension MemoryMap {
   ///
   /// What cannot be had all is had in part: the handle's `rest` is what it has not. May block.
   ///
-  /// - Parameter ending: how it may be ended early, between pages.
+  /// - Parameters:
+  ///   - range: bytes: whole pages, inside the address space.
+  ///   - options: what is pinned and how.
+  ///   - mode: how it may be ended early, between pages.
   /// - Throws: when no page is pinned. `invalidArgument`: a range that is empty, not of whole pages or
   ///   outside, or options that do not go together; `fault`, `notSupported`, `exists`, `outOfMemory`,
   ///   `busy`, `remoteIO`, `poisoned`, `interrupted` as folio/get_user_pages.h says; `tryAgain` where

@@ -51,7 +51,9 @@ public struct PageFault: ~Escapable {
 
   /// Maps a folio by one leaf of 2^order pages (`vmf_insert_folio_pmd`, `_pud`).
   ///
-  /// - Parameter order: the one that the handler was asked for.
+  /// - Parameters:
+  ///   - frame: of the folio's first page.
+  ///   - order: the one that the handler was asked for.
   public func insertFolio(_ frame: UInt, order: Int) -> FaultResult {
     guard let level = level(order) else { return .busError }
     return LeafInsertion.insertFolio(
@@ -225,7 +227,10 @@ public final class MappedObject: Sendable {
   private let answers: FaultHandlerAnswers
   let mapping: Mapping
 
-  /// - Parameter handler: lives as long as the object or an area of it.
+  /// - Parameters:
+  ///   - kind: what walks and pins take its pages for.
+  ///   - contents: what its areas may hold besides pages that count.
+  ///   - handler: lives as long as the object or an area of it.
   /// - Throws: `invalidArgument` for an alignment that is no power of two, or contents beside those
   ///   that have names; `outOfMemory`.
   public init(
@@ -257,7 +262,9 @@ public final class MappedObject: Sendable {
   /// Removes the entries that map some of its pages, in every area; nil: all. Who wants no new ones
   /// keeps faults away.
   ///
-  /// - Parameter includingCopies: also pages that private areas have of their own (even_cows).
+  /// - Parameters:
+  ///   - pages: of the object; nil: all.
+  ///   - includingCopies: also pages that private areas have of their own (even_cows).
   public func unmap(pages: Range<Int>? = nil, includingCopies: Bool = true) {
     guard pages.map({ !$0.isEmpty }) ?? true else { return }
     let first = UInt(pages?.lowerBound ?? 0)

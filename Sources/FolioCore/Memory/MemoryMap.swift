@@ -91,6 +91,10 @@ public final class MemoryMap: Sendable {
   /// - Parameters:
   ///   - object: nil for memory that is zero at first; private then.
   ///   - firstPage: of the object.
+  ///   - pages: how many.
+  ///   - rights: of the area's accesses.
+  ///   - sharing: whether stores are the object's or the area's own.
+  ///   - placement: where.
   /// - Throws: `invalidArgument`, `overflow`, `outOfMemory`, `exists`, or what the object says. A fixed
   ///   area that the object refuses leaves a hole, as in the kernel.
   @discardableResult
@@ -143,6 +147,7 @@ public final class MemoryMap: Sendable {
   /// Moves or resizes what is mapped in the range, which is of one area (`mremap`).
   ///
   /// - Parameters:
+  ///   - range: bytes of whole pages.
   ///   - pages: its new size.
   ///   - target: where to, in the place of what is there; nil: it stays, or moves where there is room.
   /// - Returns: where it begins now.

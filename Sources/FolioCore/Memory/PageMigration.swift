@@ -93,6 +93,8 @@ extension MemoryMap {
   /// `_finalize`).
   ///
   /// - Parameters:
+  ///   - range: bytes of whole pages.
+  ///   - selection: which kinds of pages move.
   ///   - map: whose device pages are selected.
   ///   - destination: the frame of a locked page with one reference, which holds what the source holds;
   ///     nil: the page stays. Called with mmap_lock held.
@@ -116,7 +118,9 @@ extension MemoryMap {
 extension PageFault {
   /// Moves the device-private page that the fault is about, for `PageMap.Options.onAccess`.
   ///
-  /// - Parameter destination: as for `MemoryMap.migrate`.
+  /// - Parameters:
+  ///   - frames: of the map.
+  ///   - destination: as for `MemoryMap.migrate`.
   public func migrate(
     to destination: (MigrationSource) -> UInt?
   ) -> FaultResult {

@@ -16,9 +16,10 @@ final class DevicePageList: @unchecked Sendable {
 
   @safe
   private struct Words: ~Copyable {
-    var lock: spinlock_t
     /// The first free page. Each names the next in its driver's word.
     var first: UnsafeMutablePointer<page>?
+    /// Not in front: ThreadSanitizer takes a change of a field for one of the structure's first word.
+    var lock: spinlock_t
     var count: Int
     /// The chunk is going: pages that come home stay where they are.
     var isEnding: Bool
