@@ -118,9 +118,7 @@ extension MemoryMap {
 extension PageFault {
   /// Moves the device-private page that the fault is about, for `PageMap.Options.onAccess`.
   ///
-  /// - Parameters:
-  ///   - frames: of the map.
-  ///   - destination: as for `MemoryMap.migrate`.
+  /// - Parameter destination: as for `MemoryMap.migrate`.
   public func migrate(
     to destination: (MigrationSource) -> UInt?
   ) -> FaultResult {
@@ -140,7 +138,9 @@ extension PageFault {
 extension PageMap {
   /// Moves pages of a device map to RAM, however they are mapped (`migrate_device_range`).
   ///
-  /// - Parameter destination: as for `MemoryMap.migrate`.
+  /// - Parameters:
+  ///   - frames: of the map.
+  ///   - destination: as for `MemoryMap.migrate`.
   /// - Returns: how many pages moved; the others are free, or in use by somebody else.
   @discardableResult
   public func evict(_ frames: Range<UInt>, to destination: (MigrationSource) -> UInt?) -> Int {
