@@ -129,6 +129,8 @@ struct WriteFaultTests {
       #expect(world.store() == .noPage)
       #expect(world.entry.pte == 0 && Counts(world.map, 0) == idle)
       #expect(unsafe !folio_test_flag(map.folio(map.frame(0)), Int32(PG_locked.rawValue)))
+      // It keeps the object, which keeps it.
+      world.told.answer.withLock { $0 = nil }
     }
   }
 
