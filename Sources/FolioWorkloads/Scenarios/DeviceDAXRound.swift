@@ -24,7 +24,7 @@ package final class DeviceDAXRound: StressRound {
   private let settings: RoundSettings
   private let spaces: [MemoryMap]
   private let order: Int
-  private let device: Mutex<Device>
+  private let device: SharedValue<Device>
   /// 1 while a thread ends the device.
   private let isGoing = SharedCount()
   /// The last device whose end has returned.
@@ -43,7 +43,7 @@ package final class DeviceDAXRound: StressRound {
     order = Self.shift * (Int(settings.seed / 2 % 3))
     spaces = try (0..<3).map { _ in try settings.makeSpace(tableShift: Self.shift) }
     leaks = MemoryLeaks()
-    device = Mutex(
+    device = SharedValue(
       Device(dax: try Self.make(settings, order: order, number: 0), number: 0))
     let isShared = settings.threads > 1
     coverage = [

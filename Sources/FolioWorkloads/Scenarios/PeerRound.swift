@@ -20,7 +20,7 @@ package final class PeerRound: StressRound {
   private enum Item: Int { case map, pin, driver, remove, lost }
   private let settings: RoundSettings
   private let spaces: [MemoryMap]
-  private let pool: Mutex<PeerMemoryPool>
+  private let pool: SharedValue<PeerMemoryPool>
   /// 1 while a thread removes the pool.
   private let isGoing = SharedCount()
   private let serial = SharedCount()
@@ -32,7 +32,7 @@ package final class PeerRound: StressRound {
     leaks = MemoryLeaks()
     let first = try PeerMemoryPool(pages: Self.pages, rules: settings.rules)
     Self.audit(first, settings)
-    pool = Mutex(first)
+    pool = SharedValue(first)
     coverage = [
       CoverageItem("memory mapped and written"), CoverageItem("mapped memory pinned"),
       CoverageItem("memory of a driver written"), CoverageItem("a pool removed"),
