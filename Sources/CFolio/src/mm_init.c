@@ -68,21 +68,13 @@ void memmap_init_zone_device(struct dev_pagemap *pgmap, unsigned long pfn, unsig
 	}
 }
 
-static void hand_out(struct page *page)
+void cfolio_hand_out_page(struct page *page)
 {
 	const struct dev_pagemap *pgmap = page_pgmap(page);
 	FOLIO_BUG_ON(page_ref_count(page) != pgmap_idle_count(pgmap),
 		     pgmap->type == MEMORY_DEVICE_PCI_P2PDMA ? "CI27" : "CI26", page,
 		     "a page in use handed out again");
 	set_page_count(page, 1);
-	FOLIO_WARN_ON(!folio_trylock(page_folio(page)), page, "free device page was locked");
-}
-
-void cfolio_hand_out_page(struct page *page)
-{
-	/* Until the free path of this life has done with the page: cfolio_page_is_home(). */
-	WRITE_ONCE(page->memcg_data, 1);
-	hand_out(page);
 }
 
 void zone_device_page_init(struct page *page)
@@ -90,7 +82,12 @@ void zone_device_page_init(struct page *page)
 	struct dev_pagemap *pgmap = page_pgmap(page);
 	FOLIO_WARN_ON(!MUTANT(P28) && !percpu_ref_tryget_live(&pgmap->ref), page,
 		      "page handed out by a dying map");
-	hand_out(page);
+	cfolio_hand_out_page(page);
+	/* Waits: from R = 1 on whoever finds the page by its frame may lock it, as evictions do. */
+	if (MUTANT(P120))
+		(void)!folio_trylock(page_folio(page));
+	else
+		folio_lock(page_folio(page));
 }
 
 /* ---- before struct pages go ------------------------------------------------------------------ */

@@ -63,8 +63,8 @@ final class PeerMemoryFile: FaultHandler {
     if pages.rules == .kernel {
       unsafe set_page_count(page.pointer, 1)
     } else {
+      unsafe cfolio_note_life(page.pointer)
       unsafe cfolio_hand_out_page(page.pointer)
-      page.folio.unlock()
     }
     if !leaks && !isMutant(MUTANT_P117) { unsafe percpu_ref_get(&pages.pgmap.pointee.ref) }
     let code = area.insertPage(frame, at: address)

@@ -96,13 +96,13 @@ public struct PageOwner: ~Copyable, Sendable {
         guard unsafe !PageTail(map.page(frame)) else { throw PageMapError(.unowned, frame: frame) }
         let isHome = unsafe cfolio_page_is_home(map.page(frame), pgmap_idle_count(map.pgmap))
         guard isHome || isMutant(MUTANT_P31) else { throw PageMapError(.busy, frame: frame) }
+        unsafe cfolio_note_life(map.page(frame))
         unsafe cfolio_hand_out_page(map.page(frame))
       }
     } catch {
       if !isMutant(MUTANT_P32) { map.dropMapReference() }
       throw error
     }
-    unsafe folio_unlock(folio)
     return unsafe FolioReference(adopting: folio)
   }
 

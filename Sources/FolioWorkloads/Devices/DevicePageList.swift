@@ -80,24 +80,33 @@ final class DevicePageList: @unchecked Sendable {
 
   // MARK: pages
 
-  /// A page, locked and with one reference; nil: none is free, or there is no RAM to put behind it. It
-  /// is raised under the lock: whoever ends the list finds it out, or it is not handed out.
+  /// A page, locked and with one reference; nil: none is free, or there is no RAM to put behind it.
+  ///
+  /// `zone_device_page_init` in two steps: it is raised under the lock, so whoever ends the list finds it
+  /// out, or it is not handed out. Its own lock comes after: an eviction may have it, and may wait for the
+  /// list to give another page back.
   func allocate() -> UInt? {
     var behind: UnsafeMutablePointer<folio>?
     if isPrivate {
       unsafe behind = cfolio_ram_alloc_folio(0)
       guard unsafe behind != nil else { return nil }
     }
-    let frame: UInt? = withLock {
-      guard let page = unsafe words.pointee.first else { return nil }
+    let taken: UnsafeMutablePointer<page>? = unsafe withLock {
+      guard let page = unsafe words.pointee.first, let pgmap = unsafe page_pgmap(page),
+        unsafe percpu_ref_tryget_live(&pgmap.pointee.ref)
+      else { return nil }
       unsafe words.pointee.first = UnsafeMutablePointer(bitPattern: page_driver_word(page))
       unsafe words.pointee.count -= 1
       unsafe page_set_driver_word(page, UInt(bitPattern: behind))
-      unsafe zone_device_page_init(page)
-      return unsafe page_to_pfn(page)
+      unsafe cfolio_hand_out_page(page)
+      return unsafe page
     }
-    if frame == nil, let behind = unsafe behind { unsafe folio_put(behind) }
-    return frame
+    guard let page = unsafe taken else {
+      if let behind = unsafe behind { unsafe folio_put(behind) }
+      return nil
+    }
+    unsafe folio_lock(page_folio(page))
+    return unsafe page_to_pfn(page)
   }
 
   /// A page comes home (`page_free`).

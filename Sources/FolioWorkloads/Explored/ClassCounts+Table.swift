@@ -32,15 +32,16 @@ extension ClassCount {
     hand-out 1 legacy 2 9 enumerator
     hand-out 2 legacy 16 - enumerator, beginnings merged
     hand-out 3 legacy 144 - enumerator, beginnings merged
+    hand-out-lock 1 strict 108 - enumerator, beginnings merged
     owner-raise 2 strict 2 2 enumerator
     owner-raise 3 strict 18 62634 enumerator
     owner-raise 2 kernel 2 2 enumerator
     owner-raise 3 kernel 18 - enumerator, beginnings merged
     owner-raise 2 legacy 2 2 enumerator
     owner-raise 3 legacy 18 - enumerator, beginnings merged
-    raise-late 1 strict 9 2540 enumerator
-    raise-late 1 kernel 9 2540 enumerator
-    raise-late 1 legacy 18 1574 enumerator
+    raise-late 1 strict 5 287 enumerator
+    raise-late 1 kernel 5 287 enumerator
+    raise-late 1 legacy 10 216 enumerator
     split-try-get 1 strict 27 11854 enumerator
     split-try-get 2 strict 26288 - enumerator, beginnings merged
     split-try-get 1 kernel 34 17917 enumerator

@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 enum LockWaits {
-  static let scenarios = [locks, spinlock, mutex]
+  static let scenarios = [locks, spinlock, mutex, handOut]
 
   /// Says that the caller is inside, and that nobody else is.
   private static func inside(_ word: SharedWord, _ body: () -> Void) {
@@ -145,6 +145,49 @@ enum LockWaits {
       tearDown: {
         unsafe cfolio_free(lock)
         word.free()
+        holder.free()
+      })
+  }
+
+  /// An eviction that finds the page by its frame before the driver has its lock.
+  private static let handOut = Scenario(
+    "hand-out-lock",
+    "zone_device_page_init against a getter by frame that locks: one works on the page at a time",
+    rules: [.strict],
+    obligations: ["the page is home", "the getter has the lock", "somebody else has the lock"]
+  ) { settings in
+    let pages = try DevicePages(.devicePrivate, settings.rules)
+    let (holder, obligations) = (try SharedWord("inside"), settings.obligations)
+    return ProgramWorld(
+      [
+        (
+          name: "driver",
+          body: {
+            unsafe zone_device_page_init(pages.page(0))
+            inside(holder) {}
+            unsafe folio_unlock(pages.folio(0))
+            unsafe folio_put(pages.folio(0))
+          }
+        ),
+        (
+          name: "getter",
+          body: {
+            guard let folio = unsafe try_get_folio(pages.page(0), 1) else {
+              return obligations.reach(0)
+            }
+            if unsafe folio_trylock(folio) {
+              obligations.reach(1)
+              inside(holder) {}
+              unsafe folio_unlock(folio)
+            } else {
+              obligations.reach(2)
+            }
+            unsafe folio_put(folio)
+          }
+        ),
+      ], conclude: { pages.require(0, references: 0) },
+      tearDown: {
+        pages.tearDown()
         holder.free()
       })
   }

@@ -43,7 +43,7 @@ extension Scenario {
       "device-actions", "rwsem", "rwsem-downgrade", "srcu", "folio-lock", "area-lock",
       "table-populate", "table-remove", "fork-store", "fork-pin", "zero-store", "fork-ends",
       "store-discard", "slow-pin-unshare", "slow-pin-fork", "file-lookup", "migrate-store",
-      "migrate-shared", "migrate-evict", "migrate-get", "migrate-file",
+      "migrate-shared", "migrate-evict", "migrate-get", "migrate-file", "hand-out-lock",
     ] {
       reasons[name] = { _ in .same }
     }

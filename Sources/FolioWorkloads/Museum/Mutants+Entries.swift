@@ -136,5 +136,12 @@ extension Mutant {
         Parent and child share the page. The walk over its entries ends with the first; the other \
         space waits for a page that arrived long ago.
         """, scenarios: ["migrate-shared"], expected: ["CI62", "STUCK", "LIVELOCK", "DEADLOCK"]),
+    .init(
+      "P120", 620, "a page that is handed out is not waited for",
+      source: "planted: zone_device_page_init",
+      story: """
+        An eviction found the page by its frame between its first reference and its lock. The driver \
+        does not wait for it: both work on the page, and the first to be done unlocks it for both.
+        """, scenarios: ["hand-out-lock"], expected: ["LOCK", "BUG"]),
   ]
 }
