@@ -206,9 +206,9 @@ void free_zone_device_folio(struct folio *folio);
 
 /**
  * Hands a free PRIVATE, COHERENT or P2PDMA page out: takes a reference on its map (warns when it is
- * dying), R := 1, locks it. Waits for the lock: between the two steps a getter by frame may take it.
- * Context: the driver's allocator owns the page; may sleep, and what the lock's holder may wait for
- * is not held. Source: core.md row 49.
+ * dying), R := 1, locks it. Waits for the lock: between the two steps a getter by frame may take
+ * it. Context: the driver's allocator owns the page; may sleep, and what the lock's holder may wait
+ * for is not held. Source: core.md row 49.
  */
 void zone_device_page_init(struct page *page);
 
@@ -219,8 +219,8 @@ void zone_device_page_init(struct page *page);
 void cfolio_hand_out_page(struct page *page);
 
 /**
- * Notes the life that cfolio_hand_out_page() begins next, as folio_raise() does, until its free path
- * has done with the page: for callers that have no list of pages at home and ask
+ * Notes the life that cfolio_hand_out_page() begins next, as folio_raise() does, until its free
+ * path has done with the page: for callers that have no list of pages at home and ask
  * cfolio_page_is_home(). RLX: nobody else looks at a page at home.
  */
 static inline void cfolio_note_life(struct page *page)
