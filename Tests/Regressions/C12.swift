@@ -24,13 +24,7 @@ extension Regressions {
     .enabled(if: FaultPoint.isSupported), arguments: [0, 2])
   func c12(order: Int) throws {
     let mapped = try LoneEntry(order: order)
-    var found: [UInt] = []
-    let reached = unsafe FaultPoint.run(at: mapped.space.page(0)) {
-      mapped.reuse()
-    } body: {
-      found = mapped.pin()
-    }
-    #expect(reached)
+    let found = try #require(mapped.pin { mapped.reuse() })
     #expect(found.isEmpty, "that page is the next owner's")
     mapped.space.unpin(found.count)
     #expect(mapped.endsIdle())

@@ -21,13 +21,7 @@ extension Regressions {
     .enabled(if: FaultPoint.isSupported), arguments: [0, 2])
   func c13(order: Int) throws {
     let mapped = try LoneEntry(order: order)
-    var found: [UInt] = []
-    let reached = unsafe FaultPoint.run(at: mapped.space.page(0), on: .write) {
-      mapped.reuse()
-    } body: {
-      found = mapped.pin()
-    }
-    #expect(reached)
+    let found = try #require(mapped.pin(changedAt: .write) { mapped.reuse() })
     #expect(found.isEmpty, "nothing mapped that page when it was grabbed")
     mapped.space.unpin(found.count)
     #expect(mapped.endsIdle())

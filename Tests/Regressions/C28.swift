@@ -25,15 +25,7 @@ extension Regressions {
     let asked = Counter()
     let file = AnsweringFile { fault in
       if asked.add() == 1 {
-        let address = fault.address
-        let other = NativeThread {
-          do {
-            _ = try space.load(address)
-          } catch {
-            Issue.record("\(error)")
-          }
-        }
-        other.join()
+        loadElsewhere(space, fault.address)
       }
       return fault.insertPage(map.frame(0))
     }

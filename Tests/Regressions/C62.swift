@@ -28,15 +28,7 @@ extension Regressions {
     let asked = Counter()
     let file = AnsweringFile(.frameStores) { fault in
       guard asked.add() == 1 else { return fault.insertPage(map.frame(0)) }
-      let address = fault.address
-      let other = NativeThread {
-        do {
-          _ = try space.load(address)
-        } catch {
-          Issue.record("\(error)")
-        }
-      }
-      other.join()
+      loadElsewhere(space, fault.address)
       return fault.insertPage(map.frame(1))
     }
     let object = try MappedObject(.fsdax, contents: .mixed, file)

@@ -33,6 +33,19 @@ final class LoneEntry {
   /// Pins by the fast walk what is mapped: the frames that it found.
   func pin() -> [UInt] { space.walk(0, 1 << order, FOLL_PIN | FOLL_WRITE) }
 
+  /// What a pin finds while `change` runs at its first access to the struct page; nil: it had none.
+  func pin(
+    changedAt trigger: FaultPoint.Trigger = .access, by change: @escaping () -> Void
+  ) -> [UInt]? {
+    var found: [UInt] = []
+    let isReached = unsafe FaultPoint.run(at: space.page(0), on: trigger) {
+      change()
+    } body: {
+      found = pin()
+    }
+    return isReached ? found : nil
+  }
+
   /// The entry goes, and the reference that it owned.
   func unmap() {
     unsafe _ = ptep_get_and_clear(entry)

@@ -10,6 +10,7 @@
 // full barrier there (c12Race shows it on other machines, and the lab does); C22, which C34's guard
 // makes impossible.
 
+import FolioCore
 import TestSupport
 import Testing
 
@@ -21,4 +22,16 @@ struct Regressions {}
 func expectRace<Shape: LitmusShape>(_ name: String, _ shape: Shape) async {
   let report = await Litmus.run("Regressions/\(name)", shape)
   #expect(report.passed, "\(report)")
+}
+
+/// Another thread's load of the address, to its end.
+func loadElsewhere(_ space: MemoryMap, _ address: UInt) {
+  let other = NativeThread {
+    do {
+      _ = try space.load(address)
+    } catch {
+      Issue.record("\(error)")
+    }
+  }
+  other.join()
 }

@@ -5,7 +5,6 @@
 
 package import FolioCore
 import CFolio
-import Glibc
 
 /// One finding of a round.
 package struct Finding: Sendable {
@@ -32,15 +31,15 @@ package struct Findings: Sendable {
 }
 
 /// Violations that a round found, from any thread.
-@safe
-package final class FindingLog: @unchecked Sendable {
-  // @unchecked: everything below is touched only with `mutex` held, but for `drainedAt`.
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private var findings = Findings()
-  private var captures = 0
-  /// Step violations that were taken out of the library's store, and whether it was ever full.
-  private var taken = 0
-  private var wasFull = false
+package final class FindingLog: Sendable {
+  private struct State: Sendable {
+    var findings = Findings()
+    var captures = 0
+    /// Step violations that were taken out of the library's store, and whether it was ever full.
+    var taken = 0
+    var wasFull = false
+  }
+  private let state = SharedValue(State())
   /// Step violations recorded when the log was made and when it last looked.
   private let seenBefore: Int
   private let drainedAt: SharedCount
@@ -53,16 +52,9 @@ package final class FindingLog: @unchecked Sendable {
   private static let captureLimit = 8
 
   package init() {
-    unsafe mutex = .allocate(capacity: 1)
-    unsafe pthread_mutex_init(mutex, nil)
     begin = cfolio_clock_ns()
     seenBefore = cfolio_violation_count()
     drainedAt = SharedCount(seenBefore)
-  }
-
-  deinit {
-    unsafe pthread_mutex_destroy(mutex)
-    unsafe mutex.deallocate()
   }
 
   /// Notes a violation. Any thread; may be inside a read scope.
@@ -78,22 +70,23 @@ package final class FindingLog: @unchecked Sendable {
     guard isKept(violation) else { return }
     // Outside of the lock: others go on finding meanwhile.
     let events = violation.frame.map { PageEvent.last(of: $0, since: begin) } ?? []
-    locked { findings.kept.append(Finding(violation: violation, events: events)) }
+    state.withLock { $0.findings.kept.append(Finding(violation: violation, events: events)) }
   }
 
   /// Counts the violation; keeps it at once when its events are not to be copied. True: the caller
   /// copies them and keeps it.
   private func isKept(_ violation: Violation) -> Bool {
-    locked {
-      let count = findings.counts[violation.invariant, default: 0]
-      findings.counts[violation.invariant] = count + 1
+    state.withLock { state in
+      let count = state.findings.counts[violation.invariant, default: 0]
+      state.findings.counts[violation.invariant] = count + 1
       guard count < Self.limit else { return false }
-      guard violation.frame != nil, count < Self.captureLimit / 2, captures < Self.captureLimit
+      guard violation.frame != nil, count < Self.captureLimit / 2,
+        state.captures < Self.captureLimit
       else {
-        findings.kept.append(Finding(violation: violation))
+        state.findings.kept.append(Finding(violation: violation))
         return false
       }
-      captures += 1
+      state.captures += 1
       return true
     }
   }
@@ -116,34 +109,29 @@ package final class FindingLog: @unchecked Sendable {
 
   private func takeRecorded() {
     let violations = Violation.takeRecorded()
-    locked {
-      taken += violations.count
-      wasFull = wasFull || violations.count >= Int(FOLIO_VIOLATIONS_MAX)
+    state.withLock { state in
+      state.taken += violations.count
+      state.wasFull = state.wasFull || violations.count >= Int(FOLIO_VIOLATIONS_MAX)
     }
     add(violations)
   }
 
   /// How many were noted so far. Any thread.
-  package var count: Int { locked { findings.counts.values.reduce(0, +) } }
+  package var count: Int { state.withLock { $0.findings.counts.values.reduce(0, +) } }
 
   /// What was noted since the log was made. Says so when steps recorded more than the library could
   /// keep: among those may be anything. Context: the threads of the round have come back.
   package func take() -> Findings {
     takeRecorded()
+    let (taken, wasFull) = state.withLock { ($0.taken, $0.wasFull) }
     let lost = cfolio_violation_count() - seenBefore - taken
     // Only a full store drops any; an audit takes some past this log.
     if wasFull && lost > 0 {
       add("lost", "up to \(lost) step violations were recorded and not kept: unknown ones")
     }
-    return locked {
-      defer { findings = Findings() }
-      return findings
+    return state.withLock { state in
+      defer { state.findings = Findings() }
+      return state.findings
     }
-  }
-
-  private func locked<Result>(_ body: () -> Result) -> Result {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
-    return body()
   }
 }

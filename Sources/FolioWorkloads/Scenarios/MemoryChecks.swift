@@ -50,6 +50,19 @@ extension RoundSettings {
     }
   }
 
+  /// Writes what a frame holds past all tables, and looks whether it stays. Context: the frame is
+  /// pinned, or its driver's.
+  func write(
+    _ word: UInt, to memory: UnsafeMutablePointer<shared_t>, frame: UInt, _ worker: inout Worker
+  ) {
+    unsafe shared_set(memory, word)
+    if worker.pick(2) == 0 { cfolio_yield() }
+    let kept = unsafe shared_read(memory)
+    log.require(
+      kept == word, "CI40", frame: frame,
+      "memory in use was written by somebody else: \(String(kept, radix: 16))")
+  }
+
   /// Takes all areas of an address space away and looks what is left.
   func empty(_ space: MemoryMap) {
     unmap(0..<space.end, of: space)

@@ -76,12 +76,7 @@ final class OwnPages: Sendable {
     defer { pinned.add(-1) }
     for _ in 0..<2 {
       let word = word(page)
-      unsafe shared_set(memory, word)
-      if worker.pick(2) == 0 { cfolio_yield() }
-      let kept = unsafe shared_read(memory)
-      settings.log.require(
-        kept == word, "CI40", frame: frame,
-        "a pinned page of page \(page) was written by somebody else: \(String(kept, radix: 16))")
+      unsafe settings.write(word, to: memory, frame: frame, &worker)
       if isDiscarded { continue }
       let found = try space.load(address)
       settings.log.require(

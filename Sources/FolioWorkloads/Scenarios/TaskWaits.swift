@@ -5,17 +5,13 @@
 
 import CFolio
 import FolioCore
-import Glibc
 
 /// The tasks that wait in one round.
-@safe
-final class TaskWaits: @unchecked Sendable {
-  // @unchecked: `cancellable` is touched only with `mutex` held.
+final class TaskWaits: Sendable {
   private let map: PageMap
   private let settings: RoundSettings
   private let open = SharedCount()
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private var cancellable: [Task<Void, Never>] = []
+  private let cancellable = SharedValue<[Task<Void, Never>]>([])
 
   /// Tasks that wait at once, at most.
   private static let limit = 32
@@ -23,13 +19,6 @@ final class TaskWaits: @unchecked Sendable {
   init(map: PageMap, settings: RoundSettings) {
     self.map = map
     self.settings = settings
-    unsafe mutex = .allocate(capacity: 1)
-    unsafe pthread_mutex_init(mutex, nil)
-  }
-
-  deinit {
-    unsafe pthread_mutex_destroy(mutex)
-    unsafe mutex.deallocate()
   }
 
   /// Begins a wait for a frame, unless too many are open. `cancels`: it is cancelled later.
@@ -50,17 +39,13 @@ final class TaskWaits: @unchecked Sendable {
       open.add(-1)
     }
     guard cancels else { return }
-    unsafe pthread_mutex_lock(mutex)
-    cancellable.append(task)
-    unsafe pthread_mutex_unlock(mutex)
+    cancellable.withLock { $0.append(task) }
   }
 
   /// Cancels some of the tasks that are to be cancelled.
   func fireSome(_ worker: inout Worker) {
-    unsafe pthread_mutex_lock(mutex)
-    let task = worker.pick(4) == 0 ? cancellable.popLast() : nil
-    unsafe pthread_mutex_unlock(mutex)
-    task?.cancel()
+    guard worker.pick(4) == 0 else { return }
+    cancellable.withLock { $0.popLast() }?.cancel()
   }
 
   /// Every page is idle: every task must come back.

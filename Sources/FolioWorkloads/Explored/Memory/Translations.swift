@@ -9,6 +9,26 @@ import FolioCore
 enum Translations {
   static let scenarios = [flush, gathers, protect, populate, remove]
 
+  /// A page of a device at address 0 of a space, and what it holds.
+  private struct MappedPage {
+    let pages: DevicePages
+    let space: AddressSpace
+    let payload: PlainWord
+
+    init(_ rules: PageMap.Rules) throws {
+      pages = try DevicePages(.fsdax, rules)
+      space = try AddressSpace(pages: pages)
+      try space.map(0, at: 0)
+      payload = try PlainWord("the page's contents")
+    }
+
+    func tearDown() {
+      space.tearDown()
+      pages.tearDown()
+      payload.free()
+    }
+  }
+
   /// C48: a thread stores through a translation that it looked up before the entry went.
   private static let flush = Scenario(
     "flush-translation",
@@ -16,10 +36,8 @@ enum Translations {
     rules: [.strict, .kernel], size: 1, sizes: 1...2,
     obligations: ["stored", "faulted", "found dirty", "found clean"]
   ) { settings in
-    let pages = try DevicePages(.fsdax, settings.rules)
-    let space = try AddressSpace(pages: pages)
-    try space.map(0, at: 0)
-    let payload = try PlainWord("the page's contents")
+    let mapped = try MappedPage(settings.rules)
+    let (pages, space, payload) = (mapped.pages, mapped.space, mapped.payload)
     let isReused = try SharedWord("somebody else's")
     let obligations = settings.obligations
     return ProgramWorld(
@@ -56,9 +74,7 @@ enum Translations {
       ],
       conclude: { pages.require(0, references: 0) },
       tearDown: {
-        space.tearDown()
-        pages.tearDown()
-        payload.free()
+        mapped.tearDown()
         isReused.free()
       })
   }
@@ -68,10 +84,8 @@ enum Translations {
     "flush-gathers", "two removals of one entry: whoever ends sees no translation in use (10.5)",
     rules: [.strict], obligations: ["stored", "faulted", "found nothing"]
   ) { settings in
-    let pages = try DevicePages(.fsdax, settings.rules)
-    let space = try AddressSpace(pages: pages)
-    try space.map(0, at: 0)
-    let payload = try PlainWord("the page's contents")
+    let mapped = try MappedPage(settings.rules)
+    let (pages, space, payload) = (mapped.pages, mapped.space, mapped.payload)
     let obligations = settings.obligations
     let unmap = {
       let old = space.zap(0)
@@ -85,11 +99,7 @@ enum Translations {
         (name: "unmapper", body: unmap), (name: "unmapper", body: unmap),
       ],
       conclude: { pages.require(0, references: 0) },
-      tearDown: {
-        space.tearDown()
-        pages.tearDown()
-        payload.free()
-      })
+      tearDown: { mapped.tearDown() })
   }
 
   /// Stores to the page at address 0, if it is there and may be written. Obligation 0: it did, 1: not.
@@ -112,10 +122,8 @@ enum Translations {
     "a space's second user stores against a write protection: not behind its flush",
     rules: [.strict], obligations: ["stored", "refused", "protected"]
   ) { settings in
-    let pages = try DevicePages(.fsdax, settings.rules)
-    let space = try AddressSpace(pages: pages)
-    try space.map(0, at: 0)
-    let payload = try PlainWord("the page's contents")
+    let mapped = try MappedPage(settings.rules)
+    let (space, payload) = (mapped.space, mapped.payload)
     let obligations = settings.obligations
     return ProgramWorld(
       [
@@ -136,9 +144,7 @@ enum Translations {
       conclude: {},
       tearDown: {
         _ = space.zap(0)
-        space.tearDown()
-        pages.tearDown()
-        payload.free()
+        mapped.tearDown()
       })
   }
 
