@@ -26,25 +26,53 @@ step_results=()
 step_log=$(mktemp)
 step_total_start=$SECONDS
 
-# step NAME COMMAND...: runs the command with its output shown; ends the script when it fails. The
-# closing line of a test runner, when there is one, is repeated in the summary.
+# note_step NAME START RESULT LOG: a line of the summary. The closing line of a test runner, when there is
+# one, is repeated in it.
+note_step() {
+  step_names+=("$1")
+  step_seconds+=($((SECONDS - $2)))
+  step_results+=("$3")
+  step_notes+=("$(sed 's/\x1b\[[0-9;]*m//g' "$4" | grep -aE '^.{0,4}Test run with ' |
+    tail -n 1 | sed 's/^[^T]*//' || true)")
+  [ "$3" -eq 0 ] || exit "$3"
+}
+
+# step NAME COMMAND...: runs the command with its output shown; ends the script when it fails.
 step() {
   local name=$1 start=$SECONDS result=0
   shift
   printf '\n==> %s: %s\n' "$name" "$*"
   "$@" </dev/null 2>&1 | tee "$step_log" || result=$?
-  step_names+=("$name")
-  step_seconds+=($((SECONDS - start)))
-  step_results+=("$result")
-  step_notes+=("$(sed 's/\x1b\[[0-9;]*m//g' "$step_log" | grep -aE '^.{0,4}Test run with ' |
-    tail -n 1 | sed 's/^[^T]*//' || true)")
-  [ "$result" -eq 0 ] || exit "$result"
+  note_step "$name" "$start" "$result" "$step_log"
+}
+
+beside_pid=
+# beside NAME COMMAND...: begins a step that runs beside those behind it, until join_beside: for one of
+# one core beside others of one core. One at a time.
+beside() {
+  beside_name=$1 beside_start=$SECONDS
+  shift
+  beside_log=$(mktemp)
+  printf '\n==> %s, beside what follows: %s\n' "$beside_name" "$*"
+  setsid "$@" </dev/null >"$beside_log" 2>&1 &
+  beside_pid=$!
+}
+
+# Shows what the step beside has printed, once it is done.
+join_beside() {
+  local result=0
+  wait "$beside_pid" || result=$?
+  beside_pid=
+  printf '\n==> %s: what it printed\n' "$beside_name"
+  cat "$beside_log"
+  note_step "$beside_name" "$beside_start" "$result" "$beside_log"
 }
 
 # Prints one line per step that was begun. Called on every exit, so a failure shows its times too.
 print_steps() {
   local status=$? index verdict
-  rm -f "$step_log"
+  [ -z "$beside_pid" ] || kill -- "-$beside_pid"
+  rm -f "$step_log" "${beside_log:-$step_log}"
   [ "${#step_names[@]}" -gt 0 ] || return "$status"
   printf '\n'
   for index in "${!step_names[@]}"; do

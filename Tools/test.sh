@@ -11,14 +11,16 @@ require_file Tests/Consumer/run.sh
 require_file Tests/Consumer/lab.sh
 
 step 'debug tests' swift test --disable-xctest
-# Lab builds have their own folder: the trait changes what every header means.
+# Lab builds have their own folder: the trait changes what every header means. Their C is optimised:
+# the lab's tests run through its engine billions of times.
 # The lab takes the whole process: its own tests run without the others.
-lab=(swift test --disable-xctest --traits Lab --scratch-path .build-lab)
+lab=(swift test --disable-xctest --traits Lab --scratch-path .build-lab -Xcc -O2)
 step 'Lab trait tests' "${lab[@]}" --skip FolioLabTests
+# A user's package with a scenario of its own: Folio twice more, with the trait.
+beside 'lab consumer tests' Tests/Consumer/lab.sh
 step 'lab tests' "${lab[@]}" --filter FolioLabTests
 step 'codegen tests' Tests/Codegen/run.sh
 step 'instruction counts' Benchmarks/Instructions/run.sh
 step 'consumer tests' Tests/Consumer/run.sh
-# A user's package with a scenario of its own: Folio twice more, with the trait.
-step 'lab consumer tests' Tests/Consumer/lab.sh
 step 'README examples' Tools/check-readme.sh
+join_beside
