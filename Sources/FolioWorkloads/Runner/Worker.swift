@@ -45,6 +45,12 @@ package final class SharedCount: Sendable {
     ).exchanged
   }
 
+  /// As a lock, which is free at 0: acquire and release; false: somebody has it.
+  package func tryLock() -> Bool { exchange(0, for: 1) }
+
+  /// REL-ST. Context: the lock.
+  package func unlock() { set(0) }
+
   /// Acquire and release: takes one away unless the value is 0.
   package func takeOne() -> Bool {
     var seen = value

@@ -148,8 +148,8 @@ package final class DeviceDAXRound: StressRound {
   }
 
   private func end(_ worker: inout Worker) {
-    guard isGoing.exchange(0, for: 1) else { return }
-    defer { isGoing.set(0) }
+    guard isGoing.tryLock() else { return }
+    defer { isGoing.unlock() }
     let old = device.withLock { $0 }
     let map = old.dax.map
     let inside = accesses.value

@@ -83,7 +83,7 @@ final class ExtentFile: FaultHandler {
   }
 
   private func lock(_ extent: Extent) {
-    while !extent.isLocked.exchange(0, for: 1) { cfolio_yield() }
+    while !extent.isLocked.tryLock() { cfolio_yield() }
   }
 
   /// The first frame of the run's block, which it gets if it has none. Context: its lock.
@@ -92,7 +92,7 @@ final class ExtentFile: FaultHandler {
     if extent.block.value >= 0 { return frames(of: extent.block.value).lowerBound }
     // There are more blocks than runs, and only their locks' owners have blocks.
     var block = 0
-    while !isFree[block].exchange(1, for: 0) { block = (block + 1) % isFree.count }
+    while !isFree[block].takeOne() { block = (block + 1) % isFree.count }
     for (offset, frame) in frames(of: block).enumerated() {
       guard let word = unsafe cfolio_frame_word(frame) else { continue }
       let found = unsafe shared_read(word)
@@ -108,8 +108,8 @@ final class ExtentFile: FaultHandler {
   /// is another's. False: it is locked, a hole, or somebody stays inside.
   func punch(_ number: Int, _ object: MappedObject) -> Bool {
     let extent = extents[number]
-    guard extent.isLocked.exchange(0, for: 1) else { return false }
-    defer { extent.isLocked.set(0) }
+    guard extent.isLocked.tryLock() else { return false }
+    defer { extent.isLocked.unlock() }
     let block = extent.block.value
     guard block >= 0 else { return false }
     object.unmap(pages: (number << order)..<((number + 1) << order))
@@ -161,7 +161,7 @@ final class ExtentFile: FaultHandler {
     guard fault.page < pages else { return .busError }
     let number = fault.page >> order
     lock(extents[number])
-    defer { extents[number].isLocked.set(0) }
+    defer { extents[number].isLocked.unlock() }
     let frame = block(of: number) + UInt(fault.page & ((1 << order) - 1))
     if fault.copyFrame != nil { return fault.insertCopy(of: frame) }
     if map.rules == .legacy { return fault.insertMixed(frame) }
@@ -181,7 +181,7 @@ final class ExtentFile: FaultHandler {
       fault.address - start == UInt(fault.page - number << order) * MemoryMap.pageSize
     else { return .fallback }
     lock(extents[number])
-    defer { extents[number].isLocked.set(0) }
+    defer { extents[number].isLocked.unlock() }
     let frame = block(of: number)
     if map.rules == .legacy { return fault.insertFrames(frame, order: order) }
     let reference = raise(frame)

@@ -107,7 +107,7 @@ package final class LastPutRound: StressRound {
 
   /// The owner: when the page is idle, rewrite its payload and raise it.
   private func raise(_ index: Int, _ worker: inout Worker) {
-    guard owners[index].exchange(0, for: 1) else { return }
+    guard owners[index].tryLock() else { return }
     let frame = maps[0].frames.lowerBound + UInt(index)
     let folio = unsafe maps[0].folio(frame)
     var isRaised = false
@@ -122,7 +122,7 @@ package final class LastPutRound: StressRound {
       unsafe publish(folio, &worker)
       isRaised = true
     }
-    owners[index].set(0)
+    owners[index].unlock()
     guard isRaised else { return }
     worker.cover(Item.raise)
     if worker.pick(4) == 0 { cfolio_yield() }

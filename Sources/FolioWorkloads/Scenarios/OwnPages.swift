@@ -50,8 +50,8 @@ final class OwnPages: Sendable {
   /// Writes one page and looks whether it stays. `failed`: for want of memory.
   func write(_ worker: inout Worker, pinning: Bool) throws(MemoryError) -> Turn {
     let page = worker.pick(owners.count)
-    guard owners[page].exchange(0, for: 1) else { return .taken }
-    defer { owners[page].set(0) }
+    guard owners[page].tryLock() else { return .taken }
+    defer { owners[page].unlock() }
     return try pinning ? writePinned(page, &worker) : store(page, &worker)
   }
 

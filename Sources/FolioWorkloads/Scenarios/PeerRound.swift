@@ -129,8 +129,8 @@ package final class PeerRound: StressRound {
   }
 
   private func remove(_ worker: inout Worker) {
-    guard isGoing.exchange(0, for: 1) else { return }
-    defer { isGoing.set(0) }
+    guard isGoing.tryLock() else { return }
+    defer { isGoing.unlock() }
     let old = current
     worker.enter("until a pool is removed", frame: old.map.frames.lowerBound)
     var isRemoved = false

@@ -58,8 +58,8 @@ package final class RemapRound: StressRound {
   // MARK: mappers
 
   private func remap(_ slot: Int, _ worker: inout Worker) {
-    guard owners[slot].exchange(0, for: 1) else { return }
-    defer { owners[slot].set(0) }
+    guard owners[slot].tryLock() else { return }
+    defer { owners[slot].unlock() }
     let first = Self.first + UInt(slot) * Self.slotFrames
     let kind: PageMap.Kind = worker.pick(3) == 0 ? .generic : .fsdax
     guard let map = make(kind, first) else { return }

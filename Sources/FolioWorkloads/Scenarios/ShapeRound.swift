@@ -63,8 +63,8 @@ package final class ShapeRound: StressRound {
 
   /// The owner of half the run: form, raise, drop, wait until idle, split.
   private func reshape(_ half: Int, _ worker: inout Worker) {
-    guard owners[half].exchange(0, for: 1) else { return }
-    defer { owners[half].set(0) }
+    guard owners[half].tryLock() else { return }
+    defer { owners[half].unlock() }
     let order = worker.pick(10)
     let slot = UInt(worker.pick(512 >> order)) << UInt(order)
     let frame = maps[0].frames.lowerBound + UInt(half) * 512 + slot

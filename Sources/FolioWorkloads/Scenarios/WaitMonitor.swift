@@ -64,10 +64,10 @@ struct WaitMonitor {
   /// The story of H1: while a waiter sleeps, a fault maps the page again; then the last pin goes.
   private mutating func remap(_ index: Int, _ worker: inout Worker) {
     let slot = round.slots[index]
-    guard slot.owner.exchange(0, for: 1) else { return }
+    guard slot.owner.tryLock() else { return }
     let map = round.map
     guard let folio = unsafe try_get_folio(map.page(slot.frame), 1) else {
-      slot.owner.set(0)
+      slot.owner.unlock()
       return
     }
     // The mapping owns the reference; a legacy mapping owns none.
@@ -89,7 +89,7 @@ struct WaitMonitor {
     unsafe folio_remove_rmap_ptes(folio, map.page(slot.frame), 1, 1)
     if !isLegacy { unsafe put_page(map.page(slot.frame)) }
     slot.changes.add()
-    slot.owner.set(0)
+    slot.owner.unlock()
   }
 
   private func isAwaited(_ index: Int) -> Bool {

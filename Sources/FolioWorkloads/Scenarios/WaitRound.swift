@@ -56,9 +56,9 @@ package final class WaitRound: StressRound {
     let token = Cancellation()
 
     func withToken(_ body: () -> Void) {
-      while !tokenOwner.exchange(0, for: 1) { cfolio_yield() }
+      while !tokenOwner.tryLock() { cfolio_yield() }
       body()
-      tokenOwner.set(0)
+      tokenOwner.unlock()
     }
   }
 
@@ -89,8 +89,8 @@ package final class WaitRound: StressRound {
 
   /// Raises the page, or follows it, and leaves the reference to the dropper.
   private func pin(_ slot: Slot, _ worker: inout Worker) {
-    guard slot.owner.exchange(0, for: 1) else { return }
-    defer { slot.owner.set(0) }
+    guard slot.owner.tryLock() else { return }
+    defer { slot.owner.unlock() }
     slot.changes.add()
     if unsafe try_get_folio(pfn_to_page(slot.frame), 1) == nil {
       unsafe folio_ref_inc(map.folio(slot.frame))
