@@ -64,10 +64,8 @@ package final class AreaRound: StressRound {
     address(window, pages.lowerBound)..<address(window, pages.upperBound)
   }
 
-  /// What private memory of a window may hold besides 0: no page of the file is named so.
-  private func word(_ window: Int) -> UInt {
-    1 << 63 | UInt(window) << 32 | UInt(serial.add() & 0xffff_ffff)
-  }
+  /// Whose words the private memory of a window holds: no page of the file's.
+  private static func owner(_ window: Int) -> Int { 1 << 30 | window }
 
   package func work(_ worker: inout Worker) {
     var pages = [Page?](repeating: nil, count: Self.window)
@@ -203,8 +201,7 @@ package final class AreaRound: StressRound {
       page.map { isStore ? $0.rights.contains(.write) : !$0.rights.isEmpty } ?? false
     do throws(MemoryError) {
       if isStore {
-        let word =
-          page?.filePage.map { ExtentFile.word($0, serial.add()) } ?? word(window)
+        let word = PageWord.of(page?.filePage ?? Self.owner(window), serial.add())
         try space.store(word, at: address)
         page?.word = word
       } else {
@@ -229,10 +226,10 @@ package final class AreaRound: StressRound {
 
   /// A word that a window's pages may hold.
   private func check(_ word: UInt, _ window: Int, _ way: String, _ frame: UInt? = nil) {
-    let owner = word >> 32
-    let files = (window * Self.filePages + 1)...((window + 1) * Self.filePages)
+    let owner = PageWord.page(of: word)
+    let files = (window * Self.filePages)..<((window + 1) * Self.filePages)
     settings.log.require(
-      word == 0 || owner == (1 << 31 | UInt(window)) || files.contains(Int(owner)), "CI40",
+      word == 0 || owner == Self.owner(window) || files.contains(owner), "CI40",
       frame: frame, "\(way) window \(window) found \(String(word, radix: 16))")
   }
 

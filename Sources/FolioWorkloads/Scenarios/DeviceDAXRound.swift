@@ -68,7 +68,7 @@ package final class DeviceDAXRound: StressRound {
 
   /// What a page of a device holds, whoever writes it.
   private static func word(_ number: Int, _ page: Int) -> UInt {
-    ExtentFile.word(page, number)
+    PageWord.of(page, number)
   }
 
   package func work(_ worker: inout Worker) {

@@ -56,11 +56,6 @@ final class ExtentFile: FaultHandler {
 
   // MARK: contents
 
-  /// What a page of the file may hold: its number above, anything below.
-  static func word(_ page: Int, _ value: Int) -> UInt {
-    UInt(page + 1) << 32 | UInt(value & 0xffff_ffff)
-  }
-
   /// A free block holds 0.
   private static func clear(_ frames: Range<UInt>) {
     for frame in frames {
@@ -71,7 +66,7 @@ final class ExtentFile: FaultHandler {
   /// Notes a word that is not the page's.
   func check(_ word: UInt, of page: Int, frame: UInt? = nil, _ way: String) {
     settings.log.require(
-      word >> 32 == UInt(page + 1), "CI40", frame: frame,
+      PageWord.page(of: word) == page, "CI40", frame: frame,
       "\(way) page \(page) found \(String(word, radix: 16))")
   }
 
@@ -98,7 +93,7 @@ final class ExtentFile: FaultHandler {
       let found = unsafe shared_read(word)
       settings.log.require(
         found == 0, "CI40", frame: frame, "a free block was written: \(String(found, radix: 16))")
-      unsafe shared_set(word, Self.word(number << order + offset, serial.add()))
+      unsafe shared_set(word, PageWord.of(number << order + offset, serial.add()))
     }
     extent.block.set(block)
     return frames(of: block).lowerBound

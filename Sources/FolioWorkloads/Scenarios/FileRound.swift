@@ -139,7 +139,7 @@ package final class FileRound: StressRound {
       let page = worker.pick(place.file.file.pages)
       let address = place.addresses(page..<(page + 1)).lowerBound
       if worker.pick(3) == 0 {
-        try space.map.store(ExtentFile.word(page, worker.pick(1 << 20)), at: address)
+        try space.map.store(PageWord.of(page, worker.pick(1 << 20)), at: address)
       } else {
         place.file.file.check(try space.map.load(address), of: page, "a load of")
       }
@@ -253,7 +253,7 @@ package final class FileRound: StressRound {
   private func write(_ frames: [UInt], _ first: Int, _ worker: inout Worker) {
     for (number, frame) in frames.enumerated() {
       guard let word = unsafe cfolio_frame_word(frame) else { continue }
-      unsafe shared_set(word, ExtentFile.word(first + number, worker.pick(1 << 20)))
+      unsafe shared_set(word, PageWord.of(first + number, worker.pick(1 << 20)))
     }
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// What every scenario on address spaces asks: which refusals it accepts, and whether all is given back
-// at the end.
+// What every scenario on address spaces asks: which refusals it accepts, what pages hold, and whether
+// all is given back at the end.
 
 import CFolio
 import FolioCore
@@ -20,6 +20,16 @@ struct MemoryLeaks: Sendable {
       now.acquired - now.released == pins.acquired - pins.released, "CI45",
       "\(now.acquired - pins.acquired) pins taken, \(now.released - pins.released) given back")
   }
+}
+
+/// What pages hold in scenarios: whose they are above, anything below; never 0.
+enum PageWord {
+  static func of(_ page: Int, _ value: Int) -> UInt {
+    UInt(page + 1) << 32 | UInt(value & 0xffff_ffff)
+  }
+
+  /// Whose word it is; -1: nobody's.
+  static func page(of word: UInt) -> Int { Int(word >> 32) - 1 }
 }
 
 extension RoundSettings {

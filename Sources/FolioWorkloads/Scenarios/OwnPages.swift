@@ -35,7 +35,7 @@ final class OwnPages: Sendable {
   /// Whether a page is pinned by its writer. A snapshot.
   var isPinned: Bool { pinned.value > 0 }
 
-  func word(_ page: Int) -> UInt { ExtentFile.word(page, serial.add()) }
+  func word(_ page: Int) -> UInt { PageWord.of(page, serial.add()) }
 
   /// A word that the page, or a copy of it, may hold: of the page, or 0.
   func check(_ word: UInt, of page: Int, _ way: String) {

@@ -73,7 +73,7 @@ package final class PeerRound: StressRound {
 
   /// A word of this thread's.
   private func word(_ worker: borrowing Worker) -> UInt {
-    ExtentFile.word(worker.index, serial.add())
+    PageWord.of(worker.index, serial.add())
   }
 
   private func map(_ worker: inout Worker) throws(MemoryError) {
