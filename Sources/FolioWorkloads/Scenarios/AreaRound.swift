@@ -261,11 +261,7 @@ package final class AreaRound: StressRound {
   }
 
   package func settle() {
-    settings.log.add(file.map.audit(mappedBy: [space]))
-    settings.empty(space)
-    let busy = file.map.firstBusyFrame
-    settings.log.require(busy == nil, "CI1", frame: busy, "busy after everything was unmapped")
-    leaks.check(settings.log)
+    settings.finish([file.map], mappedBy: [space], leaks)
   }
 
   package func close() throws(PageMapError) { try file.map.unmap() }

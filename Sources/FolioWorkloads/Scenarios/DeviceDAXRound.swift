@@ -157,61 +157,19 @@ package final class DeviceDAXRound: StressRound {
     worker.cover(Item.kill)
     if inside > 0 { worker.cover(Item.inside) }
     ended.set(old.number)
-    lookForMappings(map)
-    worker.enter("until a device's memory is idle", frame: map.frames.lowerBound)
-    while true {
-      do throws(PageMapError) {
-        try map.unmap()
-        break
-      } catch {
-        guard error.code == .busy else {
-          settings.log.add("CI32", frame: error.frame, "a device was not taken down: \(error)")
-          break
-        }
-        cfolio_yield()
-      }
-    }
-    replace(old.number + 1)
-  }
-
-  /// Entries are gone; who has just removed one may still be about to count it.
-  private func lookForMappings(_ map: PageMap) {
-    let limit = cfolio_clock_ns() + 5_000_000_000
     for frame in map.frames {
-      let folio = unsafe map.folio(frame)
-      while unsafe folio_mapcount(folio) != 0 && cfolio_clock_ns() < limit { cfolio_yield() }
-      let mappings = unsafe folio_mapcount(folio)
-      settings.log.require(
-        mappings == 0, "CI63", frame: frame, "mapped \(mappings) times when the device has ended")
+      settings.requireUnmapped(map, frame, "CI63", "when the device has ended")
     }
-  }
-
-  private func replace(_ number: Int) {
-    while true {
-      do {
-        let new = try Self.make(settings, order: order, number: number)
-        device.withLock { $0 = Device(dax: new, number: number) }
-        return
-      } catch let error as PageMapError where isScarce(error.code == .outOfMemory) {
-        continue
-      } catch let error as MemoryError where isScarce(error.code == .outOfMemory) {
-        continue
-      } catch {
-        settings.log.add("CI31", "a device was refused: \(error)")
-        return
-      }
+    settings.takeDown(map, &worker) { () throws(PageMapError) in try map.unmap() }
+    let number = old.number + 1
+    let new = settings.insist("a device", "CI31") {
+      try Self.make(settings, order: order, number: number)
     }
+    if let new { device.withLock { $0 = Device(dax: new, number: number) } }
   }
-
-  private func isScarce(_ isMemory: Bool) -> Bool { isMemory && settings.faultRate > 0 }
 
   package func settle() {
-    let map = device.withLock { $0.dax.map }
-    settings.log.add(map.audit(mappedBy: spaces))
-    for space in spaces { settings.empty(space) }
-    let busy = map.firstBusyFrame
-    settings.log.require(busy == nil, "CI1", frame: busy, "busy after everything was unmapped")
-    leaks.check(settings.log)
+    settings.finish([device.withLock { $0.dax.map }], mappedBy: spaces, leaks)
   }
 
   package func close() throws(PageMapError) {

@@ -123,19 +123,9 @@ final class ExtentFile: FaultHandler {
       isFree[block].set(1)
       return true
     }
-    lookForMappings(frames.lowerBound)
+    // Who stays inside has no entry.
+    settings.requireUnmapped(map, frames.lowerBound, "CI19", "behind the removal")
     return false
-  }
-
-  /// Context: the entry lock, behind the removal of all entries. Who has just removed one may still be
-  /// about to count it; who stays inside has no entry.
-  private func lookForMappings(_ frame: UInt) {
-    let limit = cfolio_clock_ns() + 5_000_000_000
-    let folio = unsafe map.folio(frame)
-    while unsafe folio_mapcount(folio) != 0 && cfolio_clock_ns() < limit { cfolio_yield() }
-    let mappings = unsafe folio_mapcount(folio)
-    settings.log.require(
-      mappings == 0, "CI19", frame: frame, "mapped \(mappings) times behind the removal")
   }
 
   /// Runs of the file.

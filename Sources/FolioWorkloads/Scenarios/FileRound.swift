@@ -266,15 +266,7 @@ package final class FileRound: StressRound {
   }
 
   package func settle() {
-    for file in files {
-      settings.log.add(file.file.map.audit(mappedBy: spaces.map(\.map)))
-    }
-    for space in spaces { settings.empty(space.map) }
-    for file in files {
-      let busy = file.file.map.firstBusyFrame
-      settings.log.require(busy == nil, "CI1", frame: busy, "busy after everything was unmapped")
-    }
-    leaks.check(settings.log)
+    settings.finish(files.map(\.file.map), mappedBy: spaces.map(\.map), leaks)
   }
 
   package func close() throws(PageMapError) {

@@ -35,8 +35,48 @@ enum PageWord {
 extension RoundSettings {
   /// Notes an error that is not want of memory under fault injection, and not among those accepted.
   func note(_ error: MemoryError, _ step: String, accepting codes: [MemoryError.Code] = []) {
-    if codes.contains(error.code) || (faultRate > 0 && error.code == .outOfMemory) { return }
+    if codes.contains(error.code) || isInjected(error) { return }
     log.add("refused", "\(step): \(error)")
+  }
+
+  /// Want of memory under fault injection.
+  private func isInjected(_ error: any Error) -> Bool {
+    faultRate > 0
+      && ((error as? MemoryError)?.code == .outOfMemory
+        || (error as? PageMapError)?.code == .outOfMemory)
+  }
+
+  /// Does a step; again, for as long as injected faults refuse it. nil: refused otherwise, and noted.
+  @discardableResult
+  func insist<Result>(
+    _ step: String, _ invariant: String = "refused", _ body: () throws -> Result
+  ) -> Result? {
+    while true {
+      do {
+        return try body()
+      } catch {
+        guard !isInjected(error) else { continue }
+        log.add(invariant, "\(step): \(error)")
+        return nil
+      }
+    }
+  }
+
+  /// Takes a device's memory down; again, for as long as somebody uses it.
+  func takeDown(
+    _ map: PageMap, _ worker: inout Worker, _ step: () throws(PageMapError) -> Void
+  ) {
+    worker.enter("until a device's memory is idle", frame: map.frames.lowerBound)
+    while true {
+      do throws(PageMapError) {
+        return try step()
+      } catch {
+        guard error.code == .busy else {
+          return log.add("CI32", frame: error.frame, "a device was not taken down: \(error)")
+        }
+        cfolio_yield()
+      }
+    }
   }
 
   /// An address space with small tables, so that leaves and ends of tables are everywhere.
@@ -49,15 +89,7 @@ extension RoundSettings {
 
   /// Unmaps a range; again, for as long as injected faults refuse it.
   func unmap(_ range: Range<UInt>, of space: MemoryMap) {
-    while true {
-      do throws(MemoryError) {
-        return try space.unmap(range)
-      } catch {
-        guard faultRate > 0 && error.code == .outOfMemory else {
-          return log.add("refused", "an unmap: \(error)")
-        }
-      }
-    }
+    insist("an unmap") { try space.unmap(range) }
   }
 
   /// Writes what a frame holds past all tables, and looks whether it stays. Context: the frame is
@@ -71,6 +103,28 @@ extension RoundSettings {
     log.require(
       kept == word, "CI40", frame: frame,
       "memory in use was written by somebody else: \(String(kept, radix: 16))")
+  }
+
+  /// Looks whether a folio is mapped, when all its entries are gone and no new ones come. Who has just
+  /// removed one may still be about to count it.
+  func requireUnmapped(_ map: PageMap, _ frame: UInt, _ invariant: String, _ when: String) {
+    let limit = cfolio_clock_ns() + 5_000_000_000
+    let folio = unsafe map.folio(frame)
+    while unsafe folio_mapcount(folio) != 0 && cfolio_clock_ns() < limit { cfolio_yield() }
+    let mappings = unsafe folio_mapcount(folio)
+    log.require(mappings == 0, invariant, frame: frame, "mapped \(mappings) times \(when)")
+  }
+
+  /// The end of a round: the entries of these address spaces are all that map the devices; without
+  /// them all is given back. Context: quiescent.
+  func finish(_ maps: [PageMap], mappedBy spaces: [MemoryMap], _ leaks: MemoryLeaks) {
+    for map in maps { log.add(map.audit(mappedBy: spaces)) }
+    for space in spaces { empty(space) }
+    for map in maps {
+      let busy = map.firstBusyFrame
+      log.require(busy == nil, "CI1", frame: busy, "busy after everything was unmapped")
+    }
+    leaks.check(log)
   }
 
   /// Takes all areas of an address space away and looks what is left.

@@ -89,13 +89,10 @@ package final class MigrationRound: StressRound {
   }
 
   package func settle() {
-    settings.log.add(device.map.audit(mappedBy: [own.space]))
-    settings.empty(own.space)
-    let (free, busy) = (device.freePages, device.map.firstBusyFrame)
+    settings.finish([device.map], mappedBy: [own.space], leaks)
+    let free = device.freePages
     settings.log.require(
-      free == Self.pages && busy == nil, "CI26", frame: busy,
-      "\(free) of \(Self.pages) pages came home")
-    leaks.check(settings.log)
+      free == Self.pages, "CI26", "\(free) of \(Self.pages) pages came home")
   }
 
   package func close() throws(PageMapError) { try device.remove() }

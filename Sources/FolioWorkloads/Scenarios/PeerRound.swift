@@ -30,9 +30,7 @@ package final class PeerRound: StressRound {
     self.settings = settings
     spaces = try (0..<settings.threads).map { _ in try settings.makeSpace(tableShift: 3) }
     leaks = MemoryLeaks()
-    let first = try PeerMemoryPool(pages: Self.pages, rules: settings.rules)
-    Self.audit(first, settings)
-    pool = SharedValue(first)
+    pool = SharedValue(try Self.make(settings))
     coverage = [
       CoverageItem("memory mapped and written"), CoverageItem("mapped memory pinned"),
       CoverageItem("memory of a driver written"), CoverageItem("a pool removed"),
@@ -40,16 +38,10 @@ package final class PeerRound: StressRound {
     ]
   }
 
-  /// Starts the ledger of a new pool; without it for want of memory.
-  private static func audit(_ pool: PeerMemoryPool, _ settings: RoundSettings) {
-    guard settings.isAudited else { return }
-    do throws(PageMapError) {
-      try pool.map.startAuditing()
-    } catch {
-      settings.log.require(
-        error.code == .outOfMemory && settings.faultRate > 0, "CI1", frame: error.frame,
-        "the ledger of a new pool was refused: \(error)")
-    }
+  private static func make(_ settings: RoundSettings) throws(PageMapError) -> PeerMemoryPool {
+    let pool = try PeerMemoryPool(pages: pages, rules: settings.rules)
+    if settings.isAudited { try pool.map.startAuditing() }
+    return pool
   }
 
   private var current: PeerMemoryPool { pool.withLock { $0 } }
@@ -132,47 +124,20 @@ package final class PeerRound: StressRound {
     guard isGoing.tryLock() else { return }
     defer { isGoing.unlock() }
     let old = current
-    worker.enter("until a pool is removed", frame: old.map.frames.lowerBound)
-    var isRemoved = false
-    while !isRemoved {
-      do throws(PageMapError) {
-        try old.remove()
-        isRemoved = true
-      } catch {
-        // Strict rules: somebody still has a pin.
-        settings.log.require(
-          error.code == .busy, "CI32", frame: error.frame, "a pool was not removed: \(error)")
-        guard error.code == .busy else { break }
-        cfolio_yield()
-      }
-    }
+    settings.takeDown(old.map, &worker) { () throws(PageMapError) in try old.remove() }
     let free = old.freePages
     settings.log.require(
       free == Self.pages, "CI27", "a removed pool has \(free) of \(Self.pages) pages")
     worker.cover(Item.remove)
-    while true {
-      do throws(PageMapError) {
-        let new = try PeerMemoryPool(pages: Self.pages, rules: settings.rules)
-        Self.audit(new, settings)
-        pool.withLock { $0 = new }
-        return
-      } catch {
-        guard settings.faultRate > 0 && error.code == .outOfMemory else {
-          settings.log.add("CI31", "a pool was refused: \(error)")
-          return
-        }
-      }
-    }
+    let new = settings.insist("a pool", "CI31") { try Self.make(settings) }
+    if let new { pool.withLock { $0 = new } }
   }
 
   package func settle() {
-    let pool = current
-    settings.log.add(pool.map.audit(mappedBy: spaces))
-    for space in spaces { settings.empty(space) }
-    let free = pool.freePages
+    settings.finish([current.map], mappedBy: spaces, leaks)
+    let free = current.freePages
     settings.log.require(
       free == Self.pages, "CI27", "\(free) of \(Self.pages) pages came home")
-    leaks.check(settings.log)
   }
 
   package func close() throws(PageMapError) { try current.remove() }
