@@ -73,22 +73,22 @@ package final class MigrationRound: StressRound {
 
   /// A child shares pages, wherever they are, until it stores.
   private func fork(_ worker: inout Worker) throws(MemoryError) {
-    let child = try own.space.fork()
+    var child = try own.fork()
     for _ in 0..<4 {
       let page = worker.pick(Self.pages)
-      let address = own.area.address(ofPage: page)
-      own.check(try child.load(address), of: page, "a child's load of")
-      if worker.pick(2) == 0 { try device.migrate(range(&worker), of: child) }
-      let word = own.word(page)
-      try child.store(word, at: address)
+      try child.load(page, "a child's load of")
+      if worker.pick(2) == 0 { try device.migrate(range(&worker), of: child.space) }
+      try child.store(page)
       if worker.pick(4) == 0 { device.evict() }
-      let found = try child.load(address)
-      settings.log.require(found == word, "CI40", "a child's store was lost")
+      try child.load(page, "a child that has stored to")
     }
     worker.cover(Item.child)
   }
 
   package func settle() {
+    // Where the pages are, then where loads have brought them.
+    settings.log.add(device.map.audit(mappedBy: [own.space]))
+    own.verify()
     settings.finish([device.map], mappedBy: [own.space], leaks)
     let free = device.freePages
     settings.log.require(
