@@ -99,14 +99,19 @@ final class ExtentFile: FaultHandler {
     return frames(of: block).lowerBound
   }
 
+  /// What came of the attempt to take a block away. `nothing`: the run is locked, or a hole; `kept`:
+  /// somebody stays inside.
+  enum Punch { case taken, nothing, kept }
+
   /// Takes a run's block away, as a truncation does: no new entries, no entries, nobody inside, then it
-  /// is another's. False: it is locked, a hole, or somebody stays inside.
-  func punch(_ number: Int, _ object: MappedObject) -> Bool {
+  /// is another's.
+  @discardableResult
+  func punch(_ number: Int, _ object: MappedObject) -> Punch {
     let extent = extents[number]
-    guard extent.isLocked.tryLock() else { return false }
+    guard extent.isLocked.tryLock() else { return .nothing }
     defer { extent.isLocked.unlock() }
     let block = extent.block.value
-    guard block >= 0 else { return false }
+    guard block >= 0 else { return .nothing }
     object.unmap(pages: (number << order)..<((number + 1) << order))
     let frames = frames(of: block)
     for _ in 0..<64 {
@@ -121,11 +126,11 @@ final class ExtentFile: FaultHandler {
       Self.clear(frames)
       extent.block.set(-1)
       isFree[block].set(1)
-      return true
+      return .taken
     }
     // Who stays inside has no entry.
     settings.requireUnmapped(map, frames.lowerBound, "CI19", "behind the removal")
-    return false
+    return .kept
   }
 
   /// Runs of the file.

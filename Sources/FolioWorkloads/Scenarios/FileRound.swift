@@ -160,8 +160,10 @@ package final class FileRound: StressRound {
     let pages = range(file, &worker, longest: 1 << file.order)
     switch worker.pick(place.isMoving ? 4 : 3) {
     case 0:
-      try space.map.discard(place.addresses(pages))
-      if file.order > 0 && pages.count < 1 << file.order { worker.cover(Item.split) }
+      let addresses = place.addresses(pages)
+      let hadLeaf = pages.count < 1 << file.order && isLeaf(space.map, addresses.lowerBound, file)
+      try space.map.discard(addresses)
+      if hadLeaf { worker.cover(Item.split) }
     case 1:
       place.file.object.unmap(pages: pages, includingCopies: worker.pick(2) == 0)
     case 2:
@@ -177,11 +179,23 @@ package final class FileRound: StressRound {
     worker.cover(Item.remove)
   }
 
+  /// Whether one entry maps the file's block there. A snapshot.
+  private func isLeaf(_ map: MemoryMap, _ address: UInt, _ file: ExtentFile) -> Bool {
+    rcu_read_lock()
+    defer { rcu_read_unlock() }
+    let level = file.order > Self.shift ? PGTABLE_LEVEL_PUD : PGTABLE_LEVEL_PMD
+    guard let entry = unsafe pgtable_walk(map.mm, address, level).entry else { return false }
+    return unsafe pmd_leaf(ptep_get(entry))
+  }
+
   private func punch(_ file: File, _ worker: inout Worker) {
     for _ in 0..<8 {
       let run = worker.pick(2) == 0 ? worker.pick(4) : worker.pick(file.file.runs)
-      let wasTaken = file.file.punch(min(run, file.file.runs - 1), file.object)
-      worker.cover(wasTaken ? Item.punch : .hold)
+      switch file.file.punch(min(run, file.file.runs - 1), file.object) {
+      case .taken: worker.cover(Item.punch)
+      case .kept: worker.cover(Item.hold)
+      case .nothing: break
+      }
     }
   }
 
