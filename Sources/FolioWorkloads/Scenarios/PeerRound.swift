@@ -47,20 +47,29 @@ package final class PeerRound: StressRound {
   private var current: PeerMemoryPool { pool.withLock { $0 } }
 
   package func work(_ worker: inout Worker) {
+    // One thread gives back what it has before it takes more; others may have all.
+    let scarce: [MemoryError.Code] = settings.threads > 1 ? [.outOfMemory] : []
     while worker.isRunning {
+      let pool = current
       do throws(MemoryError) {
         switch worker.pick(32) {
         case 0: remove(&worker)
-        case 1...8: try drive(&worker)
-        default: try map(&worker)
+        case 1...8: try drive(pool, &worker)
+        default: try map(pool, &worker)
         }
       } catch {
-        // Memory is scarce, and pools go.
         settings.note(
-          error, "an operation on peer-to-peer memory", accepting: [.outOfMemory, .noDevice])
+          error, "an operation on peer-to-peer memory",
+          accepting: isGone(pool) ? scarce + [.noDevice] : scarce)
       }
       worker.did()
     }
+  }
+
+  /// The pool is going, or has gone. Asked in this order: who has removed one has put another in its
+  /// place before it stops going.
+  private func isGone(_ pool: PeerMemoryPool) -> Bool {
+    isGoing.value != 0 || current !== pool
   }
 
   /// A word of this thread's.
@@ -68,8 +77,8 @@ package final class PeerRound: StressRound {
     PageWord.of(worker.index, serial.add())
   }
 
-  private func map(_ worker: inout Worker) throws(MemoryError) {
-    let (space, pool) = (spaces[worker.index], current)
+  private func map(_ pool: PeerMemoryPool, _ worker: inout Worker) throws(MemoryError) {
+    let space = spaces[worker.index]
     let area = try space.map(
       pool.object, pages: 1 + worker.pick(4), [.read, .write], .shared)
     do throws(MemoryError) {
@@ -79,9 +88,11 @@ package final class PeerRound: StressRound {
         try space.discard(area.addresses(ofPages: 0..<(1 + worker.pick(area.pages))))
       }
     } catch {
-      // The pool went, and took its memory out of the area.
-      if error.code == .fault { worker.cover(Item.lost) }
-      settings.note(error, "an access to peer-to-peer memory", accepting: [.fault])
+      // The pool took its memory out of the area.
+      let isLost = error.code == .fault && isGone(pool)
+      if isLost { worker.cover(Item.lost) }
+      settings.note(
+        error, "an access to peer-to-peer memory", accepting: isLost ? [.fault] : [])
     }
     settings.unmap(area.range, of: space)
   }
@@ -113,8 +124,8 @@ package final class PeerRound: StressRound {
     unsafe settings.write(word(worker), to: memory, frame: frame, &worker)
   }
 
-  private func drive(_ worker: inout Worker) throws(MemoryError) {
-    let memory = try current.allocate(pages: 1 + worker.pick(4))
+  private func drive(_ pool: PeerMemoryPool, _ worker: inout Worker) throws(MemoryError) {
+    let memory = try pool.allocate(pages: 1 + worker.pick(4))
     for frame in memory.frames { hold(frame, &worker) }
     worker.cover(Item.driver)
     _ = consume memory
