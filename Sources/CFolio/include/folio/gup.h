@@ -109,8 +109,8 @@ void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, b
 
 /**
  * Warns of anonymous pages that are pinned and not exclusive to their address space: a store of the
- * other owner would go elsewhere than the pin's. Debug and Lab
- * builds ask it where pins are taken and given back, as v6.18 does. RLX. Context: has the pins.
+ * other owner would go elsewhere than the pin's. Debug and Lab builds ask it where pins are taken
+ * and given back, as v6.18 does. RLX. Context: has the pins.
  */
 void sanity_check_pinned_pages(struct page *_Nullable const *_Nonnull pages, unsigned long npages);
 
