@@ -11,12 +11,6 @@ enum DeviceRaces {
     kill, peers, migrate, migrateShared, migrateFile, evict, strayReference, legacyPage, legacyLeaf,
   ]
 
-  private static func smallSpace(_ settings: Scenario.Settings) throws -> MemoryMap {
-    var options = MemoryMap.Options(rules: settings.rules)
-    options.tableShift = 1
-    return try MemoryMap(options)
-  }
-
   // MARK: device-dax, peer-to-peer
 
   private final class DAXWorld {
@@ -27,7 +21,7 @@ enum DeviceRaces {
     init(_ settings: Scenario.Settings) throws {
       pages = try DevicePages(.generic, settings.rules)
       let device = try DeviceDAX(pages.map)
-      let space = try smallSpace(settings)
+      let space: MemoryMap = try .small(settings.rules)
       try space.map(
         device.object, pages: 1, [.read, .write], .shared, at: .fixed(MappedFile.address(0)))
       (self.device, self.space) = (device, space)
@@ -76,7 +70,7 @@ enum DeviceRaces {
   ) { settings in
     readyWaitTable()
     var pool: PeerMemoryPool? = try PeerMemoryPool(pages: 512)
-    var space: MemoryMap? = try smallSpace(settings)
+    var space: MemoryMap? = try .small(settings.rules)
     let obligations = settings.obligations
     let (references, free) = (pool!.map.mapReferenceCount, pool!.freePages)
     return ProgramWorld(
@@ -116,61 +110,43 @@ enum DeviceRaces {
 
   /// A device with memory of its own, and spaces that share one private page which holds 1.
   private final class World {
-    let ram: ScenarioRAM
+    let memory: PrivateMemory
     private(set) var device: PrivateMemoryDevice?
-    private var spaces: [MemoryMap] = []
 
-    init(_ settings: Scenario.Settings, spaces count: Int = 1) throws {
-      readyWaitTable()
-      let device = try PrivateMemoryDevice(.private, pages: 2, rules: settings.rules)
-      self.device = device
-      ram = try ScenarioRAM(4)
-      for _ in 0..<count { spaces.append(try smallSpace(settings)) }
-      try spaces[0].map(pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(0)))
-      try spaces[0].store(1, at: MappedFile.address(0))
-      for number in 1..<max(count, 1) where count > 1 {
-        require(unsafe dup_mmap(spaces[number].mm, spaces[0].mm) == 0, "VMA", "a fork fails")
-      }
+    init(_ settings: Scenario.Settings, isForked: Bool = false) throws {
+      device = try PrivateMemoryDevice(.private, pages: 2, rules: settings.rules)
+      memory = try PrivateMemory(settings, spaces: isForked ? 2 : 1, isForked: isForked)
     }
-
-    func space(_ number: Int = 0) -> MemoryMap { spaces[number] }
 
     /// To the device; how many pages went.
     @discardableResult
     func migrate() -> Int {
       do throws(MemoryError) {
-        return try device!.migrate(MappedFile.addresses(0..<1), of: spaces[0])
+        return try device!.migrate(MappedFile.addresses(0..<1), of: memory.space())
       } catch {
         report("CI62", "a migration is refused")
         return 0
       }
     }
 
-    func value(_ number: Int = 0) -> UInt {
-      do throws(MemoryError) {
-        return try spaces[number].load(MappedFile.address(0))
-      } catch {
-        report("VMA", "a load fails")
-        return 0
+    /// Whoever loads the page finds it, and has it in RAM then; behind that all is home.
+    func requireHome(_ value: UInt = 1, in spaces: Int = 1) {
+      for number in 0..<spaces {
+        require(memory.value(number) == value, "CI51", "other contents, or a store is lost")
       }
-    }
-
-    /// All is home: the device's pages, and of RAM what spaces have.
-    func requireHome() {
       require(device!.freePages == 2, "CI26", "a page of the device is not home")
-      let own = spaces.reduce(0) { $0 + $1.counters.anonymousPages }
-      require(own <= spaces.count, "CI52", "pages are counted twice")
+      memory.ram.require(inUse: 1)
+      memory.requireHome()
     }
 
     func tearDown() {
-      spaces = []
+      memory.tearDown()
       do throws(PageMapError) {
         try device!.remove()
       } catch {
         preconditionFailure("the device of a scenario is not idle: \(error)")
       }
       device = nil
-      ram.tearDown()
     }
   }
 
@@ -185,13 +161,10 @@ enum DeviceRaces {
       [
         (
           name: "writer",
-          body: { require(FaultRaces.store(world.space(), 0, 2), "VMA", "a store fails") }
+          body: { world.memory.store(2) }
         ), (name: "driver", body: { if world.migrate() == 1 { obligations.reach(0) } }),
       ],
-      conclude: {
-        require(world.value() == 2, "CI51", "a store is lost")
-        world.requireHome()
-      }, tearDown: { world.tearDown() })
+      conclude: { world.requireHome(2) }, tearDown: { world.tearDown() })
   }
 
   /// P119: each entry of a page that moves is a migration entry for a while, and none is left.
@@ -199,21 +172,22 @@ enum DeviceRaces {
     "migrate-shared", "a load of a shared page against its migration: every entry comes back",
     rules: [.strict, .kernel], obligations: ["moved"]
   ) { settings in
-    let world = try World(settings, spaces: 2)
+    let world = try World(settings, isForked: true)
     let obligations = settings.obligations
     return ProgramWorld(
       [
-        (name: "child", body: { require(world.value(1) == 1, "CI51", "other contents") }),
+        (name: "child", body: { require(world.memory.value(1) == 1, "CI51", "other contents") }),
         (name: "driver", body: { if world.migrate() == 1 { obligations.reach(0) } }),
       ],
       conclude: {
         for number in 0..<2 {
-          let mm = unsafe world.space(number).mm
+          let mm = unsafe world.memory.space(number).mm
           let place = unsafe pgtable_walk(mm, MappedFile.address(0), PGTABLE_LEVEL_PTE)
           require(
             unsafe !softleaf_is_migration(ptep_get(place.entry!)), "CI62",
             "a migration entry is left")
         }
+        world.requireHome(in: 2)
       }, tearDown: { world.tearDown() })
   }
 
@@ -226,7 +200,7 @@ enum DeviceRaces {
     let obligations = settings.obligations
     return ProgramWorld(
       [
-        (name: "reader", body: { require(world.value() == 1, "CI51", "other contents") }),
+        (name: "reader", body: { require(world.memory.value() == 1, "CI51", "other contents") }),
         (
           name: "driver",
           body: {
@@ -235,10 +209,7 @@ enum DeviceRaces {
           }
         ),
       ],
-      conclude: {
-        require(world.value() == 1, "CI51", "other contents")
-        world.requireHome()
-      }, tearDown: { world.tearDown() })
+      conclude: { world.requireHome() }, tearDown: { world.tearDown() })
   }
 
   /// C73: whoever has a reference on a page of the device keeps it where it is.
@@ -277,10 +248,7 @@ enum DeviceRaces {
           }
         ),
       ],
-      conclude: {
-        require(world.value() == 1, "CI51", "other contents")
-        world.requireHome()
-      },
+      conclude: { world.requireHome() },
       tearDown: {
         world.tearDown()
         isHeld.free()

@@ -33,6 +33,16 @@ enum FaultRaces {
     }
   }
 
+  /// What a page holds that must be there.
+  static func value(_ space: MemoryMap, _ page: Int) -> UInt {
+    do throws(MemoryError) {
+      return try space.load(MappedFile.address(page))
+    } catch {
+      report("VMA", "a load fails")
+      return 0
+    }
+  }
+
   /// A change of areas, which has the memory that it needs.
   static func mustSucceed(_ body: () throws(MemoryError) -> Void) {
     do throws(MemoryError) {

@@ -155,7 +155,7 @@ enum MapLocks {
     readyWaitTable()
     let payload = try PlainWord("payload")
     let obligations = settings.obligations
-    let inside = {
+    let addAndUnlock = {
       payload.write(payload.read() + 1)
       unsafe folio_unlock(folio)
     }
@@ -165,7 +165,7 @@ enum MapLocks {
           name: "locker",
           body: {
             unsafe folio_lock(folio)
-            inside()
+            addAndUnlock()
           }
         )
       } + [
@@ -176,7 +176,7 @@ enum MapLocks {
               obligations.reach(0)
               unsafe folio_lock(folio)
             }
-            inside()
+            addAndUnlock()
           }
         )
       ],

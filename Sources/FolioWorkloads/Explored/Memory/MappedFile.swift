@@ -108,9 +108,7 @@ final class MappedFile {
       self.owner = owner
     }
     object = try MappedObject(kind, contents: contents, file)
-    var options = MemoryMap.Options(rules: settings.rules)
-    options.tableShift = 1
-    for _ in 0..<spaces { maps.append(try MemoryMap(options)) }
+    for _ in 0..<spaces { maps.append(try .small(settings.rules)) }
     // What scenarios of before left in the frames is no part of this one.
     for page in 0..<8 { unsafe shared_set(cfolio_frame_word(pages.frame(page))!, 0) }
   }

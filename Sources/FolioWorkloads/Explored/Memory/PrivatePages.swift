@@ -12,46 +12,37 @@ enum PrivatePages {
     discardStore,
   ]
 
-  /// What the page of the address holds; 0 where it is gone.
-  private static func value(_ space: MemoryMap, _ page: Int) -> UInt {
-    do throws(MemoryError) {
-      return try space.load(MappedFile.address(page))
-    } catch {
-      report("VMA", "a load fails")
-      return 0
-    }
-  }
-
-  private static func store(_ space: MemoryMap, _ page: Int, _ value: UInt) {
-    require(FaultRaces.store(space, page, value), "VMA", "a store fails")
-  }
-
-  private static func anonymous(_ space: MemoryMap, pages: Int = 1) throws {
-    try space.map(
-      pages: pages, [.read, .write], .private, at: .fixed(MappedFile.address(0)))
-  }
-
-  private static func space(_ settings: Scenario.Settings) throws -> MemoryMap {
-    var options = MemoryMap.Options(rules: settings.rules)
-    options.tableShift = 1
-    return try MemoryMap(options)
-  }
-
-  /// Holds what must go in order.
-  private final class World {
+  /// A file that a space maps privately, and others as it is, its page loaded by all; and RAM for copies.
+  private final class Copies {
+    let file: MappedFile
     let ram: ScenarioRAM
-    var spaces: [MemoryMap]
 
-    init(_ settings: Scenario.Settings, spaces count: Int, pages: Int) throws {
-      readyWaitTable()
-      spaces = []
-      for _ in 0..<count { spaces.append(try PrivatePages.space(settings)) }
-      ram = try ScenarioRAM(pages)
+    init(_ settings: Scenario.Settings, spaces: Int = 1) throws {
+      file = try MappedFile(settings, spaces: spaces)
+      ram = try ScenarioRAM(2)
+      for number in 0..<spaces {
+        try file.map(0..<1, in: number, [.read, .write], number == 0 ? .private : .shared)
+        require(value(number) == 0, "CI51", "a page that nobody stored to")
+      }
+    }
+
+    func value(_ number: Int = 0) -> UInt { FaultRaces.value(file.space(number), 0) }
+    func store(_ value: UInt) {
+      require(FaultRaces.store(file.space(), 0, value), "VMA", "a store fails")
+    }
+
+    /// At the end: one copy is there, which holds one of these values, until it is unmapped.
+    func requireCopied(_ values: ClosedRange<UInt>) {
+      file.require(0, mapped: 0)
+      require(values.contains(value()), "CI51", "a store is lost")
+      require(file.space().counters.anonymousPages == 1, "CI52", "private pages are miscounted")
+      ram.require(inUse: 1)
+      file.space().requireEnd()
+      ram.require(inUse: 0)
     }
 
     func tearDown() {
-      spaces = []
-      ram.require(inUse: 0)
+      file.tearDown()
       ram.tearDown()
     }
   }
@@ -61,10 +52,7 @@ enum PrivatePages {
     "copy-load", "loads against the copy that a store makes: never the old page behind it (CI51)",
     rules: [.strict, .kernel], obligations: ["old", "new", "no translation"]
   ) { settings in
-    let world = try MappedFile(settings)
-    let ram = try ScenarioRAM(1)
-    try world.map(0..<1, [.read, .write], .private)
-    require(value(world.space(), 0) == 0, "CI51", "a page that nobody stored to")
+    let world = try Copies(settings)
     let isStored = try SharedWord("stored")
     let obligations = settings.obligations
     return ProgramWorld(
@@ -72,7 +60,7 @@ enum PrivatePages {
         (
           name: "writer",
           body: {
-            store(world.space(), 0, 1)
+            world.store(1)
             isStored.storeRelease(1)
           }
         ),
@@ -80,7 +68,7 @@ enum PrivatePages {
           name: "reader",
           body: {
             var translation = translation()
-            let mm = unsafe world.space().mm
+            let mm = unsafe world.file.space().mm
             let address = MappedFile.address(0)
             guard unsafe mmu_begin(mm, address, false, &translation) else {
               // The entry is none while it is changed.
@@ -91,19 +79,13 @@ enum PrivatePages {
             unsafe mmu_end(mm, &translation)
             require(first == 1 || !wasStored, "CI51", "the old page behind a store")
             obligations.reach(first == 1 ? 1 : 0)
-            require(value(world.space(), 0) >= first, "CI51", "the old page behind the new one")
+            require(world.value() >= first, "CI51", "the old page behind the new one")
           }
         ),
       ],
-      conclude: {
-        world.require(0, mapped: 0)
-        require(world.space().counters.anonymousPages == 1, "CI52", "private pages are miscounted")
-        ram.require(inUse: 1)
-      },
+      conclude: { world.requireCopied(1...1) },
       tearDown: {
         world.tearDown()
-        ram.require(inUse: 0)
-        ram.tearDown()
         isStored.free()
       })
   }
@@ -113,32 +95,20 @@ enum PrivatePages {
     "copy-shared", "a private copy against the removal of the page's other mapping",
     rules: [.strict, .kernel], obligations: []
   ) { settings in
-    let world = try MappedFile(settings, spaces: 2)
-    let ram = try ScenarioRAM(1)
-    try world.map(0..<1, [.read, .write], .private)
-    try world.map(0..<1, in: 1)
-    require(value(world.space(), 0) == 0 && value(world.space(1), 0) == 0, "CI51", "other contents")
+    let world = try Copies(settings, spaces: 2)
     return ProgramWorld(
       [
-        (name: "writer", body: { store(world.space(), 0, 1) }),
+        (name: "writer", body: { world.store(1) }),
         (
           name: "unmapper",
           body: {
             FaultRaces.mustSucceed { () throws(MemoryError) in
-              try world.space(1).unmap(MappedFile.addresses(0..<1))
+              try world.file.space(1).unmap(MappedFile.addresses(0..<1))
             }
           }
         ),
       ],
-      conclude: {
-        world.require(0, mapped: 0)
-        require(value(world.space(), 0) == 1, "CI51", "a store is lost")
-        ram.require(inUse: 1)
-      },
-      tearDown: {
-        world.tearDown()
-        ram.tearDown()
-      })
+      conclude: { world.requireCopied(1...1) }, tearDown: { world.tearDown() })
   }
 
   /// Two stores to one page that is to be copied: one copy.
@@ -146,23 +116,12 @@ enum PrivatePages {
     "copy-copy", "two stores that both need the copy of a page: one is made, the other goes",
     rules: [.strict, .kernel], size: 2, sizes: 2...2, obligations: []
   ) { settings in
-    let world = try MappedFile(settings)
-    let ram = try ScenarioRAM(2)
-    try world.map(0..<1, [.read, .write], .private)
-    require(value(world.space(), 0) == 0, "CI51", "a page that nobody stored to")
+    let world = try Copies(settings)
     return ProgramWorld(
       (0..<settings.size).map { number in
-        (name: "writer \(number)", body: { store(world.space(), 0, UInt(number + 1)) })
+        (name: "writer \(number)", body: { world.store(UInt(number + 1)) })
       },
-      conclude: {
-        world.require(0, mapped: 0)
-        require(value(world.space(), 0) != 0, "CI51", "both stores are lost")
-        ram.require(inUse: 1)
-      },
-      tearDown: {
-        world.tearDown()
-        ram.tearDown()
-      })
+      conclude: { world.requireCopied(1...2) }, tearDown: { world.tearDown() })
   }
 
   /// A store while the space is copied: the child has the page from before or behind it, alone.
@@ -170,27 +129,24 @@ enum PrivatePages {
     "fork-store", "a store against fork: the child sees it or not, and later ones never",
     rules: [.strict], obligations: ["the child sees it", "the child does not"]
   ) { settings in
-    let world = try World(settings, spaces: 2, pages: 3)
-    try anonymous(world.spaces[0])
-    store(world.spaces[0], 0, 1)
+    let world = try PrivateMemory(settings)
     let obligations = settings.obligations
     return ProgramWorld(
       [
-        (name: "writer", body: { store(world.spaces[0], 0, 2) }),
+        (name: "writer", body: { world.store(2) }),
         (
           name: "fork",
           body: {
-            let status = unsafe dup_mmap(world.spaces[1].mm, world.spaces[0].mm)
-            require(status == 0, "VMA", "a fork fails")
-            let first = value(world.spaces[1], 0)
+            world.fork()
+            let first = world.value(1)
             obligations.reach(first == 2 ? 0 : 1)
-            require(first == value(world.spaces[1], 0), "CI42", "a store of the parent is seen")
+            require(first == world.value(1), "CI42", "a store of the parent is seen")
           }
         ),
       ],
       conclude: {
-        require(value(world.spaces[0], 0) == 2, "CI51", "the parent's store is lost")
-        requireNoWaiter()
+        require(world.value() == 2, "CI51", "the parent's store is lost")
+        world.requireHome()
       }, tearDown: { world.tearDown() })
   }
 
@@ -199,43 +155,21 @@ enum PrivatePages {
     "fork-pin", "a fast pin against a fork and a store: the pinned page stays the parent's (CI42)",
     rules: [.strict], obligations: ["pinned", "not pinned"]
   ) { settings in
-    let world = try World(settings, spaces: 2, pages: 3)
-    try anonymous(world.spaces[0])
-    store(world.spaces[0], 0, 1)
-    let found = try unsafe seamMemory(UnsafeMutablePointer<page>?.self)
+    let world = try PrivateMemory(settings)
     let obligations = settings.obligations
     return ProgramWorld(
       [
         (
           name: "pinner",
           body: {
-            let start = MappedFile.address(0)
-            let mm = unsafe world.spaces[0].mm
-            let count = unsafe gup_fast(
-              mm, start, start + MemoryMap.pageSize, FOLL_PIN | FOLL_WRITE, found)
-            obligations.reach(count == 1 ? 0 : 1)
-            guard count == 1 else { return }
-            // The device writes to what it pinned; the parent has to see it.
-            store(world.spaces[0], 0, 2)
-            let frame = unsafe page_to_pfn(found[0]!)
-            unsafe shared_set(cfolio_frame_word(frame)!, 3)
-            require(value(world.spaces[0], 0) == 3, "CI42", "the pinned page is not the parent's")
-            unsafe unpin_user_pages(found, 1)
+            let isPinned = world.found.pinFast(world.space(), FOLL_WRITE) == 1
+            obligations.reach(isPinned ? 0 : 1)
+            guard isPinned else { return }
+            world.requireOwn()
+            world.found.unpin()
           }
-        ),
-        (
-          name: "fork",
-          body: {
-            let status = unsafe dup_mmap(world.spaces[1].mm, world.spaces[0].mm)
-            require(status == 0, "VMA", "a fork fails")
-          }
-        ),
-      ],
-      conclude: { requireNoWaiter() },
-      tearDown: {
-        unsafe cfolio_free(found)
-        world.tearDown()
-      })
+        ), (name: "fork", body: { world.fork() }),
+      ], conclude: { world.requireHome() }, tearDown: { world.tearDown() })
   }
 
   /// A fault in a file's page while the space is copied.
@@ -274,18 +208,16 @@ enum PrivatePages {
     "zero-store", "two first stores to memory that holds the zero page: one page comes (CI20)",
     rules: [.strict], size: 2, sizes: 2...2, obligations: []
   ) { settings in
-    let world = try World(settings, spaces: 1, pages: 2)
-    try anonymous(world.spaces[0])
-    require(value(world.spaces[0], 0) == 0, "CI51", "fresh memory is not zero")
+    let world = try PrivateMemory(settings, spaces: 1, isStored: false)
     return ProgramWorld(
       (0..<settings.size).map { number in
-        (name: "writer \(number)", body: { store(world.spaces[0], 0, UInt(number + 1)) })
+        (name: "writer \(number)", body: { world.store(UInt(number + 1)) })
       },
       conclude: {
-        require(value(world.spaces[0], 0) != 0, "CI51", "both stores are lost")
-        require(
-          world.spaces[0].counters.anonymousPages == 1, "CI52", "private pages are miscounted")
+        require(world.value() != 0, "CI51", "both stores are lost")
+        require(world.space().counters.anonymousPages == 1, "CI52", "private pages are miscounted")
         world.ram.require(inUse: 1)
+        world.requireHome()
       }, tearDown: { world.tearDown() })
   }
 
@@ -329,21 +261,18 @@ enum PrivatePages {
     "fork-ends", "parent and child give up a page that they share: it goes once",
     rules: [.strict], obligations: []
   ) { settings in
-    let world = try World(settings, spaces: 2, pages: 1)
-    try anonymous(world.spaces[0])
-    store(world.spaces[0], 0, 1)
-    require(unsafe dup_mmap(world.spaces[1].mm, world.spaces[0].mm) == 0, "VMA", "a fork fails")
+    let world = try PrivateMemory(settings, isForked: true)
     return ProgramWorld(
       (0..<2).map { number in
         (
           name: number == 0 ? "parent" : "child",
           body: {
             FaultRaces.mustSucceed { () throws(MemoryError) in
-              try world.spaces[number].unmap(MappedFile.addresses(0..<1))
+              try world.space(number).unmap(MappedFile.addresses(0..<1))
             }
           }
         )
-      }, conclude: { world.ram.require(inUse: 0) }, tearDown: { world.tearDown() })
+      }, conclude: { world.requireHome() }, tearDown: { world.tearDown() })
   }
 
   /// A store to memory that is discarded meanwhile: it is there, or the memory is zero again.
@@ -351,27 +280,26 @@ enum PrivatePages {
     "store-discard", "a store to memory of its own against MADV_DONTNEED: stored, or zero again",
     rules: [.strict], obligations: ["the store stays", "zero again"]
   ) { settings in
-    let world = try World(settings, spaces: 1, pages: 3)
-    try anonymous(world.spaces[0])
-    store(world.spaces[0], 0, 1)
+    let world = try PrivateMemory(settings, spaces: 1)
     let obligations = settings.obligations
     return ProgramWorld(
       [
-        (name: "writer", body: { store(world.spaces[0], 0, 2) }),
+        (name: "writer", body: { world.store(2) }),
         (
           name: "discarder",
           body: {
             FaultRaces.mustSucceed { () throws(MemoryError) in
-              try world.spaces[0].discard(MappedFile.addresses(0..<1))
+              try world.space().discard(MappedFile.addresses(0..<1))
             }
           }
         ),
       ],
       conclude: {
-        let last = value(world.spaces[0], 0)
+        let last = world.value()
         obligations.reach(last == 2 ? 0 : 1)
         require(last != 1, "CI51", "what was discarded is there again")
         world.ram.require(inUse: last == 2 ? 1 : 0)
+        world.requireHome()
       }, tearDown: { world.tearDown() })
   }
 }

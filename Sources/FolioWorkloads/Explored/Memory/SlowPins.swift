@@ -9,34 +9,6 @@ import FolioCore
 enum SlowPins {
   static let scenarios = [discard, unshare, fork, longTerm, lookup]
 
-  /// Where a walk of one page leaves what it found.
-  @safe
-  private struct Found {
-    private let pages: UnsafeMutablePointer<UnsafeMutablePointer<page>?>
-
-    init() throws(ScenarioMemoryError) {
-      unsafe pages = try unsafe seamMemory(UnsafeMutablePointer<page>?.self)
-    }
-
-    /// Pins the page at the scenario's address, taking mmap_lock; pages, or -errno.
-    func pin(_ space: MemoryMap, _ flags: UInt32 = 0) -> Int {
-      unsafe pin_user_pages_unlocked(space.mm, MappedFile.address(0), 1, pages, flags)
-    }
-
-    var frame: UInt { unsafe page_to_pfn(pages[0]!) }
-    func unpin() { unsafe unpin_user_pages(pages, 1) }
-    func free() { unsafe cfolio_free(pages) }
-  }
-
-  private static func value(_ space: MemoryMap) -> UInt {
-    do throws(MemoryError) {
-      return try space.load(MappedFile.address(0))
-    } catch {
-      report("VMA", "a load fails")
-      return 0
-    }
-  }
-
   /// A pin that faults the page in, against its removal.
   private static let discard = Scenario(
     "slow-pin-discard", "a pin that faults its page in against MADV_DONTNEED: pinned all the same",
@@ -44,7 +16,7 @@ enum SlowPins {
   ) { settings in
     let world = try MappedFile(settings)
     try world.map(0..<1)
-    let found = try Found()
+    let found = try FoundPage()
     return ProgramWorld(
       [
         (
@@ -78,52 +50,12 @@ enum SlowPins {
       })
   }
 
-  /// A private page that parent and child share, and that one of them pins.
-  @safe
-  private final class Shared {
-    let ram: ScenarioRAM
-    let found: Found
-    private var spaces: [MemoryMap] = []
-
-    init(_ settings: Scenario.Settings, isForked: Bool) throws {
-      readyWaitTable()
-      ram = try ScenarioRAM(4)
-      found = try Found()
-      var options = MemoryMap.Options(rules: settings.rules)
-      options.tableShift = 1
-      for _ in 0..<2 { spaces.append(try MemoryMap(options)) }
-      try spaces[0].map(pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(0)))
-      try spaces[0].store(1, at: MappedFile.address(0))
-      if isForked { fork() }
-    }
-
-    func space(_ number: Int = 0) -> MemoryMap { spaces[number] }
-
-    func fork() {
-      require(unsafe dup_mmap(spaces[1].mm, spaces[0].mm) == 0, "VMA", "a fork fails")
-    }
-
-    /// What the device writes through its pin is what the space reads.
-    func requireOwn() {
-      require(FaultRaces.store(spaces[0], 0, 2), "VMA", "a store fails")
-      unsafe shared_set(cfolio_frame_word(found.frame)!, 3)
-      require(value(spaces[0]) == 3, "CI42", "the pinned page is not the space's")
-    }
-
-    func tearDown() {
-      spaces = []
-      found.free()
-      ram.require(inUse: 0)
-      ram.tearDown()
-    }
-  }
-
   /// P111: a pin for reading of a page that a child shares gets one of its own first.
   private static let unshare = Scenario(
     "slow-pin-unshare", "a pin for reading of a shared page against the child's end: it is its own",
     rules: [.strict], obligations: []
   ) { settings in
-    let world = try Shared(settings, isForked: true)
+    let world = try PrivateMemory(settings, isForked: true)
     return ProgramWorld(
       [
         (
@@ -144,7 +76,7 @@ enum SlowPins {
             }
           }
         ),
-      ], conclude: {}, tearDown: { world.tearDown() })
+      ], conclude: { world.requireHome() }, tearDown: { world.tearDown() })
   }
 
   /// P114: a fork that comes behind a pin looks for it.
@@ -152,7 +84,7 @@ enum SlowPins {
     "slow-pin-fork", "a pin under the map's lock against a fork: the pinned page stays (CI42)",
     rules: [.strict], obligations: []
   ) { settings in
-    let world = try Shared(settings, isForked: false)
+    let world = try PrivateMemory(settings)
     return ProgramWorld(
       [
         (
@@ -165,7 +97,7 @@ enum SlowPins {
             world.found.unpin()
           }
         ), (name: "fork", body: { world.fork() }),
-      ], conclude: { requireNoWaiter() }, tearDown: { world.tearDown() })
+      ], conclude: { world.requireHome() }, tearDown: { world.tearDown() })
   }
 
   /// P113: long-term pins of a file's pages are refused, whatever is mapped.
@@ -176,7 +108,7 @@ enum SlowPins {
   ) { settings in
     let world = try MappedFile(settings)
     try world.map(0..<1)
-    let found = try Found()
+    let found = try FoundPage()
     let obligations = settings.obligations
     return ProgramWorld(
       [
