@@ -79,8 +79,8 @@ public struct ExplorationResult: Sendable {
   public var isComplete: Bool
   /// It says something of every execution, or of every one within a bound.
   public var isProof: Bool { verdict == .exhaustive || verdict.bound != nil }
-  /// Independent draws: executions of walks. A search that was stopped half way draws nothing at
-  /// random, and may claim nothing.
+  /// Independent draws: executions of walks, of a proof those beside it. A search that was stopped half way
+  /// draws nothing at random, and may claim nothing.
   public var draws: Int
 }
 
@@ -208,7 +208,7 @@ extension LabWorld {
       share: lab_estimate(), pairs: Int(lab_pairs_count()))
   }
 
-  private static func text<T>(_ tuple: T) -> String {
+  static func text<T>(_ tuple: T) -> String {
     unsafe withUnsafeBytes(of: tuple) {
       unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
     }

@@ -101,17 +101,21 @@ public final class LabWorld: LabOpening {
     }
     guard lab_open() else { throw .outOfMemory }
     let settings = Scenario.Settings(rules: rules, size: size, obligations: Obligations())
-    var made: Result<any ScenarioWorld, any Error>?
-    Self.asGuest {
+    var made: Result<WorldBox, any Error>?
+    let broken = Self.asGuest {
       // What a mutant breaks may warn besides, in each of a million executions.
       cfolio_warnings_quiet(true)
-      made = Result { try scenario.world(settings) }
+      made = Result { WorldBox(try scenario.world(settings)) }
     }
     switch made! {
-    case .success(let world): box = WorldBox(world)
+    case .success(let box): self.box = box
     case .failure(let error): throw .world("\(scenario.name): \(error)")
     }
     made = nil
+    if let broken {
+      _ = Self.tearDown(&box)
+      throw .world("\(scenario.name) is broken before it begins: \(broken)")
+    }
     self.scenario = scenario
     self.settings = settings
     threads = box!.world.threads
@@ -132,13 +136,21 @@ public final class LabWorld: LabOpening {
 
   deinit {
     lab_unload()
-    // As the guest to the last: what the world owns goes with it, and its memory is the arena's.
-    Self.asGuest {
+    let broken = Self.tearDown(&box)
+    unsafe Self.isOpen = false
+    // Whoever switched a mutant on broke it himself.
+    if let broken, !Mutant.isOn {
+      preconditionFailure("\(scenario.name) breaks as it is taken down: \(broken)")
+    }
+  }
+
+  /// As the guest to the last: what the world owns goes with it, and its memory is the arena's.
+  private static func tearDown(_ box: inout WorldBox?) -> String? {
+    asGuest {
       box?.world.tearDown()
       box = nil
       cfolio_warnings_quiet(false)
     }
-    unsafe Self.isOpen = false
   }
 
   private static func with(
@@ -170,7 +182,9 @@ public final class LabWorld: LabOpening {
   }
 
   /// Runs the body with allocations of the library going to the arena; nothing is explored.
-  private static func asGuest(_ body: () -> Void) {
+  ///
+  /// - Returns: the first thing that it reported; nil: nothing.
+  private static func asGuest(_ body: () -> Void) -> String? {
     withoutActuallyEscaping(body) { body in
       var body = body
       unsafe withUnsafeMutablePointer(to: &body) {
@@ -178,5 +192,7 @@ public final class LabWorld: LabOpening {
           { unsafe $0!.assumingMemoryBound(to: (() -> Void).self).pointee() }, $0)
       }
     }
+    guard let finding = unsafe lab_finding() else { return nil }
+    return unsafe "\(text(finding.pointee.invariant)): \(text(finding.pointee.message))"
   }
 }

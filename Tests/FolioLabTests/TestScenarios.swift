@@ -15,10 +15,13 @@ final class WordsWorld: ScenarioWorld {
   private let words: [SharedWord]
   private let bodies: [() -> Void]
   private let end: () -> Void
+  private let undo: () -> Void
 
   init(
-    _ words: [SharedWord], _ bodies: [() -> Void], groups: [Int]? = nil, end: @escaping () -> Void
+    _ words: [SharedWord], _ bodies: [() -> Void], groups: [Int]? = nil,
+    undo: @escaping () -> Void = {}, end: @escaping () -> Void
   ) {
+    self.undo = undo
     self.words = words
     self.bodies = bodies
     self.end = end
@@ -29,7 +32,10 @@ final class WordsWorld: ScenarioWorld {
 
   func run(_ thread: Int) { bodies[thread]() }
   func conclude() { end() }
-  func tearDown() { for word in words { word.free() } }
+  func tearDown() {
+    undo()
+    for word in words { word.free() }
+  }
 }
 
 enum TestScenario {
@@ -98,6 +104,20 @@ enum TestScenario {
   ) { settings in
     let world = try LockWorld(settings.obligations)
     return world
+  }
+
+  /// When a world breaks in which nothing is wrong while its threads run.
+  enum Break { case setUp, tearDown }
+
+  static func broken(_ when: Break?) -> Scenario {
+    Scenario("broken", "a report outside of executions", rules: [.strict], obligations: []) { _ in
+      let x = try SharedWord("x")
+      if when == .setUp { fail("EARLY", "no world") }
+      return WordsWorld(
+        [x], [{ x.store(1) }, { _ = x.load() }],
+        undo: { if when == .tearDown { fail("LATE", "something is left") } }
+      ) {}
+    }
   }
 
   /// A search can reach nothing of what it should.

@@ -264,6 +264,7 @@ void lab_as_guest(void (*function)(void *context), void *context)
 	(void)cfolio_seam_enter(hooks_for(LAB_SC));
 	lab.mode = MODE_OFF;
 	lab.current = HOST;
+	lab.failed = false;
 	function(context);
 	(void)cfolio_seam_enter(NULL);
 }

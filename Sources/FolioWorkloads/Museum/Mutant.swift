@@ -64,4 +64,13 @@ public struct Mutant: Sendable, Hashable {
       return mutant == nil
     #endif
   }
+
+  /// One is switched on.
+  package static var isOn: Bool {
+    #if LAB
+      !cfolio_mutant_is(0)
+    #else
+      false
+    #endif
+  }
 }

@@ -201,7 +201,8 @@ bool lab_is_built_in(void);
 bool lab_open(void);
 /**
  * Runs function(context) as the engine's guest, one thread, nothing explored: what it allocates
- * through the seam comes from the arena. For setting a world up, and for taking it down.
+ * through the seam comes from the arena. For setting a world up, and for taking it down. What it
+ * reports is lab_finding() then.
  */
 void lab_as_guest(void (*function)(void *_Nullable context), void *_Nullable context);
 /** Memory of somebody else that executions change by plain stores: put back before each. */
