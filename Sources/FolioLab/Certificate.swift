@@ -47,7 +47,7 @@ package struct Certificate: Sendable, Hashable, Codable {
   package var verdict: String
   /// Preemptions that a BOUNDED claim allows.
   package var bound: Int?
-  /// What a SAMPLED claim stands on.
+  /// What a SAMPLED claim stands on; of a BOUNDED one, what was drawn beside it.
   package var sample: Sample?
   package var executions: Int
   /// Executions that came to their end, whatever the search.
@@ -148,7 +148,8 @@ extension LabWorld {
       scenario: scenario.name, size: settings.size, rules: settings.rules.rawValue,
       memoryModel: result.model.rawValue, search: search ?? result.search.name, verdict: verdict,
       bound: result.verdict.bound,
-      sample: result.verdict.isSampled ? .init(draws: result.draws) : nil,
+      sample: result.verdict.isSampled || (result.isProof && result.draws > 0)
+        ? .init(draws: result.draws) : nil,
       executions: result.statistics.executions, complete: result.statistics.complete,
       classes: result.search == .classes ? result.statistics.complete : 0,
       states: result.statistics.states, blocked: result.statistics.blocked,
@@ -214,7 +215,12 @@ extension Certificate {
   }
 
   /// What it is a claim about: one line of words.
-  package var subject: String { "\(scenario) size \(size) \(rules) \(memoryModel)" }
+  package var subject: String { Self.subject(scenario, size, rules, memoryModel) }
+
+  /// The same of what no certificate is there for yet.
+  static func subject(_ scenario: String, _ size: Int, _ rules: String, _ model: String) -> String {
+    "\(scenario) size \(size) \(rules) \(model)"
+  }
 
   /// Why it is no part of the whole that the other is a part of; nil: it may be.
   private func difference(from other: Certificate) -> String? {

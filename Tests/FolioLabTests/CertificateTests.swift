@@ -50,7 +50,9 @@ import Testing
       let subject = try #require(
         CertificationSubject.all.first { $0.scenario.name == scenario.name && $0.model == .sc })
       #expect(try Certificate.earn(subject).grade == .exhaustive)
-      #expect(try Certificate.earn(subject, executions: 200).grade == .bounded(1))
+      let bounded = try Certificate.earn(subject, executions: 200)
+      // What a bound leaves out, walks look at.
+      #expect(bounded.grade == .bounded(1) && bounded.sample?.draws == 200)
       #expect(try Certificate.earn(subject, executions: 2).grade == .sampled)
     }
 
@@ -83,6 +85,15 @@ import Testing
       bounded[1] = try certificate("two-puts", .schedules(preemptions: 2))
       #expect(losses(today, bounded).count == 1)
       #expect(losses(bounded, weaker + []).count == 1)
+      #expect(losses(bounded, today).isEmpty)
+
+      // Draws are part of what is claimed, beside a bound too; a hundredth is none of them.
+      bounded[1].sample = .init(draws: 1000)
+      for (draws, count) in [(1000, 0), (990, 0), (989, 1)] {
+        var fewer = bounded
+        fewer[1].sample = .init(draws: draws)
+        #expect(losses(bounded, fewer).count == count)
+      }
       #expect(losses(bounded, today).isEmpty)
 
       #expect(losses(Array(today.dropLast()), today) == ["\(today[2].subject): not recorded"])
