@@ -86,7 +86,7 @@ package struct ConflictRecord: Sendable {
 package struct PairCoverage: Sendable {
   /// Pairs of all classes.
   package var all: Set<RacingPair>
-  /// Those that the walks executed.
+  /// Those that schedules with two preemptions and walks executed.
   package var walked: Set<RacingPair>
 
   package var missing: Set<RacingPair> { all.subtracting(walked) }
@@ -111,7 +111,7 @@ extension LabWorld {
     return (record.pairs, false)
   }
 
-  /// Compares walks with the search of all classes.
+  /// Compares schedules with two preemptions, and walks, with the search of all classes.
   ///
   /// - Parameters:
   ///   - walks: executions of each of four walks, per round; rare pairs take some rounds, and two that find none are
