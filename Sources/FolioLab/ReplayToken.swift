@@ -185,10 +185,11 @@ extension LabWorld {
     var divergence: Divergence?
     for (index, turn) in token.turns.enumerated() {
       let thread = UInt8(turn.thread)
-      let run = replay(
+      let trace = replay(
         choices + Array(repeating: thread, count: 1 << 14 - 1), model: token.model,
         values: token.values
-      ).trace.steps
+      ).trace
+      let run = trace.steps
       let rest = run.dropFirst(choices.count)
       let end = rest.firstIndex { $0.thread != turn.thread } ?? run.endIndex
       var seen = 0
@@ -201,12 +202,16 @@ extension LabWorld {
           break
         }
       }
-      // In front of a failure that needs no step it may have stood before what it has to wait for:
-      // there it goes as far as it can, as it did then.
+      // In front of a failure that needs no step it may stand before the operation, and have to wait: there
+      // it goes as far as it can, as it did then.
       let isBeforeFailure = token.turns.dropFirst(index + 1).map(\.occurrence) == [0]
-      if turn.occurrence > 0 && stop == nil && divergence == nil && index + 1 < token.turns.count,
-        !isBeforeFailure || end == rest.startIndex
-      {
+      let next =
+        run[end...].first { $0.thread == turn.thread }
+        ?? trace.standing.first { $0.thread == turn.thread }
+      let waits =
+        end > rest.startIndex && next.map(ReplayToken.hash) == turn.site
+        && seen + 1 == turn.occurrence
+      if turn.occurrence > 0 && stop == nil && divergence == nil && !(isBeforeFailure && waits) {
         divergence = Divergence(
           turn: index,
           description: end == rest.startIndex

@@ -93,6 +93,23 @@ import Testing
         #expect(divergence.description.hasPrefix("turn 0: thread 0 ended before it came to"))
       }
 
+      @Test("who ends in front of a failure without coming to its operation left the token")
+      func endedBeforeFailure() throws {
+        let turns = [ReplayToken.Turn(thread: 0, occurrence: 1, site: 77), .init(thread: 1)]
+        let run = try LabWorld(TestScenario.counter, size: 2).replay(
+          ReplayToken(scenario: "counter", size: 2, rules: "strict", turns: turns))
+        #expect(run.divergence?.turn == 0)
+      }
+
+      @Test("who waits there for what it was about to do did not")
+      func waitsBeforeFailure() throws {
+        let world = try LabWorld(TestScenario.lockOrder)
+        let finding = try #require(world.explore(.classes).finding)
+        let run = world.replay(world.token(of: finding.trace))
+        #expect(finding.invariant == "DEADLOCK" && run.finding == finding)
+        #expect(run.divergence == nil)
+      }
+
       @Test("a failure shrinks to its fewest preemptions and steps")
       func shrinks() throws {
         let world = try LabWorld(TestScenario.racyCounter)
@@ -141,6 +158,23 @@ import Testing
           #expect(world.explore(.classes).verdict == .exhaustive)
         }
         #expect(try LabWorld(TestScenario.counter).explore(.classes).verdict == .exhaustive)
+      }
+
+      @Test("a world that is broken before it begins is refused, and taken down")
+      func brokenSetUp() throws {
+        let error = #expect(throws: LabError.self) { try LabWorld(TestScenario.broken(.setUp)) }
+        #expect(error?.description == "broken is broken before it begins: EARLY: no world")
+        #expect(try LabWorld(TestScenario.counter).explore(.classes).verdict == .exhaustive)
+      }
+
+      @Test("one that breaks as it is taken down ends the process")
+      func brokenTearDown() async {
+        await #expect(processExitsWith: .failure) {
+          _ = try LabWorld(TestScenario.broken(.tearDown)).explore(.classes)
+        }
+        await #expect(processExitsWith: .success) {
+          _ = try LabWorld(TestScenario.broken(nil)).explore(.classes)
+        }
       }
 
       @Test("rules and sizes that a scenario does not know are refused")
