@@ -5,7 +5,7 @@
 // those changes, so who holds a page finds out that it was given away. What a page holds says where it
 // was stored. Alarms:
 //   CI59  a pin, or a page that is mapped, is somebody else's
-//   CI51  a translation outlives its page; a load gives what nobody stored there
+//   CI51  a translation outlives its page; a load gives what nobody stored there, and so does the end
 //   CI42  a store of another address space is seen, or one of the parent behind the fork
 //   CI20  a store to the zero page
 
@@ -55,6 +55,8 @@ final class MemoryProgramPages {
   let ram: ScenarioRAM
   /// Forks that are done.
   let forks: SharedWord
+  /// Stores to any page that began, times 256, and those in progress.
+  let stores: SharedWord
   /// Per page of the device: odd while it is somebody else's.
   private let lives: [SharedWord]
   /// Which page of the device a page of the file is. Under the file's lock.
@@ -67,6 +69,7 @@ final class MemoryProgramPages {
     world = try MappedFile(settings, spaces: spaces)
     ram = try ScenarioRAM(3 * Self.count, countsLives: true)
     forks = try SharedWord("forks")
+    stores = try SharedWord("stores")
     lives = try (0...Self.count).map { page in
       try SharedWord("lives of a page", page == Self.count ? 1 : 0)
     }
@@ -75,10 +78,15 @@ final class MemoryProgramPages {
     let blocks = blocks
     world.file.block = { Int(blocks[$0].load()) }
     unsafe folio_raise(world.pages.folio(Self.count))
+    fill(Self.count, 1, 0)
   }
 
   /// The newest value, whatever the memory model.
   static func now(_ word: SharedWord) -> Int32 { word.add(0) }
+
+  /// Of words that count what began, times 256, and what is in progress.
+  static func begin(_ word: SharedWord) { _ = word.add(0x101) }
+  static func end(_ word: SharedWord) { _ = word.add(-1) }
 
   private func page(of frame: UInt) -> Int? {
     let first = world.pages.frame(0)
@@ -101,10 +109,16 @@ final class MemoryProgramPages {
   // MARK: contents
 
   /// Stores to the page. Context: a translation, or a pin.
+  ///
+  /// - Returns: what; nil: nothing, it is the zero page.
+  @discardableResult
   func store(
     _ serial: UInt, to frame: UInt, _ word: UnsafeMutablePointer<shared_t>, by reacher: Reacher
-  ) {
-    guard let life = life(frame) else { return report("CI20", "a store to the zero page") }
+  ) -> StoredWord? {
+    guard let life = life(frame) else {
+      report("CI20", "a store to the zero page")
+      return nil
+    }
     requireOurs(frame, life, "CI51")
     let value =
       if let page = page(of: frame) {
@@ -112,31 +126,43 @@ final class MemoryProgramPages {
       } else {
         StoredWord(space: reacher.space, forks: Self.now(forks), serial)
       }
+    Self.begin(stores)
     unsafe shared_set(word, value.bits)
+    Self.end(stores)
     require(self.life(frame) == life, "CI51", "a store comes behind the end of the page")
+    return value
   }
 
   /// Loads from the page. Context: a translation.
-  func load(_ frame: UInt, _ word: UnsafeMutablePointer<shared_t>, by reacher: Reacher) {
+  func load(
+    _ frame: UInt, _ word: UnsafeMutablePointer<shared_t>, by reacher: Reacher
+  ) -> StoredWord {
     let life = life(frame)
     requireOurs(frame, life, "CI51")
     let value = unsafe StoredWord(shared_read(word))
     require(self.life(frame) == life, "CI51", "a load comes behind the end of the page")
     guard let life else {
-      return require(value.bits == 0, "CI20", "the zero page is not zero")
+      require(value.bits == 0, "CI20", "the zero page is not zero")
+      return value
     }
     if let page = page(of: frame) {
-      let isIts = value.isOfDevice && value.owner == page && value.count == life
-      require(isIts || value.bits == 0 && life == 0, "CI51", "the file holds what is not its own")
+      requireItsOwn(page, life, value)
     } else if value.isOfSpace {
-      // What the parent stored before the fork is the child's too.
+      // Its own since it began; what the parent stored before the fork is the child's too.
       require(
-        value.owner == reacher.space
+        value.owner == reacher.space && value.count >= reacher.fork
           || (value.owner == 0 && reacher.space != 0 && value.count < reacher.fork), "CI42",
         "another address space's store is seen")
     } else {
       require(value.isOfDevice || value.bits == 0, "CI51", "a load gives what nobody stored")
     }
+    return value
+  }
+
+  /// A page of the device holds what was stored in that life of it.
+  private func requireItsOwn(_ page: Int, _ life: Int32, _ value: StoredWord) {
+    let isIts = value.isOfDevice && value.owner == page && value.count == life
+    require(isIts || value.bits == 0 && life == 0, "CI51", "the file holds what is not its own")
   }
 
   // MARK: the file
@@ -150,8 +176,9 @@ final class MemoryProgramPages {
       guard unsafe folio_extra_refs(world.pages.folio(old)) == 0 else { return }
       require(world.mappings(old) == 0, "CI19", "idle, and mapped behind the removal")
       unsafe folio_raise(world.pages.folio(old))
-      require(lives[old].add(1) & 1 == 1, "CI40", "two have a page")
-      fill(old, 0, serial)
+      let life = lives[old].add(1)
+      require(life & 1 == 1, "CI40", "two have a page")
+      fill(old, life, serial)
       blocks[page].store(Int32(new))
       spare.store(Int32(old))
       fill(new, lives[new].add(1), serial)
@@ -174,14 +201,15 @@ final class MemoryProgramPages {
       require(
         world.references(page) == base + (isSpare ? 1 : 0), "CI1", "references are lost or left")
       require(world.mappings(page) == 0, "CI4", "mappings are lost or left")
+      let word = unsafe cfolio_frame_word(world.pages.frame(page))!
+      requireItsOwn(page, lives[page].load(), unsafe StoredWord(shared_read(word)))
     }
     ram.require(inUse: 0)
   }
 
   func tearDown() {
     world.tearDown()
-    ram.require(inUse: 0)
     ram.tearDown()
-    for word in lives + blocks + [forks, spare] { word.free() }
+    for word in lives + blocks + [forks, stores, spare] { word.free() }
   }
 }

@@ -6,9 +6,11 @@
 // may not do is left out, and so is what an operation cannot do any more: every program is correct.
 // Alarms beside those of MemoryProgramPages:
 //   CI59  a pinned page was given away
-//   CI51  a load leads to the page of before a store, which came meanwhile
-//   CI42  a page that was pinned for stores, or a private one, is not the one that is mapped, and nobody
-//         changed the mapping
+//   CI51  a load leads to the page of before a store, which came meanwhile; a load gives something else
+//         than the last one, or than what was stored, and nobody stored
+//   CI42  a page that was pinned for stores, or a private one, is not the one that is mapped, or none is,
+//         and nobody changed the mapping
+//   VMA   a store without the right to it, or an access or a pin refused with it
 //   CI1, CI4, CI45, CI46, CI52, CI53, VMA  what is left at the end, and the audit
 //   DEADLOCK, USE-AFTER-FREE  the engine's
 
@@ -37,6 +39,14 @@ final class MemoryProgramWorld: ScenarioWorld {
     let zaps: Int32
   }
 
+  /// What counted changes and stores while none was in progress, and what a page held then.
+  private struct Sight {
+    let quiet: Quiet
+    var stores: Int32
+    var value: UInt
+  }
+  private typealias Seen = InlineArray<4, Sight?>
+
   /// A pin that a thread holds.
   private struct Pin {
     let frame: UInt
@@ -53,6 +63,8 @@ final class MemoryProgramWorld: ScenarioWorld {
     let thread: Int
     var reacher = Reacher(space: 0, fork: 0)
     var pins: (Pin?, Pin?) = (nil, nil)
+    /// Per page of its address space.
+    var seen: Seen = [nil, nil, nil, nil]
     /// Different in each store.
     var serial: UInt = 0
   }
@@ -76,9 +88,9 @@ final class MemoryProgramWorld: ScenarioWorld {
     try world.map(2..<3, [.read, .write], .private)
     try world.space().map(
       pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(3)))
-    let parent = Reacher(space: 0, fork: 0)
-    for place in [0, 2] { load(place, in: parent) }
-    store(3, in: parent, 0xff00)
+    var task = Task(thread: 0, serial: 0xff00)
+    for place in [0, 2] { load(place, &task) }
+    store(3, &task)
   }
 
   private func space(_ number: Int) -> MemoryMap { pages.world.space(number) }
@@ -108,14 +120,14 @@ final class MemoryProgramWorld: ScenarioWorld {
     let space = space(task.reacher.space)
     switch code {
     case .touch:
-      if bit { store(place, in: task.reacher, task.serial) } else { load(place, in: task.reacher) }
+      if bit { store(place, &task) } else { load(place, &task) }
     case .fork: task.reacher.space == 0 ? fork(&task) : endChild(&task)
     case .pin: pin(place, isWrite: bit, &task)
     case .unpin: unpin(place & 1, storing: bit, &task)
     case .zap:
-      begin(zaps)
+      MemoryProgramPages.begin(zaps)
       pages.zap(place, includingCopies: bit, task.serial)
-      end(zaps)
+      MemoryProgramPages.end(zaps)
     case .map:
       change(task) { () throws(MemoryError) in
         try map(place, isPrivate: bit, in: task.reacher.space)
@@ -147,15 +159,23 @@ final class MemoryProgramWorld: ScenarioWorld {
     }
   }
 
-  private func load(_ place: Int, in reacher: Reacher) {
+  private func load(_ place: Int, _ task: inout Task) {
+    let reacher = task.reacher
     unsafe access(place, in: reacher, isWrite: false) {
       let (before, quiet) = (latestStore(place, reacher), quiet(reacher.space))
-      unsafe pages.load($0, $1, by: reacher)
+      let stores = MemoryProgramPages.now(pages.stores)
+      let value = unsafe pages.load($0, $1, by: reacher).bits
       // Nobody changed what is mapped but by stores, whose copies wait for translations in use.
       let now = latestStore(place, reacher)
-      guard now != before, let quiet, quiet == self.quiet(reacher.space) else { return }
+      guard let quiet, quiet == self.quiet(reacher.space) else { return }
       require(
-        now == Int32(truncatingIfNeeded: $0), "CI51", "a load leads to the page before a store")
+        now == before || now == Int32(truncatingIfNeeded: $0), "CI51",
+        "a load leads to the page before a store")
+      guard stores & 0xff == 0, stores == MemoryProgramPages.now(pages.stores) else { return }
+      if let seen = task.seen[place], seen.quiet == quiet, seen.stores == stores {
+        require(seen.value == value, "CI51", "a page changes that nobody stores to")
+      }
+      task.seen[place] = Sight(quiet: quiet, stores: stores, value: value)
     }
   }
 
@@ -167,10 +187,20 @@ final class MemoryProgramWorld: ScenarioWorld {
     MemoryProgramPages.now(latest(place, reacher))
   }
 
-  private func store(_ place: Int, in reacher: Reacher, _ serial: UInt) {
+  private func store(_ place: Int, _ task: inout Task) {
+    let (reacher, serial) = (task.reacher, task.serial)
     unsafe access(place, in: reacher, isWrite: true) {
-      unsafe pages.store(serial, to: $0, $1, by: reacher)
+      let quiet = quiet(reacher.space)
+      let stores = MemoryProgramPages.now(pages.stores)
+      let value = unsafe pages.store(serial, to: $0, $1, by: reacher)
       latest(place, reacher).store(Int32(truncatingIfNeeded: $0))
+      let hasRight = hasRight(place, in: reacher.space, isWrite: true)
+      guard let value, let quiet, quiet == self.quiet(reacher.space) else { return }
+      require(hasRight, "VMA", "a store without the right to it")
+      // This one began and ended.
+      let now = MemoryProgramPages.now(pages.stores)
+      guard stores & 0xff == 0, now == stores + 0x100 else { return }
+      task.seen[place] = Sight(quiet: quiet, stores: now, value: value.bits)
     }
   }
 
@@ -178,11 +208,34 @@ final class MemoryProgramWorld: ScenarioWorld {
     _ place: Int, in reacher: Reacher, isWrite: Bool,
     _ body: (UInt, UnsafeMutablePointer<shared_t>) -> Void
   ) {
+    let quiet = quiet(reacher.space)
     do throws(MemoryError) {
       unsafe try space(reacher.space).access(MappedFile.address(place), isWrite: isWrite, body)
     } catch {
       require(Self.isExpected(error), "VMA", "an access fails with another error")
+      requireNoRight(place, in: reacher.space, isWrite: isWrite, quiet, error.code)
     }
+  }
+
+  /// The area there allows it, as it is now.
+  private func hasRight(_ place: Int, in number: Int, isWrite: Bool) -> Bool {
+    rcu_read_lock()
+    defer { rcu_read_unlock() }
+    guard let area = unsafe vma_lookup(space(number).mm, MappedFile.address(place)) else {
+      return false
+    }
+    return unsafe area.pointee.vm_flags & (isWrite ? VM_WRITE : VM_READ) != 0
+  }
+
+  /// What was refused with that error needed a right that the area does not give, unless areas changed
+  /// since `quiet`. The file has no holes.
+  private func requireNoRight(
+    _ place: Int, in number: Int, isWrite: Bool, _ quiet: Quiet?, _ code: MemoryError.Code
+  ) {
+    guard code == .fault, let quiet else { return }
+    let hasRight = hasRight(place, in: number, isWrite: isWrite)
+    guard quiet == self.quiet(number) else { return }
+    require(!hasRight, "VMA", "refused, and the area has the right")
   }
 
   /// No area or no right; no memory, or a hole.
@@ -191,9 +244,6 @@ final class MemoryProgramWorld: ScenarioWorld {
   }
 
   // MARK: changes
-
-  private func begin(_ word: SharedWord) { _ = word.add(0x101) }
-  private func end(_ word: SharedWord) { _ = word.add(-1) }
 
   /// nil: changes are in progress.
   private func quiet(_ number: Int) -> Quiet? {
@@ -205,13 +255,13 @@ final class MemoryProgramWorld: ScenarioWorld {
   /// What the areas of the thread's address space are is changed; may fail.
   private func change(_ task: Task, _ body: () throws(MemoryError) -> Void) {
     let word = changes[task.reacher.space]
-    begin(word)
+    MemoryProgramPages.begin(word)
     do throws(MemoryError) {
       try body()
     } catch {
       require(Self.isExpected(error), "VMA", "a change fails with another error")
     }
-    end(word)
+    MemoryProgramPages.end(word)
   }
 
   // MARK: fork
@@ -219,7 +269,7 @@ final class MemoryProgramWorld: ScenarioWorld {
   private func fork(_ task: inout Task) {
     let number = task.thread + 1
     let status = unsafe dup_mmap(space(number).mm, space(0).mm)
-    task.reacher = Reacher(space: number, fork: pages.forks.add(1))
+    go(Reacher(space: number, fork: pages.forks.add(1)), &task)
     require(status == 0 || status == -12, "VMA", "a fork fails with another error")
     if status != 0 { endChild(&task) }
   }
@@ -227,7 +277,12 @@ final class MemoryProgramWorld: ScenarioWorld {
   private func endChild(_ task: inout Task) {
     let space = space(task.reacher.space)
     change(task) { () throws(MemoryError) in try space.unmap(0..<space.end) }
-    task.reacher = Reacher(space: 0, fork: 0)
+    go(Reacher(space: 0, fork: 0), &task)
+  }
+
+  private func go(_ reacher: Reacher, _ task: inout Task) {
+    task.reacher = reacher
+    task.seen = [nil, nil, nil, nil]
   }
 
   // MARK: pins
@@ -241,7 +296,9 @@ final class MemoryProgramWorld: ScenarioWorld {
       found[task.thread])
     guard count == 1 else {
       // No area, no right, no memory.
-      return require(count == -14 || count == -12, "VMA", "a pin fails with another error")
+      require(count == -14 || count == -12, "VMA", "a pin fails with another error")
+      return requireNoRight(
+        place, in: number, isWrite: isWrite, quiet, count == -14 ? .fault : .outOfMemory)
     }
     let frame = unsafe page_to_pfn(found[task.thread][0]!)
     let life = pages.life(frame)
@@ -261,11 +318,13 @@ final class MemoryProgramWorld: ScenarioWorld {
     let number = pin.reacher.space
     var translation = translation()
     let mm = unsafe space(number).mm
-    guard unsafe mmu_begin(mm, MappedFile.address(pin.place), false, &translation) else { return }
-    let frame = translation.pfn
-    unsafe mmu_end(mm, &translation)
+    let isMapped = unsafe mmu_begin(mm, MappedFile.address(pin.place), false, &translation)
+    if isMapped { unsafe mmu_end(mm, &translation) }
     guard self.quiet(number) == quiet else { return }
-    require(frame == pin.frame, "CI42", "the page that is pinned is not the one that is mapped")
+    // No page of such a pin is copied, which would clear the entry for a moment.
+    require(
+      isMapped && translation.pfn == pin.frame, "CI42",
+      "the page that is pinned is not the one that is mapped")
   }
 
   /// - Parameter storing: as the device does that it was pinned for.
