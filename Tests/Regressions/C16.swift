@@ -26,7 +26,7 @@ extension Regressions {
     let passed = Flag()
     var (reclaimer, wasEarly, count) = (NativeThread?.none, false, 0)
     let reached = unsafe FaultPoint.run(at: space.page(0)) {
-      reclaimer = NativeThread {
+      reclaimer = .begun {
         synchronize_rcu()
         passed.raise()
       }

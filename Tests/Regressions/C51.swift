@@ -27,7 +27,7 @@ extension Regressions {
     var (truncation, mappings, wasEarly) = (NativeThread?.none, 0, false)
     let reached = unsafe FaultPoint.run(at: leaf.world.page(0), on: .write) {
       mappings = leaf.counts.mappings
-      truncation = NativeThread {
+      truncation = .begun {
         unsafe unmap_mapping_pages(mapping.pointer, 0, 0, true)
         ended.raise()
       }

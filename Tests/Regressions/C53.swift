@@ -33,12 +33,7 @@ extension Regressions {
     for (name, after, step) in steps {
       let before = unsafe folio_large_mapcount(folio)
       unsafe bit_spin_lock(FOLIO_MM_IDS_LOCK_BITNUM, ids)
-      let begun = Flag()
-      let thread = NativeThread {
-        begun.raise()
-        step()
-      }
-      begun.wait()
+      let thread = NativeThread.begun { step() }
       let changed = poll(milliseconds: 20) { unsafe folio_large_mapcount(folio) != before }
       #expect(!changed, "\(name) did not wait for the lock")
       unsafe bit_spin_unlock(FOLIO_MM_IDS_LOCK_BITNUM, ids)

@@ -26,6 +26,17 @@ package final class NativeThread: @unchecked Sendable {
     precondition(status == 0, "pthread_create failed: \(status)")
   }
 
+  /// A thread that has begun when this returns: what is not over then was held up.
+  package static func begun(_ run: @escaping @Sendable () -> Void) -> NativeThread {
+    let hasBegun = Flag()
+    let thread = NativeThread {
+      hasBegun.raise()
+      run()
+    }
+    precondition(hasBegun.wait(), "a thread did not begin within ten seconds")
+    return thread
+  }
+
   package func join() {
     pthread_join(handle, nil)
   }

@@ -88,7 +88,7 @@ struct PageTableTests {
     let above = unsafe pgtable_walk(mm, 0, PGTABLE_LEVEL_PMD)
     unsafe spin_lock(place.lock!)
     let (isOver, isFound) = (Flag(), Flag())
-    let walker = NativeThread {
+    let walker = NativeThread.begun {
       let locked = unsafe pgtable_walk_lock(mm, 0, PGTABLE_LEVEL_PTE)
       if let lock = unsafe locked.lock {
         isFound.raise()

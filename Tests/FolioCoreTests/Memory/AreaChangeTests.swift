@@ -47,7 +47,7 @@ struct AreaChangeTests {
     let (isStored, wasStored) = (Flag(), Flag())
     let thread = Mutex<NativeThread?>(nil)
     unsafe Self.onOpen = {
-      let store = NativeThread {
+      let store = NativeThread.begun {
         do {
           try space.store(7, at: start)
         } catch {
@@ -97,7 +97,7 @@ struct AreaChangeTests {
     let place = unsafe pgtable_walk(space.mm, area.start, PGTABLE_LEVEL_PTE)
     unsafe spin_lock(place.lock!)
     let result = Mutex<FaultResult?>(nil)
-    let fault = NativeThread {
+    let fault = NativeThread.begun {
       let found = unsafe withFault(space, area.start) {
         unsafe handle_mm_fault($0.pointee.vma, area.start, 0)
       }

@@ -48,7 +48,7 @@ struct DeviceEndTests {
     #expect(poll(milliseconds: 10_000) { pte_none(entry(space, area.start, PGTABLE_LEVEL_PMD)) })
     #expect(unsafe folio_mapcount(folio) == 1, "cleared and still counted")
     let isDead = Flag()
-    let killer = NativeThread {
+    let killer = NativeThread.begun {
       device.kill()
       isDead.raise()
     }

@@ -177,7 +177,7 @@ struct GetUserPagesLegacyTests {
     let area = try space.map(file, pages: 1, [.read, .write], .shared)
     try space.store(1, at: area.start)
     try whileDying(map) {
-      let pinner = NativeThread {
+      let pinner = NativeThread.begun {
         do throws(MemoryError) {
           try space.pin(area.range).release()
           results.add(1)

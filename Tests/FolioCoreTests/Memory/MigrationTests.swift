@@ -437,7 +437,7 @@ struct MigrationTests {
     let steps = MigrationSteps(space, area.addresses(ofPages: 0..<1), .ram)
     #expect(steps.setUp() == 0)
     let value = Mutex<UInt?>(nil)
-    let loader = NativeThread {
+    let loader = NativeThread.begun {
       do {
         let loaded = try space.load(area.start)
         value.withLock { $0 = loaded }
@@ -463,7 +463,7 @@ struct MigrationTests {
     var translation = translation()
     #expect(unsafe mmu_begin(space.mm, area.start, true, &translation))
     let isSetUp = Flag()
-    let mover = NativeThread {
+    let mover = NativeThread.begun {
       let steps = MigrationSteps(space, area.addresses(ofPages: 0..<1), .ram)
       precondition(steps.setUp() == 0)
       isSetUp.raise()

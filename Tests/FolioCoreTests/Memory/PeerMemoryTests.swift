@@ -292,7 +292,7 @@ struct PeerMemoryTests {
     }
     #expect(eventually { Counts(pool.map, 0).references == 1 })
     let isRemoved = Flag()
-    let remover = NativeThread {
+    let remover = NativeThread.begun {
       do {
         try pool.remove()
       } catch {

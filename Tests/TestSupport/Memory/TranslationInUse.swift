@@ -23,7 +23,7 @@ package func findingWhileTranslated(
   }
   let isDone = Flag()
   let failure = Mutex<String?>(nil)
-  let changer = NativeThread {
+  let changer = NativeThread.begun {
     do {
       try change()
     } catch {
