@@ -6,6 +6,7 @@
 import CFolio
 import FolioCore
 import TestSupport
+import Testing
 
 /// An exclusive anonymous page, mapped for writing at address 0 by its one entry.
 @safe
@@ -21,6 +22,10 @@ final class ForkedPage {
     unsafe folio_move_anon_rmap(space.folio(0), 0x1000)
     unsafe folio_add_new_anon_rmap(space.folio(0), space.mm.pointee.mm_id, true)
     unsafe set_pte_at(entry, pfn_pte(space.frame(0), _PAGE_PRESENT | _PAGE_RW))
+    // Nothing else is in the way of a pin.
+    let pins = pin()
+    space.unpin(pins)
+    try #require(pins == 1 && space.references(0) == 1)
   }
 
   /// Pins for writing by the fast walk: how many pages.
