@@ -8,15 +8,6 @@ import FolioCore
 import TestSupport
 import Testing
 
-/// A level that has leaves.
-enum LeafSize: CaseIterable, Sendable {
-  case pmd, pud
-  static let shift = 2
-  var order: Int { self == .pmd ? Self.shift : 2 * Self.shift }
-  var pages: Int { 1 << order }
-  var level: pgtable_level { self == .pmd ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PUD }
-}
-
 /// Folio 0 of a device, mapped by one leaf at the beginning of an area.
 struct MappedLeaf {
   let world: InsertionWorld
@@ -31,11 +22,7 @@ struct MappedLeaf {
       map, contents: .mixed, pages: 64, [.read, .write], .shared, options)
     // One reference while the leaf is made (9.6).
     world.hold(0..<1)
-    let result = unsafe withFault(world.space, world.address(0)) { [world] fault in
-      size == .pmd
-        ? unsafe vmf_insert_folio_pmd(fault, world.folio(0), true)
-        : unsafe vmf_insert_folio_pud(fault, world.folio(0), true)
-    }
+    let result = world.insertLeaf(size, folio: 0, at: 0, write: true)
     unsafe folio_put(world.folio(0))
     try #require(result == .noPage)
   }

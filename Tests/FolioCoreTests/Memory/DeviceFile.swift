@@ -5,7 +5,9 @@
 
 import CFolio
 import FolioCore
+import FolioWorkloads
 import Synchronization
+import TestSupport
 
 /// Page n of the object is frame n of the map, in folios of 2^order pages where `order` says so.
 final class DeviceFile: FaultHandler {
@@ -30,15 +32,13 @@ final class DeviceFile: FaultHandler {
     self.answers = order > 0 ? answers.union(.hugeFaults) : answers
   }
 
-  private func frame(_ page: Int) -> UInt { map.frames.lowerBound + UInt(page) }
-
   /// A reference to the folio of the page, raised by its owner where it has none.
   private func raise(_ page: Int) -> FolioReference {
     let first = page & ~((1 << order) - 1)
     let owner = owners.withLock { owners in
       if let owner = owners[UInt(first)] { return owner }
       do {
-        var claimed = try map.claim(frame: frame(first), order: order)
+        var claimed = try map.claim(frame: map.frame(first), order: order)
         if order > 0 && map.kind == .fsdax { try claimed.form() }
         let box = PageOwnerBox(claimed)
         owners[UInt(first)] = box
@@ -57,11 +57,11 @@ final class DeviceFile: FaultHandler {
   func fault(_ fault: borrowing PageFault) -> FaultResult {
     faults.add(1, ordering: .relaxed)
     guard fault.page < map.pages else { return .busError }
-    if fault.copyFrame != nil { return fault.insertCopy(of: frame(fault.page)) }
-    if map.rules == .legacy { return fault.insertMixed(frame(fault.page)) }
+    if fault.copyFrame != nil { return fault.insertCopy(of: map.frame(fault.page)) }
+    if map.rules == .legacy { return fault.insertMixed(map.frame(fault.page)) }
     // One reference while the entry is made (9.6).
     let reference = raise(fault.page)
-    let result = fault.insertPage(frame(fault.page))
+    let result = fault.insertPage(map.frame(fault.page))
     reference.release()
     return result
   }
@@ -69,15 +69,10 @@ final class DeviceFile: FaultHandler {
   func hugeFault(_ fault: borrowing PageFault, order wanted: Int) -> FaultResult {
     hugeFaults.add(1, ordering: .relaxed)
     guard wanted == order else { return .fallback }
-    let first = fault.page & ~((1 << order) - 1)
-    let bytes = UInt(1 << order) * MemoryMap.pageSize
-    let start = fault.address & ~(bytes - 1)
-    guard fault.range.lowerBound <= start, start + bytes <= fault.range.upperBound,
-      fault.address - start == UInt(fault.page - first) * MemoryMap.pageSize
-    else { return .fallback }
-    if map.rules == .legacy { return fault.insertFrames(frame(first), order: order) }
+    guard let first = fault.firstPageOfLeaf(order: order) else { return .fallback }
+    if map.rules == .legacy { return fault.insertFrames(map.frame(first), order: order) }
     let reference = raise(first)
-    let result = fault.insertFolio(frame(first), order: order)
+    let result = fault.insertFolio(map.frame(first), order: order)
     reference.release()
     return result
   }

@@ -11,7 +11,6 @@ import Testing
 
 @Suite("Forks", .serialized)
 struct ForkTests {
-  typealias Size = InsertLeafTests.Size
   private static let page = MemoryMap.pageSize
 
   @Test(
@@ -96,25 +95,18 @@ struct ForkTests {
 
   @Test(
     "leaves: special ones are copied as they are, counted ones never, at the PUD level either (C57)",
-    arguments: Size.allCases)
-  func leaves(_ size: Size) throws {
+    arguments: LeafSize.allCases)
+  func leaves(_ size: LeafSize) throws {
     var options = MemoryMap.Options()
-    options.tableShift = InsertLeafTests.shift
+    options.tableShift = LeafSize.shift
     options.depositsTables = true
     let map = try PageMap(.generic, pages: 64, .init(compoundOrder: size.order))
     let world = try InsertionWorld(
       map, contents: .mixed, pages: 64, [.read, .write], .shared, options)
-    let results = [0, size.pages].map { place in
-      unsafe withFault(world.space, world.address(place)) { fault in
-        let folio = unsafe world.folio(place)
-        switch (size, place) {
-        case (.pmd, 0): return unsafe vmf_insert_folio_pmd(fault, folio, true)
-        case (.pud, 0): return unsafe vmf_insert_folio_pud(fault, folio, true)
-        case (.pmd, _): return unsafe vmf_insert_pfn_pmd(fault, 1 << 30, true)
-        default: return unsafe vmf_insert_pfn_pud(fault, 1 << 30, true)
-        }
-      }
-    }
+    let results = [
+      world.insertLeaf(size, folio: 0, at: 0, write: true),
+      world.insertLeaf(size, frame: 1 << 30, at: size.pages, write: true),
+    ]
     #expect(results == [.noPage, .noPage] && Counts(map, 0) == Counts(2, 1))
     let child = try world.space.fork()
     #expect(Counts(map, 0) == Counts(2, 1) && child.counters.filePages == 0)

@@ -38,7 +38,7 @@ struct GetUserPagesLegacyTests {
   func pages(_ function: Function) throws {
     for kind in [PageMap.Kind.fsdax, .generic] {
       let world = try World(kind)
-      let entry = try #require(world.space.entry(world.area.start))
+      let entry = world.space.entry(world.area.start)
       #expect(pte_devmap(entry) && pte_special(entry))
       #expect(world.map.references(1) == 1)
       #expect(world.space.take(function, world.area.start, 4) == 4)
@@ -55,7 +55,7 @@ struct GetUserPagesLegacyTests {
   func leaves(_ function: Function) throws {
     for kind in [PageMap.Kind.fsdax, .generic] {
       let world = try World(kind, order: 9, pages: 512)
-      let leaf = try #require(world.space.entry(world.area.start, PGTABLE_LEVEL_PMD))
+      let leaf = world.space.entry(world.area.start, PGTABLE_LEVEL_PMD)
       #expect(pmd_leaf(leaf) && pte_devmap(leaf))
       #expect(world.space.take(function, world.area.address(ofPage: 5), 3, FOLL_WRITE) == 3)
       #expect(world.space.frames(3) == (5..<8).map { world.map.frame($0) })

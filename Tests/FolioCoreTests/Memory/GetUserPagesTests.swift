@@ -66,7 +66,7 @@ struct GetUserPagesTests {
         file, pages: 2 * size, [.read, .write], .shared, at: .fixed(UInt(size) * Self.page))
       try space.map.store(1, at: area.start)
       let level = shift == 9 ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PUD
-      #expect(pmd_leaf(try #require(space.entry(area.start, level))))
+      #expect(pmd_leaf(space.entry(area.start, level)))
       // The second leaf comes by a fault in the middle of the walk.
       let count = space.take(function, area.address(ofPage: 3), 2 * size - 5, FOLL_WRITE)
       #expect(count == 2 * size - 5)
@@ -120,13 +120,13 @@ struct GetUserPagesTests {
     let area = try space.map.map(file, pages: 512, [.read, .write], .shared)
     // Brought in without a store: accessed, not dirty.
     _ = try space.map.load(area.start)
-    func leaf() throws -> pte_t { try #require(space.entry(area.start, PGTABLE_LEVEL_PMD)) }
-    #expect(try !pte_dirty(leaf()))
+    func leaf() -> pte_t { space.entry(area.start, PGTABLE_LEVEL_PMD) }
+    #expect(!pte_dirty(leaf()))
     #expect(space.take(.pin, area.start, 1, FOLL_WRITE) == 1)
-    #expect(try !pte_dirty(leaf()), "pin_user_pages() does not touch")
+    #expect(!pte_dirty(leaf()), "pin_user_pages() does not touch")
     space.giveBack(.pin, 1)
     #expect(space.take(.get, area.start, 1, FOLL_WRITE) == 1)
-    #expect(try pte_dirty(leaf()))
+    #expect(pte_dirty(leaf()))
     space.giveBack(.get, 1)
 
     let small = try PageMap(.generic, pages: 512)
@@ -156,7 +156,7 @@ struct GetUserPagesTests {
     try space.map.store(1, at: area.start)
     #expect(map.pins(0) == [1, 0])
     #expect(space.take(.getUnlocked, area.start, 3, FOLL_SPLIT_PMD) == 3)
-    #expect(pmd_table(try #require(space.entry(area.start, PGTABLE_LEVEL_PMD))))
+    #expect(pmd_table(space.entry(area.start, PGTABLE_LEVEL_PMD)))
     #expect(map.pins(0) == [6, 0], "three entries, three references")
     space.giveBack(.getUnlocked, 3)
     #expect(space.map.counters.filePages == 3)
@@ -172,7 +172,7 @@ struct GetUserPagesTests {
       #expect(space.take(.getUnlocked, area.start, 1, FOLL_WRITE) == -14)
       #expect(space.take(.getUnlocked, area.start, 1, FOLL_WRITE | FOLL_FORCE) == 1)
       #expect(!map.frames.contains(space.frames(1)[0]))
-      #expect(pte_write(try #require(space.entry(area.start))) == false)
+      #expect(pte_write(space.entry(area.start)) == false)
       // Again: the page is its own, no other fault is needed.
       let frame = space.frames(1)[0]
       space.giveBack(.getUnlocked, 1)
@@ -195,10 +195,10 @@ struct GetUserPagesTests {
     unsafe ptep_set_access_flags(entry, _PAGE_PROTNONE)
     #expect(space.take(.getUnlocked, area.start, 1) == 1)
     space.giveBack(.getUnlocked, 1)
-    #expect(pte_protnone(try #require(space.entry(area.start))))
+    #expect(pte_protnone(space.entry(area.start)))
     #expect(space.take(.getUnlocked, area.start, 1, FOLL_HONOR_NUMA_FAULT) == 1)
     space.giveBack(.getUnlocked, 1)
-    #expect(!pte_protnone(try #require(space.entry(area.start))))
+    #expect(!pte_protnone(space.entry(area.start)))
   }
 
   @Test(
@@ -208,10 +208,10 @@ struct GetUserPagesTests {
     let area = try space.map.map(pages: 1, [.read, .write], .private)
     try space.map.store(7, at: area.start)
     let child = try space.map.fork()
-    let before = try #require(space.entry(area.start))
+    let before = space.entry(area.start)
     let count = space.take(function, area.start, 1)
     #expect(count == 1)
-    let after = try #require(space.entry(area.start))
+    let after = space.entry(area.start)
     #expect((pte_pfn(after) == pte_pfn(before)) == !function.isPin)
     #expect(space.frames(1) == [pte_pfn(after)])
     #expect(unsafe shared_read(cfolio_frame_word(pte_pfn(after))!) == 7)
@@ -234,9 +234,9 @@ struct GetUserPagesTests {
       #expect(hasPinned == function.isPin)
       // A fork copies what is pinned: the parent keeps its page.
       let child = try space.map.fork()
-      let frame = pte_pfn(try #require(space.entry(area.start)))
+      let frame = pte_pfn(space.entry(area.start))
       try space.map.store(2, at: area.start)
-      let isKept = pte_pfn(try #require(space.entry(area.start))) == frame
+      let isKept = pte_pfn(space.entry(area.start)) == frame
       #expect(isKept == function.isPin)
       #expect(try child.load(area.start) == 1)
       space.giveBack(function, 1)

@@ -9,11 +9,6 @@ import Testing
 
 @Suite("Answers that do not fit")
 struct HandlerMisuseTests {
-  private static func counts(_ frame: UInt) -> [Int32] {
-    let folio = unsafe page_folio(pfn_to_page(frame))
-    return unsafe [folio_ref_count(folio), folio_mapcount(folio)]
-  }
-
   @Test("a private copy that was mapped stays, whatever the handler says of it")
   func copyIsMapped() throws {
     let file = try MappedObject(
@@ -25,7 +20,7 @@ struct HandlerMisuseTests {
     let space = try MemoryMap()
     let area = try space.map(file, pages: 1, [.read, .write], .private)
     try space.store(5, at: area.start)
-    #expect(Self.counts(pte_pfn(entry(space, area.start))) == [1, 1])
+    #expect(counts(pte_pfn(entry(space, area.start))) == Counts(1, 1))
     #expect(try space.load(area.start) == 5)
   }
 
@@ -49,7 +44,7 @@ struct HandlerMisuseTests {
       let space = try MemoryMap()
       let area = try space.map(file, pages: 1, .read, .shared)
       #expect(throws: MemoryError(.fault, address: area.start)) { try space.load(area.start) }
-      #expect(Self.counts(frame) == [1, 0])
+      #expect(counts(frame) == Counts(1, 0))
       unsafe folio_put(folio)
     }
   }

@@ -12,68 +12,37 @@ import Testing
 
 @Suite("Insertion of leaves", .serialized)
 struct InsertLeafTests {
-  /// Tables of four entries: leaves of 4 and of 16 pages.
-  static let shift = 2
-
-  /// A level that has leaves.
-  enum Size: CaseIterable, Sendable {
-    case pmd, pud
-    var order: Int { self == .pmd ? InsertLeafTests.shift : 2 * InsertLeafTests.shift }
-    var pages: Int { 1 << order }
-    var level: pgtable_level { self == .pmd ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PUD }
-  }
-
   private static func world(
     _ order: Int, _ contents: MappedObject.Contents = [], rules: PageMap.Rules = .strict,
     pages: Int = 64, _ rights: AccessRights = [.read, .write], _ sharing: Sharing = .shared,
     options: ((inout MemoryMap.Options) -> Void)? = nil
   ) throws -> InsertionWorld {
     var configuration = MemoryMap.Options(rules: rules)
-    configuration.tableShift = shift
+    configuration.tableShift = LeafSize.shift
     options?(&configuration)
     let map = try PageMap(.generic, pages: 64, .init(rules: rules, compoundOrder: order))
     return try InsertionWorld(
       map, contents: contents, pages: pages, rights, sharing, configuration)
   }
 
-  private static func insert(
-    _ world: InsertionWorld, _ size: Size, folio number: Int, at place: Int, write: Bool = false
-  ) -> FaultResult {
-    unsafe withFault(world.space, world.address(place), write: write) { fault in
-      let folio = unsafe world.folio(number)
-      return size == .pmd
-        ? unsafe vmf_insert_folio_pmd(fault, folio, write)
-        : unsafe vmf_insert_folio_pud(fault, folio, write)
-    }
-  }
-
-  private static func insert(
-    _ world: InsertionWorld, _ size: Size, frame: UInt, at place: Int, write: Bool = false
-  ) -> FaultResult {
-    unsafe withFault(world.space, world.address(place), write: write) { fault in
-      size == .pmd
-        ? unsafe vmf_insert_pfn_pmd(fault, frame, write)
-        : unsafe vmf_insert_pfn_pud(fault, frame, write)
-    }
-  }
-
   private static func entireMapcount(_ world: InsertionWorld, _ number: Int) -> Int32 {
     unsafe folio_entire_mapcount(world.folio(number))
   }
 
-  @Test("a leaf owns one reference and one mapping of the whole folio", arguments: Size.allCases)
-  func owned(_ size: Size) throws {
+  @Test(
+    "a leaf owns one reference and one mapping of the whole folio", arguments: LeafSize.allCases)
+  func owned(_ size: LeafSize) throws {
     let world = try Self.world(size.order)
     let other = size.pages
     // From the middle of the leaf: it begins where leaves begin.
-    #expect(Self.insert(world, size, folio: other, at: other + 3) == .noPage)
+    #expect(world.insertLeaf(size, folio: other, at: other + 3) == .noPage)
     #expect(Counts(world.map, other) == Counts(2, 1))
     #expect(Self.entireMapcount(world, other) == 1)
     #expect(world.space.counters.filePages == size.pages)
     let leaf = world.entry(other, size.level)
     #expect(pmd_leaf(leaf) && pte_pfn(leaf) == world.map.frame(other))
     #expect(world.bits(other, size.level) == ["present"])
-    #expect(Self.insert(world, size, folio: 0, at: 0, write: true) == .noPage)
+    #expect(world.insertLeaf(size, folio: 0, at: 0, write: true) == .noPage)
     #expect(world.bits(0, size.level) == ["present", "write", "dirty", "young"])
     #expect(world.map.audit(mappedBy: [world.space]).isEmpty)
     try world.space.unmap(world.area.range)
@@ -81,50 +50,51 @@ struct InsertLeafTests {
     #expect(world.space.counters.filePages == 0 && world.space.counters.tables == 1)
   }
 
-  @Test("a folio of another order is refused with a warning (CI17)", arguments: Size.allCases)
-  func otherOrder(_ size: Size) throws {
+  @Test("a folio of another order is refused with a warning (CI17)", arguments: LeafSize.allCases)
+  func otherOrder(_ size: LeafSize) throws {
     cfolio_warnings_quiet(true)
     defer { cfolio_warnings_quiet(false) }
     for order in [0, 2, 3, 4] where order != size.order {
       let world = try Self.world(order)
       let before = world.ledger()
       let warnings = cfolio_warning_count()
-      #expect(Self.insert(world, size, folio: 0, at: 0, write: true) == .busError)
+      #expect(world.insertLeaf(size, folio: 0, at: 0, write: true) == .busError)
       #expect(cfolio_warning_count() > warnings)
       #expect(world.ledger() == before && world.entry(0, size.level).pte == 0)
     }
   }
 
   @Test(
-    "a leaf that goes beyond its area is refused, and counted by nobody", arguments: Size.allCases)
-  func outside(_ size: Size) throws {
+    "a leaf that goes beyond its area is refused, and counted by nobody",
+    arguments: LeafSize.allCases)
+  func outside(_ size: LeafSize) throws {
     let world = try Self.world(size.order, pages: 2 * size.pages - 1)
     let before = world.ledger()
-    #expect(Self.insert(world, size, folio: 0, at: size.pages) == .busError)
+    #expect(world.insertLeaf(size, folio: 0, at: size.pages) == .busError)
     #expect(world.ledger() == before)
-    #expect(Self.insert(world, size, folio: 0, at: 0) == .noPage)
+    #expect(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
     let frames = try Self.world(size.order, .frames, pages: 2 * size.pages - 1)
-    #expect(Self.insert(frames, size, frame: 1 << 30, at: size.pages) == .busError)
+    #expect(frames.insertLeaf(size, frame: 1 << 30, at: size.pages) == .busError)
   }
 
   @Test("a leaf that is there: a store of the same folio gets the right, nothing is counted")
   func existing() async {
     // Warnings are counted for the process.
     await #expect(processExitsWith: .success) {
-      for size in Size.allCases {
+      for size in LeafSize.allCases {
         let world = try Self.world(size.order)
-        precondition(Self.insert(world, size, folio: 0, at: 0) == .noPage)
+        precondition(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
         let before = (world.ledger(), world.entry(0, size.level).pte)
         let warnings = cfolio_warning_count()
-        precondition(Self.insert(world, size, folio: 0, at: 0) == .noPage)
-        precondition(Self.insert(world, size, folio: size.pages, at: 0) == .noPage)
+        precondition(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
+        precondition(world.insertLeaf(size, folio: size.pages, at: 0) == .noPage)
         precondition(before == (world.ledger(), world.entry(0, size.level).pte))
         precondition(cfolio_warning_count() == warnings, "a load does not ask what is there")
         precondition(
-          Self.insert(world, size, folio: size.pages, at: 0, write: true) == .noPage)
+          world.insertLeaf(size, folio: size.pages, at: 0, write: true) == .noPage)
         precondition(before == (world.ledger(), world.entry(0, size.level).pte))
         precondition(cfolio_warning_count() == warnings + 1)
-        precondition(Self.insert(world, size, folio: 0, at: 0, write: true) == .noPage)
+        precondition(world.insertLeaf(size, folio: 0, at: 0, write: true) == .noPage)
         precondition(world.bits(0, size.level) == ["present", "write", "dirty", "young"])
         precondition(world.ledger() == before.0 && cfolio_warning_count() == warnings + 1)
       }
@@ -134,13 +104,13 @@ struct InsertLeafTests {
   @Test("a table in the place of a leaf stays; a store that wanted the leaf is told so")
   func tableInTheWay() async {
     await #expect(processExitsWith: .success) {
-      let world = try Self.world(Size.pmd.order, .mixed)
+      let world = try Self.world(LeafSize.pmd.order, .mixed)
       let one = unsafe vm_insert_page(world.vma, world.address(1), world.page(9))
       precondition(one == 0)
       let before = world.ledger()
-      precondition(Self.insert(world, .pmd, folio: 0, at: 0) == .noPage)
+      precondition(world.insertLeaf(.pmd, folio: 0, at: 0) == .noPage)
       let warnings = cfolio_warning_count()
-      precondition(Self.insert(world, .pmd, folio: 0, at: 0, write: true) == .noPage)
+      precondition(world.insertLeaf(.pmd, folio: 0, at: 0, write: true) == .noPage)
       precondition(cfolio_warning_count() == warnings + 1)
       precondition(world.ledger() == before && pte_pfn(world.entry(1)) == world.map.frame(9))
     }
@@ -188,10 +158,10 @@ struct InsertLeafTests {
     }
   }
 
-  @Test("v6.15's special leaves are counted all the same", arguments: Size.allCases)
-  func specialLeaves(_ size: Size) throws {
+  @Test("v6.15's special leaves are counted all the same", arguments: LeafSize.allCases)
+  func specialLeaves(_ size: LeafSize) throws {
     let world = try Self.world(size.order) { $0.specialLeaves = true }
-    #expect(Self.insert(world, size, folio: 0, at: 0) == .noPage)
+    #expect(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
     #expect(world.bits(0, size.level) == ["present", "special"])
     #expect(Counts(world.map, 0) == Counts(2, 1))
     #expect(world.map.audit(mappedBy: [world.space]).isEmpty)
@@ -199,14 +169,14 @@ struct InsertLeafTests {
     #expect(Counts(world.map, 0) == Counts(1, 0) && world.space.counters.filePages == 0)
   }
 
-  @Test("leaves of frames are special and count nothing", arguments: Size.allCases)
-  func frames(_ size: Size) throws {
+  @Test("leaves of frames are special and count nothing", arguments: LeafSize.allCases)
+  func frames(_ size: LeafSize) throws {
     for (contents, frame) in [(MappedObject.Contents.frames, UInt(1) << 30), (.mixed, 1 << 30)] {
       let world = try Self.world(size.order, contents)
-      #expect(Self.insert(world, size, frame: frame, at: 3) == .noPage)
+      #expect(world.insertLeaf(size, frame: frame, at: 3) == .noPage)
       #expect(world.bits(0, size.level) == ["present", "special"])
       #expect(pmd_leaf(world.entry(0, size.level)) && pte_pfn(world.entry(0, size.level)) == frame)
-      #expect(Self.insert(world, size, frame: frame, at: 0, write: true) == .noPage)
+      #expect(world.insertLeaf(size, frame: frame, at: 0, write: true) == .noPage)
       #expect(world.bits(0, size.level) == ["present", "special", "write", "dirty", "young"])
       #expect(world.space.counters.filePages == 0)
       try world.space.unmap(world.area.range)
@@ -215,14 +185,14 @@ struct InsertLeafTests {
     // Frames that have pages: no count of them changes.
     let world = try Self.world(size.order, .frames)
     let before = world.ledger().pages
-    #expect(Self.insert(world, size, frame: world.map.frame(0), at: 0) == .noPage)
+    #expect(world.insertLeaf(size, frame: world.map.frame(0), at: 0) == .noPage)
     #expect(world.ledger().pages == before)
     #expect(world.map.audit(mappedBy: [world.space]).isEmpty)
     try world.space.unmap(world.area.range)
     #expect(world.ledger().pages == before)
     // Legacy: the leaf of a DAX folio says what it is, in any area.
     let legacy = try Self.world(size.order, rules: .legacy)
-    #expect(Self.insert(legacy, size, frame: legacy.map.frame(0), at: 0) == .noPage)
+    #expect(legacy.insertLeaf(size, frame: legacy.map.frame(0), at: 0) == .noPage)
     #expect(legacy.bits(0, size.level) == ["present", "special", "devmap"])
     #expect(Counts(legacy.map, 0) == Counts(1, 0) && legacy.space.counters.filePages == 0)
   }
@@ -230,20 +200,20 @@ struct InsertLeafTests {
   @Test("areas that leaves of frames are not for stop the process")
   func misuse() async {
     await #expect(processExitsWith: .signal(SIGABRT)) {
-      let world = try Self.world(Size.pmd.order)
-      _ = Self.insert(world, .pmd, frame: 1 << 30, at: 0)
+      let world = try Self.world(LeafSize.pmd.order)
+      _ = world.insertLeaf(.pmd, frame: 1 << 30, at: 0)
     }
     await #expect(processExitsWith: .signal(SIGABRT)) {
-      let world = try Self.world(Size.pud.order, [.frames, .mixed])
-      _ = Self.insert(world, .pud, frame: 1 << 30, at: 0)
+      let world = try Self.world(LeafSize.pud.order, [.frames, .mixed])
+      _ = world.insertLeaf(.pud, frame: 1 << 30, at: 0)
     }
     await #expect(processExitsWith: .signal(SIGABRT)) {
-      let world = try Self.world(Size.pmd.order, .frames, [.read, .write], .private)
-      _ = Self.insert(world, .pmd, frame: 1 << 30, at: 0)
+      let world = try Self.world(LeafSize.pmd.order, .frames, [.read, .write], .private)
+      _ = world.insertLeaf(.pmd, frame: 1 << 30, at: 0)
     }
     await #expect(processExitsWith: .signal(SIGABRT)) {
-      let world = try Self.world(Size.pud.order, .mixed)
-      _ = Self.insert(world, .pud, frame: world.map.frame(0), at: 0)
+      let world = try Self.world(LeafSize.pud.order, .mixed)
+      _ = world.insertLeaf(.pud, frame: world.map.frame(0), at: 0)
     }
   }
 
@@ -251,14 +221,14 @@ struct InsertLeafTests {
 
   @Test("each PMD leaf keeps a table, which its end gives back; PUD leaves keep none (CI53)")
   func deposits() throws {
-    let world = try Self.world(Size.pmd.order) { $0.depositsTables = true }
-    #expect(Self.insert(world, .pmd, folio: 0, at: 0) == .noPage)
+    let world = try Self.world(LeafSize.pmd.order) { $0.depositsTables = true }
+    #expect(world.insertLeaf(.pmd, folio: 0, at: 0) == .noPage)
     // Top, PUD and PMD tables; and the one that is kept.
     #expect(world.space.counters.tables == 4)
-    #expect(Self.insert(world, .pmd, folio: 4, at: 4) == .noPage)
+    #expect(world.insertLeaf(.pmd, folio: 4, at: 4) == .noPage)
     #expect(world.space.counters.tables == 5)
     // What was there keeps no second one.
-    #expect(Self.insert(world, .pmd, folio: 4, at: 4, write: true) == .noPage)
+    #expect(world.insertLeaf(.pmd, folio: 4, at: 4, write: true) == .noPage)
     #expect(world.space.counters.tables == 5)
     #expect(world.space.audit().isEmpty)
     // The end of a leaf as a whole, in part, and by its object.
@@ -268,8 +238,8 @@ struct InsertLeafTests {
     #expect(world.space.counters.tables == 3 && world.space.audit().isEmpty)
     #expect(Counts(world.map, 4) == Counts(1, 0))
 
-    let upper = try Self.world(Size.pud.order) { $0.depositsTables = true }
-    #expect(Self.insert(upper, .pud, folio: 0, at: 0) == .noPage)
+    let upper = try Self.world(LeafSize.pud.order) { $0.depositsTables = true }
+    #expect(upper.insertLeaf(.pud, folio: 0, at: 0) == .noPage)
     #expect(upper.space.counters.tables == 2 && upper.space.audit().isEmpty)
   }
 
@@ -277,16 +247,16 @@ struct InsertLeafTests {
     "no memory, for a table on the way or for one to keep: VM_FAULT_OOM, nothing counted (CI55)")
   func noMemory() async {
     await #expect(processExitsWith: .success) {
-      for (size, isKept) in [(Size.pmd, true), (.pmd, false), (.pud, false)] {
+      for (size, isKept) in [(LeafSize.pmd, true), (.pmd, false), (.pud, false)] {
         let world = try Self.world(size.order) { $0.depositsTables = isKept }
         // The tables on the way are there: only the kept one can be missing.
         if isKept {
-          precondition(Self.insert(world, size, folio: 0, at: 0) == .noPage)
+          precondition(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
         }
         let before = world.ledger()
         cfolio_fault_injection(1, 1)
         precondition(
-          Self.insert(world, size, folio: size.pages, at: size.pages) == .outOfMemory)
+          world.insertLeaf(size, folio: size.pages, at: size.pages) == .outOfMemory)
         cfolio_fault_injection(0, 0)
         precondition(world.ledger() == before && world.space.audit().isEmpty)
       }

@@ -10,14 +10,12 @@ import Testing
 
 @Suite("Removal of entries", .serialized)
 struct RemovalTests {
-  typealias Size = InsertLeafTests.Size
-
   /// Tables of four entries. Folios of 2^order pages, an area that maps nothing by itself.
   private static func world(
     _ order: Int, pages: Int = 64, options: ((inout MemoryMap.Options) -> Void)? = nil
   ) throws -> InsertionWorld {
     var configuration = MemoryMap.Options()
-    configuration.tableShift = InsertLeafTests.shift
+    configuration.tableShift = LeafSize.shift
     options?(&configuration)
     return try InsertionWorld(
       PageMap(.generic, pages: 64, .init(compoundOrder: order)), contents: .mixed, pages: pages,
@@ -34,13 +32,9 @@ struct RemovalTests {
   }
 
   private static func insertLeaf(
-    _ world: InsertionWorld, _ size: Size, _ page: Int, at place: Int, write: Bool = false
+    _ world: InsertionWorld, _ size: LeafSize, _ page: Int, at place: Int, write: Bool = false
   ) {
-    let result = unsafe withFault(world.space, world.address(place)) { fault in
-      size == .pmd
-        ? unsafe vmf_insert_folio_pmd(fault, world.folio(page), write)
-        : unsafe vmf_insert_folio_pud(fault, world.folio(page), write)
-    }
+    let result = world.insertLeaf(size, folio: page, at: place, write: write)
     #expect(result == .noPage)
   }
 
@@ -146,8 +140,8 @@ struct RemovalTests {
 
   // MARK: leaves
 
-  @Test("a leaf: one mapping at once, one reference behind the flush", arguments: Size.allCases)
-  func leaf(_ size: Size) throws {
+  @Test("a leaf: one mapping at once, one reference behind the flush", arguments: LeafSize.allCases)
+  func leaf(_ size: LeafSize) throws {
     let world = try Self.world(size.order)
     Self.insertLeaf(world, size, 0, at: 0)
     Self.insertLeaf(world, size, size.pages, at: size.pages, write: true)
@@ -172,8 +166,9 @@ struct RemovalTests {
   }
 
   @Test(
-    "part of a leaf takes all of it: flush, mapping, reference (10.3)", arguments: Size.allCases)
-  func partOfLeaf(_ size: Size) throws {
+    "part of a leaf takes all of it: flush, mapping, reference (10.3)", arguments: LeafSize.allCases
+  )
+  func partOfLeaf(_ size: LeafSize) throws {
     for countsAfterPut in [false, true] {
       let world = try Self.world(size.order) { $0.countsAfterPut = countsAfterPut }
       Self.insertLeaf(world, size, 0, at: 0, write: true)
@@ -197,14 +192,11 @@ struct RemovalTests {
     }
   }
 
-  @Test("part of a leaf of frames takes all of it, and counts nothing", arguments: Size.allCases)
-  func partOfFrames(_ size: Size) throws {
+  @Test(
+    "part of a leaf of frames takes all of it, and counts nothing", arguments: LeafSize.allCases)
+  func partOfFrames(_ size: LeafSize) throws {
     let world = try Self.world(size.order)
-    let result = unsafe withFault(world.space, world.address(0)) { fault in
-      size == .pmd
-        ? unsafe vmf_insert_pfn_pmd(fault, 1 << 30, false)
-        : unsafe vmf_insert_pfn_pud(fault, 1 << 30, false)
-    }
+    let result = world.insertLeaf(size, frame: 1 << 30, at: 0)
     #expect(result == .noPage)
     let before = world.ledger()
     try world.space.discard(world.area.addresses(ofPages: 1..<2))
@@ -212,19 +204,16 @@ struct RemovalTests {
     #expect(world.ledger().pages == before.pages && world.space.counters.filePages == 0)
   }
 
-  @Test("a leaf of legacy DAX memory counts nothing, whole or in part", arguments: Size.allCases)
-  func legacy(_ size: Size) throws {
+  @Test(
+    "a leaf of legacy DAX memory counts nothing, whole or in part", arguments: LeafSize.allCases)
+  func legacy(_ size: LeafSize) throws {
     var options = MemoryMap.Options(rules: .legacy)
-    options.tableShift = InsertLeafTests.shift
+    options.tableShift = LeafSize.shift
     for pages in [size.pages, 1] {
       let map = try PageMap(
         .generic, pages: 64, .init(rules: .legacy, compoundOrder: size.order))
       let world = try InsertionWorld(map, pages: 64, [.read, .write], .shared, options)
-      let result = unsafe withFault(world.space, world.address(0)) { fault in
-        size == .pmd
-          ? unsafe vmf_insert_pfn_pmd(fault, map.frame(0), true)
-          : unsafe vmf_insert_pfn_pud(fault, map.frame(0), true)
-      }
+      let result = world.insertLeaf(size, frame: map.frame(0), at: 0, write: true)
       #expect(result == .noPage && Counts(map, 0) == Counts(1, 0))
       try world.space.discard(world.area.addresses(ofPages: 0..<pages))
       #expect(world.entry(0, size.level).pte == 0 && Counts(map, 0) == Counts(1, 0))

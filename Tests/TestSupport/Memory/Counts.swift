@@ -16,7 +16,7 @@ package struct Counts: Hashable, CustomStringConvertible {
   }
 
   package init(_ map: PageMap, _ page: Int) {
-    let folio = unsafe map.folio(map.frames.lowerBound + UInt(page))
+    let folio = unsafe map.folio(map.frame(page))
     references = Int(unsafe folio_ref_count(folio))
     mappings = Int(unsafe folio_mapcount(folio))
   }

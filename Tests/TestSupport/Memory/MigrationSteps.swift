@@ -93,7 +93,7 @@ package final class TestDriver: Sendable {
     state.onAccess.withLock { $0 = body }
   }
 
-  package func frame(_ number: Int) -> UInt { map.frames.lowerBound + UInt(number) }
+  package func frame(_ number: Int) -> UInt { map.frame(number) }
 
   /// Hands a page out: locked, R 1; holding a word.
   package func handOut(_ number: Int, holding value: UInt = 0) -> UInt {

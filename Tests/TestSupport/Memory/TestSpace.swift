@@ -33,7 +33,7 @@ package final class TestSpace: @unchecked Sendable {
   package struct NoMemory: Error {}
 
   package static func address(_ page: Int) -> UInt { UInt(page) << UInt(PAGE_SHIFT) }
-  package func frame(_ index: Int) -> UInt { map.frames.lowerBound + UInt(index) }
+  package func frame(_ index: Int) -> UInt { map.frame(index) }
   package func page(_ index: Int) -> UnsafeMutablePointer<page> { unsafe map.page(frame(index)) }
   package func folio(_ index: Int) -> UnsafeMutablePointer<folio> {
     unsafe map.folio(frame(index))
