@@ -25,7 +25,7 @@ final class ForkedPage {
     // Nothing else is in the way of a pin.
     let pins = pin()
     space.unpin(pins)
-    try #require(pins == 1 && space.references(0) == 1)
+    #expect(pins == 1 && space.references(0) == 1)
   }
 
   /// Pins for writing by the fast walk: how many pages.
