@@ -89,8 +89,10 @@ extension GoalsCommand {
       compared += 1
       pairs += coverage.all.count
       missing += coverage.missing.count
-      isNear = isNear && coverage.missing.count * 20 <= coverage.all.count
-      names += coverage.missing.map { "not in \(name): \($0.first), then \($0.second)" }.sorted()
+      isNear = isNear && coverage.missing.count * 8 <= coverage.all.count
+      let share = "\(coverage.missing.count) of \(coverage.all.count)"
+      names += coverage.missing.map { "not in \(name) (\(share)): \($0.first), then \($0.second)" }
+        .sorted()
     }
     // A pair in the midst of some thousand steps may be missed, and is named; more, or many of one scenario,
     // is a fault.
