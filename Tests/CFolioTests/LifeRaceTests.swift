@@ -12,16 +12,6 @@ import Testing
 
 @Suite("Ends of life")
 struct LifeRaceTests {
-  /// How many times the instructions of a normal build one operation of a Lab build has, about: it asks
-  /// before each access whether an explorer is there. Places lie as far apart, in operations.
-  private static var hookCost: Int {
-    #if LAB
-      4
-    #else
-      1
-    #endif
-  }
-
   // The story. A compound map is made while somebody looks frames up. The tail had R == 1, as a page
   // of its own, until it became a tail: a reference taken then was to nothing. In one thread: the
   // look-up comes between any two instructions of the initialisation.
@@ -34,7 +24,7 @@ struct LifeRaceTests {
     let folio = unsafe map.folio(map.frames.lowerBound)
     var (strangers, refusals, holders) = (0, 0, 0)
     let runs = SingleStep.interleave(
-      places: 1000, stride: 3 * Self.hookCost,
+      places: 1000, stride: 3 * SingleStep.hookCost,
       // What a fresh map's struct pages are.
       prepare: { unsafe memset(head, 0, 128) },
       step: {
@@ -66,7 +56,7 @@ struct LifeRaceTests {
     unsafe folio_raise(folio)
     // The reads are tens of instructions apart: every place in steps of some, and what comes not
     // too long after it.
-    let (stride, reach) = (12 * Self.hookCost, 180 * Self.hookCost)
+    let (stride, reach) = (12 * SingleStep.hookCost, 180 * SingleStep.hookCost)
     var runs = 0
     var lies = 0
     var length = Int.max

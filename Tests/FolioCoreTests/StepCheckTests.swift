@@ -137,7 +137,7 @@ struct StepCheckTests {
     var taken: UnsafeMutablePointer<CFolio.folio>?
     var found: [(isHeld: Bool, names: [String])] = []
     let runs = SingleStep.interleave(
-      places: 2000, stride: 6,
+      places: 2000, stride: 6 * SingleStep.hookCost,
       // From when the reference is taken: until then it is the retry, which C01 tests.
       mayStep: { unsafe page_ref_count(head) == 2 },
       prepare: { unsafe prep_compound_tail(head, 5) },

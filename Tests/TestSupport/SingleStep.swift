@@ -21,6 +21,16 @@ package enum SingleStep {
     #endif
   }
 
+  /// How many times the instructions of a normal build one operation of a Lab build has, about: it asks
+  /// before each access whether an explorer is there. Places lie as far apart, in operations.
+  package static var hookCost: Int {
+    #if LAB
+      4
+    #else
+      1
+    #endif
+  }
+
   /// Held by the one that steps.
   private static let turn = Mutex(())
 
