@@ -145,6 +145,7 @@ static void run_schedule(void)
 {
 	begin_run();
 	forget_waiting();
+	undoing = true;
 	if (program->prepare)
 		program->prepare(program->context);
 	run_threads();

@@ -33,6 +33,8 @@ static struct {
 	unsigned int bytes;
 } undo[1 << 16];
 static unsigned int undo_used;
+/* From a schedule's first step to the end of what is asked behind its last. */
+static bool undoing;
 
 static unsigned long get(const volatile void *place, unsigned int bytes)
 {
@@ -50,7 +52,7 @@ static void set(void *place, unsigned int bytes, unsigned long value)
 
 static void put(const volatile void *place, unsigned int bytes, unsigned long value)
 {
-	if (running) {
+	if (undoing) {
 		if (undo_used == sizeof(undo) / sizeof(undo[0]))
 			abort();
 		undo[undo_used].address = (void *)(uintptr_t)place;
@@ -208,6 +210,7 @@ static void keep_memory(void)
 
 static void restore_memory(void)
 {
+	undoing = false;
 	while (undo_used > 0) {
 		undo_used--;
 		set(undo[undo_used].address, undo[undo_used].bytes, undo[undo_used].value);

@@ -78,13 +78,8 @@ final class DeviceMemory: FaultHandler {
 
   func hugeFault(_ fault: borrowing PageFault, order: Int) -> FaultResult {
     let page = fault.page
-    guard order == leafOrder, page < map.pages, !(fault.isWrite && fault.sharing == .private)
-    else { return .fallback }
-    let first = page & ~((1 << order) - 1)
-    let bytes = UInt(1 << order) * MemoryMap.pageSize
-    let start = fault.address & ~(bytes - 1)
-    guard fault.range.lowerBound <= start, start + bytes <= fault.range.upperBound,
-      fault.address - start == UInt(page - first) * MemoryMap.pageSize
+    guard order == leafOrder, page < map.pages, !(fault.isWrite && fault.sharing == .private),
+      let first = fault.firstPageOfLeaf(order: order)
     else { return .fallback }
     guard isCounted else { return fault.insertFrames(frame(first), order: order) }
     let reference = raise(page)

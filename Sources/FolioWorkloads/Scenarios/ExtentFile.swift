@@ -162,14 +162,10 @@ final class ExtentFile: FaultHandler {
   }
 
   func hugeFault(_ fault: borrowing PageFault, order wanted: Int) -> FaultResult {
-    guard wanted == order, fault.page < pages, !(fault.isWrite && fault.sharing == .private)
+    guard wanted == order, fault.page < pages, !(fault.isWrite && fault.sharing == .private),
+      let first = fault.firstPageOfLeaf(order: order)
     else { return .fallback }
-    let number = fault.page >> order
-    let bytes = MemoryMap.pageSize << UInt(order)
-    let start = fault.address & ~(bytes - 1)
-    guard fault.range.lowerBound <= start, start + bytes <= fault.range.upperBound,
-      fault.address - start == UInt(fault.page - number << order) * MemoryMap.pageSize
-    else { return .fallback }
+    let number = first >> order
     lock(extents[number])
     defer { extents[number].isLocked.unlock() }
     let frame = block(of: number)

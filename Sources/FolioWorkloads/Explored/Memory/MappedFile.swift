@@ -44,15 +44,12 @@ final class ScenarioFile: FaultHandler, @unchecked Sendable {
   }
 
   func hugeFault(_ fault: borrowing PageFault, order: Int) -> FaultResult {
-    let pagesOfLeaf = 1 << order
-    let bytes = UInt(pagesOfLeaf) * MemoryMap.pageSize
-    let start = fault.address & ~(bytes - 1)
-    guard order == self.order, fault.range.lowerBound <= start,
-      start + bytes <= fault.range.upperBound
-    else { return .fallback }
+    guard order == self.order, let page = fault.firstPageOfLeaf(order: order) else {
+      return .fallback
+    }
     unsafe mutex_lock(lock)
     defer { unsafe mutex_unlock(lock) }
-    let first = block(fault.page / pagesOfLeaf * pagesOfLeaf)
+    let first = block(page)
     unsafe folio_raise(pages.folio(first))
     let result = fault.insertFolio(pages.frame(first), order: order)
     unsafe folio_put(pages.folio(first))
