@@ -96,13 +96,15 @@ public protocol ScenarioWorld: AnyObject {
   func run(_ thread: Int)
   /// Before each execution.
   func prepare()
-  /// After each execution that came to its end: reports what is not as it must be.
+  /// After each execution that came to its end: reports what is not as it must be. What it changes is put
+  /// back like the execution's own changes, so it may end what the threads began.
   func conclude()
   /// `check()` looks for something.
   var checksSteps: Bool { get }
   /// After each step, in the lab only.
   func check()
-  /// Gives back what the world was made of.
+  /// Gives back what the world was made of. It finds memory as the set-up left it, so nothing can be
+  /// learned of executions; a report here, or in the set-up, says that the world itself is broken.
   func tearDown()
 }
 
