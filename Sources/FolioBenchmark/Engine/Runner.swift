@@ -20,7 +20,7 @@ package struct Timing: Sendable {
   package static let full = Timing(
     rounds: 64, batch: 3_000_000, slice: 100_000, limit: 2_500_000_000)
   package static let quick = Timing(
-    rounds: 8, batch: 1_000_000, slice: 40_000, limit: 500_000_000)
+    rounds: 16, batch: 1_000_000, slice: 40_000, limit: 500_000_000)
 
   package init(rounds: Int, batch: Int64, slice: Int64, limit: Int64) {
     self.rounds = rounds
