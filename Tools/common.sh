@@ -32,8 +32,7 @@ note_step() {
   step_names+=("$1")
   step_seconds+=($((SECONDS - $2)))
   step_results+=("$3")
-  step_notes+=("$(sed 's/\x1b\[[0-9;]*m//g' "$4" | grep -aE '^.{0,4}Test run with ' |
-    tail -n 1 | sed 's/^[^T]*//' || true)")
+  step_notes+=("$(sed -nE 's/\x1b\[[0-9;]*m//g; s/^.{0,4}(Test run with .*)/\1/p' "$4" | tail -n 1)")
   [ "$3" -eq 0 ] || exit "$3"
 }
 
