@@ -214,14 +214,17 @@ void zone_device_page_init(struct page *page);
 
 /**
  * The step R := 1 alone, for a caller that took the reference on the map itself, under the lock of
- * its pages at home. Does not sleep.
+ * its pages at home. Does not sleep. RLX, as the kernel's: a getter by frame that is faster than
+ * whoever it is handed to may not see what the driver wrote to the page before. Stops with CI26 or
+ * CI27 when the page is in use. Source: core.md row 49.
  */
 void cfolio_hand_out_page(struct page *page);
 
 /**
  * Notes the life that cfolio_hand_out_page() begins next, as folio_raise() does, until its free
  * path has done with the page: for callers that have no list of pages at home and ask
- * cfolio_page_is_home(). RLX: nobody else looks at a page at home.
+ * cfolio_page_is_home(). Context: as there, and the page is home. RLX: whoever brings R to 0 has
+ * acquired the put of the life's first reference, and with it the note.
  */
 static inline void cfolio_note_life(struct page *page)
 {
