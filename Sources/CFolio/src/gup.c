@@ -93,11 +93,11 @@ struct folio *try_grab_folio_fast(struct page *page, int refs, unsigned int flag
 	return folio;
 }
 
-/* A folio whose pins count. */
-static inline void put_pins(struct folio *folio, int refs)
+/* Pins of a folio whose pins count; exactly: folio_has_pincount(). */
+static inline void put_pins(struct folio *folio, int refs, bool exactly)
 {
 	/* PC first (C21): once R is down the words of page 1 may be somebody else's. */
-	if (likely(!folio_has_pincount(folio)))
+	if (likely(!exactly))
 		refs *= GUP_PIN_COUNTING_BIAS;
 	else if (MUTANT(C21))
 		return folio_put_refs(folio, refs), atomic_sub(refs, &folio->_pincount);
@@ -111,7 +111,7 @@ void gup_put_folio(struct folio *folio, int refs, unsigned int flags)
 {
 	if (flags & FOLL_PIN) {
 		if (!uncounted(folio))
-			put_pins(folio, refs);
+			put_pins(folio, refs, folio_has_pincount(folio));
 	} else if (!put_devmap_managed_folio_refs(folio, refs)) {
 		folio_put_refs(folio, refs);
 	}
@@ -207,18 +207,18 @@ static void check_in_debug_builds(struct page *const *pages, unsigned long npage
 }
 
 /* Pins of one folio at once; how many of them count. */
-static inline long unpin(struct folio *folio, unsigned long refs)
+static inline long unpin(struct folio *folio, unsigned long refs, bool exactly)
 {
 	if (unlikely(uncounted(folio)))
 		return 0;
-	put_pins(folio, (int)refs);
+	put_pins(folio, (int)refs, exactly);
 	return (long)refs;
 }
 
 void unpin_user_folio(struct folio *folio, unsigned long npages)
 {
 	if (is_count(npages))
-		count_foll_pins(0, unpin(folio, npages));
+		count_foll_pins(0, unpin(folio, npages, folio_has_pincount(folio)));
 }
 
 void unpin_folio(struct folio *folio)
@@ -236,14 +236,19 @@ void unpin_user_page(struct page *page)
  * How many pages at the end of the list belong to the folio of the last, as many as one put can
  * take: it keeps its shape, as the caller has references.
  */
-static inline unsigned long run_of(const struct folio *folio, struct page *const *pages,
+static inline unsigned long run_of(const struct folio *folio, bool large, struct page *const *pages,
 				   unsigned long npages)
 {
-	const unsigned long size = (unsigned long)folio_nr_pages(folio);
+	const struct page *first = &folio->page;
+	const unsigned long size = large ? (unsigned long)folio_nr_pages(folio) : 1;
 	unsigned long nr = 1;
-	while (nr < npages && nr < PINS_MAX && pages[npages - nr - 1] &&
-	       (unsigned long)(pages[npages - nr - 1] - &folio->page) < size)
-		nr++;
+	for (; nr < npages; nr++) {
+		const struct page *page = pages[npages - nr - 1];
+		if (page != first && (!large || !page || (unsigned long)(page - first) >= size))
+			break;
+		if (nr == PINS_MAX)
+			break;
+	}
 	return nr;
 }
 
@@ -251,7 +256,7 @@ void cfolio_put_user_pages(struct page *const *pages, unsigned long npages)
 {
 	for (unsigned long nr; npages > 0; npages -= nr) {
 		struct folio *folio = page_folio(pages[npages - 1]);
-		nr = run_of(folio, pages, npages);
+		nr = run_of(folio, folio_test_large(folio), pages, npages);
 		gup_put_folio(folio, (int)nr, FOLL_GET);
 	}
 }
@@ -271,8 +276,9 @@ void unpin_user_pages(struct page *const *pages, unsigned long npages)
 		if (!pages[npages - 1])
 			continue;
 		struct folio *folio = page_folio(pages[npages - 1]);
-		nr = run_of(folio, pages, npages);
-		released += unpin(folio, nr);
+		const bool exactly = folio_has_pincount(folio);
+		nr = run_of(folio, exactly, pages, npages);
+		released += unpin(folio, nr, exactly);
 	}
 	count_foll_pins(0, released);
 }
@@ -285,7 +291,7 @@ void unpin_folios(struct folio *const *folios, unsigned long nfolios)
 	for (unsigned long i = 0, nr; i < nfolios; i += nr) {
 		for (nr = 1; nr < PINS_MAX && i + nr < nfolios && folios[i + nr] == folios[i];)
 			nr++;
-		released += unpin(folios[i], nr);
+		released += unpin(folios[i], nr, folio_has_pincount(folios[i]));
 	}
 	count_foll_pins(0, released);
 }
@@ -308,10 +314,11 @@ void unpin_user_pages_dirty_lock(struct page *const *pages, unsigned long npages
 	long released = 0;
 	for (unsigned long nr; npages > 0; npages -= nr) {
 		struct folio *folio = page_folio(pages[npages - 1]);
-		nr = run_of(folio, pages, npages);
+		const bool exactly = folio_has_pincount(folio);
+		nr = run_of(folio, exactly, pages, npages);
 		if (make_dirty)
 			mark_dirty(folio);
-		released += unpin(folio, nr);
+		released += unpin(folio, nr, exactly);
 	}
 	count_foll_pins(0, released);
 }
@@ -328,7 +335,7 @@ void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, b
 		nr = left < npages - i ? left : npages - i;
 		if (make_dirty)
 			mark_dirty(folio);
-		released += unpin(folio, nr);
+		released += unpin(folio, nr, folio_has_pincount(folio));
 	}
 	count_foll_pins(0, released);
 }

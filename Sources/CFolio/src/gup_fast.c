@@ -102,15 +102,16 @@ static void undo(struct walk *w, unsigned long nr)
 	}
 }
 
-/*
- * The second look, behind the references: at the entry, and at the one that named its table. early:
- * there was one before (C13).
- */
-static inline bool still_there(const shared_t *entry, pte_t pte, const shared_t *above, pmd_t pmd,
-			       bool early)
+/* The second look, behind the references, at the entry. early: there was one before (C13). */
+static inline bool still_there(const shared_t *entry, pte_t pte, bool early)
 {
-	return (MUTANT(C12) || early || pte_same(ptep_get(entry), pte)) &&
-	       (!above || MUTANT(C15) || pte_same(ptep_get(above), pmd));
+	return MUTANT(C12) || early || pte_same(ptep_get(entry), pte);
+}
+
+/* And at the one that named its table. */
+static inline bool table_still_there(const shared_t *above, pmd_t pmd)
+{
+	return MUTANT(C15) || pte_same(ptep_get(above), pmd);
 }
 
 /* Takes nr references on the page and those behind it, which `entry` maps; false: stop. */
@@ -124,8 +125,8 @@ static bool grab(struct walk *w, shared_t *entry, pte_t pte, const shared_t *abo
 		return false;
 	/* Of a leaf the first page says whether all of them are exclusive. */
 	const struct page *exclusive = above ? page : &folio->page;
-	if (!still_there(entry, pte, above, pmd, early) || !folio_allowed(folio, w->flags) ||
-	    must_unshare(pte, w->flags, folio, exclusive)) {
+	if (!still_there(entry, pte, early) || (above && !table_still_there(above, pmd)) ||
+	    !folio_allowed(folio, w->flags) || must_unshare(pte, w->flags, folio, exclusive)) {
 		gup_put_folio(folio, (int)nr, w->flags);
 		return false;
 	}
@@ -226,15 +227,20 @@ static __attribute__((noinline)) bool grab_other(struct walk *w, shared_t *ptep,
  * and small folios meet no call: the two atomic operations of a pin and its unpin are most of what
  * it costs.
  */
-static bool walk_ptes(struct walk *w, shared_t *pmdp, pmd_t pmd, unsigned long address,
-		      unsigned long end)
+static __attribute__((noinline)) bool walk_ptes(struct walk *w, shared_t *pmdp, pmd_t pmd,
+						unsigned long address, unsigned long end)
 {
 	const unsigned int flags = w->flags;
-	/* Pins of long term have more to ask of a folio: folio_allowed(), and
-	 * try_grab_folio_fast(). */
-	const bool short_term = !(flags & FOLL_LONGTERM);
 	const int weight = flags & FOLL_PIN ? GUP_PIN_COUNTING_BIAS + MUTANT(C20) : 1;
-	const unsigned long plain = _PAGE_PRESENT | (flags & FOLL_WRITE ? _PAGE_RW : 0);
+	/*
+	 * Those of these bits that a plain entry has. Pins by one that forbids stores have more to
+	 * ask of a folio (must_unshare()), and so have pins of long term (folio_allowed(),
+	 * try_grab_folio_fast()): for them no entry is plain.
+	 */
+	const unsigned long bits = _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP |
+				   (flags & (FOLL_PIN | FOLL_WRITE) ? _PAGE_RW : 0);
+	const unsigned long plain =
+		flags & FOLL_LONGTERM ? ~0UL : bits & ~(_PAGE_SPECIAL | _PAGE_DEVMAP);
 	struct page **const pages = w->pages;
 	const unsigned long first = w->nr;
 	unsigned long nr = first;
@@ -245,12 +251,10 @@ static bool walk_ptes(struct walk *w, shared_t *pmdp, pmd_t pmd, unsigned long a
 		pte_t pte = ptep_get_lockless(ptep);
 		struct page *page = pfn_to_page(pte_pfn(pte));
 		bool early = MUTANT(C13) && pte_same(ptep_get(ptep), pte);
-		if (likely(short_term &&
-			   (pte.pte & (plain | _PAGE_SPECIAL | _PAGE_DEVMAP)) == plain) &&
-		    try_grab_small(page, weight)) {
+		if (likely((pte.pte & bits) == plain) && try_grab_small(page, weight)) {
 			struct folio *folio = (struct folio *)page;
-			if (unlikely(!still_there(ptep, pte, pmdp, pmd, early) ||
-				     must_unshare(pte, flags, folio, page))) {
+			if (unlikely(!still_there(ptep, pte, early) ||
+				     !table_still_there(pmdp, pmd))) {
 				gup_put_folio(folio, 1, flags);
 				break;
 			}

@@ -123,12 +123,7 @@ bool pgmap_pfn_valid(const struct dev_pagemap *pgmap, unsigned long pfn)
 
 /* ---- which map, which type ------------------------------------------------------------------- */
 
-/*
- * The map as the head's word says. Without a reference the word may be caught in a re-shaping:
- * odd (the page became a tail after its head was computed) or, under kernel rules, empty. The
- * kernel would follow it blindly; here the registry answers, and an audited map reports it (C29).
- */
-static __cold struct dev_pagemap *registered_pgmap(const struct folio *folio, unsigned long word)
+struct dev_pagemap *cfolio_registered_pgmap(const struct folio *folio, unsigned long word)
 {
 	rcu_read_lock();
 	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
@@ -137,14 +132,6 @@ static __cold struct dev_pagemap *registered_pgmap(const struct folio *folio, un
 				 word);
 	rcu_read_unlock();
 	return pgmap;
-}
-
-static inline struct dev_pagemap *folio_pgmap(const struct folio *folio)
-{
-	unsigned long word = READ_ONCE(folio->pgmap);
-	if (likely(word && !(word & 1)))
-		return (struct dev_pagemap *)word;
-	return registered_pgmap(folio, word);
 }
 
 struct dev_pagemap *page_pgmap(const struct page *page)

@@ -5,15 +5,6 @@
  */
 #include <folio/memremap.h>
 
-int folio_mapcount(const struct folio *folio)
-{
-	if (folio_test_large(folio))
-		return folio_large_mapcount(folio);
-	if (folio_has_type(folio))
-		return 0;
-	return atomic_read(&folio->_mapcount) + 1;
-}
-
 int folio_entire_mapcount(const struct folio *folio)
 {
 	FOLIO_BUG_ON(!folio_test_large(folio), "CI8", &folio->page,

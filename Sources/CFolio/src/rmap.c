@@ -26,22 +26,26 @@ const struct folio_rmap_mode *cfolio_rmap_mode(const struct folio *folio)
 	return &pgmap->rmap_mode;
 }
 
-/* Context: a read-modify-write of the counter, or smp_mb(), came right before. */
-static void mapping_added(struct folio *folio, int entries)
+static __cold void tell_of_added(struct folio *folio, int entries, int events)
 {
-	smp_mb__after_atomic();
-	int events = atomic_read(&cfolio_events);
-	if (likely(events == 0))
-		return;
 	if (events & FOLIO_EVENT_LEDGER)
 		cfolio_ledger_map(&folio->page, entries);
 	if (events >= FOLIO_EVENT_WAITER && !MUTANT(P59))
 		cfolio_folio_changed(folio);
 }
 
-static void mapping_removed(struct folio *folio, int entries)
+/* Context: a read-modify-write of the counter, or smp_mb(), came right before. */
+static inline void mapping_added(struct folio *folio, int entries)
 {
-	if (atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER)
+	smp_mb__after_atomic();
+	int events = atomic_read(&cfolio_events);
+	if (unlikely(events))
+		tell_of_added(folio, entries, events);
+}
+
+static inline void mapping_removed(struct folio *folio, int entries)
+{
+	if (unlikely(atomic_read(&cfolio_events) & FOLIO_EVENT_LEDGER))
 		cfolio_ledger_map(&folio->page, -entries);
 }
 
@@ -178,15 +182,17 @@ int folio_sub_large_mapcount(struct folio *folio, int diff, mm_id_t mm)
 
 /* ---- file mappings --------------------------------------------------------------------------- */
 
-static bool refuse(struct folio *folio, const struct page *page, long nr, long needed)
+static inline bool refuse(struct folio *folio, const struct page *page, long nr, long needed)
 {
 	bool zero = is_zero_folio(folio) || is_huge_zero_folio(folio);
 	if (FOLIO_WARN_ON(zero, page, "rmap of a zero folio"))
 		return true;
 	if (FOLIO_WARN_ON(folio_has_type(folio), page, "rmap of a typed page (CI65)"))
 		return true;
-	if (FOLIO_WARN_ON(nr < 1 || page < &folio->page ||
-				  page + nr > &folio->page + folio_nr_pages(folio),
+	/* The first page alone is of every folio. */
+	const bool is_first = page == &folio->page && nr == 1;
+	if (FOLIO_WARN_ON(!is_first && (nr < 1 || page < &folio->page ||
+					page + nr > &folio->page + folio_nr_pages(folio)),
 			  page, "rmap beyond the folio"))
 		return true;
 	return FOLIO_WARN_ON(needed && folio_nr_pages(folio) != needed, page,
@@ -211,17 +217,36 @@ static void remove_pages(struct folio *folio, struct page *page, int nr)
 		(void)atomic_add_return_relaxed(-last, &folio->_nr_pages_mapped);
 }
 
+/* Of large folios, out of line: small ones need no stack. */
+static __attribute__((noinline)) void add_large(struct folio *folio, struct page *page, int nr,
+						mm_id_t mm)
+{
+	if (cfolio_rmap_mode(folio)->page_mapcount)
+		add_pages(folio, page, nr);
+	(void)folio_add_large_mapcount(folio, nr, mm);
+	mapping_added(folio, nr);
+}
+
+static __attribute__((noinline)) void remove_large(struct folio *folio, struct page *page, int nr,
+						   mm_id_t mm)
+{
+	if (MUTANT(C54))
+		remove_pages(folio, page, nr);
+	(void)folio_sub_large_mapcount(folio, nr, mm);
+	if (cfolio_rmap_mode(folio)->page_mapcount && !MUTANT(C54))
+		remove_pages(folio, page, nr);
+	mapping_removed(folio, nr);
+}
+
 void folio_add_file_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_id_t mm)
 {
 	if (refuse(folio, page, nr, 0))
 		return;
-	if (!folio_test_large(folio)) {
-		(void)atomic_inc_and_test(&folio->_mapcount);
-	} else {
-		if (cfolio_rmap_mode(folio)->page_mapcount)
-			add_pages(folio, page, nr);
-		(void)folio_add_large_mapcount(folio, nr, mm);
+	if (folio_test_large(folio)) {
+		add_large(folio, page, nr, mm);
+		return;
 	}
+	(void)atomic_inc_and_test(&folio->_mapcount);
 	mapping_added(folio, nr);
 }
 
@@ -229,15 +254,11 @@ void folio_remove_rmap_ptes(struct folio *folio, struct page *page, int nr, mm_i
 {
 	if (refuse(folio, page, nr, 0))
 		return;
-	if (!folio_test_large(folio)) {
-		(void)atomic_add_negative(-1, &folio->_mapcount);
-	} else {
-		if (MUTANT(C54))
-			remove_pages(folio, page, nr);
-		(void)folio_sub_large_mapcount(folio, nr, mm);
-		if (cfolio_rmap_mode(folio)->page_mapcount && !MUTANT(C54))
-			remove_pages(folio, page, nr);
+	if (folio_test_large(folio)) {
+		remove_large(folio, page, nr, mm);
+		return;
 	}
+	(void)atomic_add_negative(-1, &folio->_mapcount);
 	mapping_removed(folio, nr);
 }
 

@@ -133,8 +133,7 @@ void folios_put_refs(struct folio_batch *batch, const unsigned int *refs)
 		int nr = refs && !MUTANT(P10) ? (int)refs[i] : 1;
 		if (!MUTANT(P14) && is_huge_zero_folio(folio))
 			continue;
-		if (!MUTANT(P19) && folio_is_zone_device(folio) &&
-		    put_devmap_managed_folio_refs(folio, nr))
+		if (!MUTANT(P19) && put_devmap_managed_folio_refs(folio, nr))
 			continue;
 		folio_put_refs(folio, nr);
 	}

@@ -61,13 +61,13 @@ struct Folio {
   /// The device map that it is of, or nil for RAM.
   var pageMap: UnsafeMutablePointer<dev_pagemap>? {
     guard unsafe folio_is_zone_device(pointer) else { return nil }
-    return unsafe page_pgmap(folio_page(pointer, 0))
+    return unsafe folio_pgmap(pointer)
   }
   /// Which of the map's counters its mapped pages are in.
-  var counter: mm_counter {
-    if isAnonymous { return MM_ANONPAGES }
-    return unsafe folio_test_flag(pointer, Int32(PG_swapbacked.rawValue))
-      ? MM_SHMEMPAGES : MM_FILEPAGES
+  var counter: mm_counter { isAnonymous ? MM_ANONPAGES : fileCounter }
+  /// The same of a folio that is not anonymous.
+  var fileCounter: mm_counter {
+    unsafe folio_test_flag(pointer, Int32(PG_swapbacked.rawValue)) ? MM_SHMEMPAGES : MM_FILEPAGES
   }
 
   func get() { unsafe folio_get(pointer) }

@@ -11,18 +11,28 @@ import CFolio
 enum PageInsertion {
   private static let otherPage = Warning("another page is mapped where one is inserted for writing")
 
-  /// Whether the page may be mapped (`validate_page_before_insert`): 0 or -EINVAL. Meaningful because
-  /// the caller's reference keeps R above 0.
-  private static func validate(_ area: Area, _ page: Page) -> Int32 {
-    let folio = page.folio
-    guard folio.references > 0 else { return MemoryError.Code.invalidArgument.status }
-    if folio.isZero {
-      return allowsZeroPage(area) ? 0 : MemoryError.Code.invalidArgument.status
+  /// A page that may be mapped.
+  private struct Candidate {
+    let page: Page
+    let folio: Folio
+    /// The zero page, whose entries count nothing.
+    let isZero: Bool
+
+    /// Whether the area may map it (`validate_page_before_insert`); nil: -EINVAL. Holds for as long as
+    /// the caller's reference, which keeps R above 0.
+    init?(_ page: Page, in area: Area) {
+      self.page = page
+      folio = page.folio
+      guard folio.references > 0 else { return nil }
+      isZero = folio.isZero
+      if isZero {
+        guard allowsZeroPage(area) else { return nil }
+      } else {
+        guard !folio.isAnonymous, unsafe !page_has_type(page.pointer), countsMappings(folio) else {
+          return nil
+        }
+      }
     }
-    guard !folio.isAnonymous, unsafe !page_has_type(page.pointer), countsMappings(folio) else {
-      return MemoryError.Code.invalidArgument.status
-    }
-    return 0
   }
 
   /// Device pages under legacy rules are mapped by entries that count nothing (`vmf_insert_mixed`);
@@ -45,16 +55,16 @@ enum PageInsertion {
 
   /// One entry (9.3). Context: the table's lock.
   private static func insert(
-    _ page: Page, at place: Place, _ area: Area, protection: UInt, makeWritable: Bool,
+    _ candidate: Candidate, at place: Place, _ area: Area, protection: UInt, makeWritable: Bool,
     _ counts: inout PageCounts
   ) -> Int32 {
     let old = place.value
-    let folio = page.folio
+    let (page, folio) = (candidate.page, candidate.folio)
     guard old.isNone || isMutant(MUTANT_C28) else {
       guard makeWritable else { return MemoryError.Code.busy.status }
       return upgrade(place, old, to: page.frame, area)
     }
-    if folio.isZero {
+    if candidate.isZero {
       place.store(pfn_pte(page.frame, protection | _PAGE_SPECIAL))
       return 0
     }
@@ -62,7 +72,7 @@ enum PageInsertion {
     let entry = pfn_pte(page.frame, protection | bits)
     if isMutant(MUTANT_C27) { place.store(entry) }
     folio.get()
-    counts.add(1, to: folio.counter)
+    counts.add(1, to: folio.fileCounter)
     unsafe folio_add_file_rmap_pte(folio.pointer, page.pointer, area.space.id)
     if !isMutant(MUTANT_C27) { place.store(entry) }
     return 0
@@ -89,15 +99,16 @@ enum PageInsertion {
   static func insertOne(
     _ page: Page, at address: UInt, _ area: Area, protection: UInt, makeWritable: Bool
   ) -> Int32 {
-    let status = validate(area, page)
-    guard status == 0 else { return status }
+    guard let candidate = Candidate(page, in: area) else {
+      return MemoryError.Code.invalidArgument.status
+    }
     do throws(Space.NoPlace) {
       let place = try area.space.walkAllocating(address, .pte)
       place.lock()
       defer { place.unlock() }
       var counts = PageCounts(area.space)
       let status = insert(
-        page, at: place, area, protection: protection, makeWritable: makeWritable, &counts)
+        candidate, at: place, area, protection: protection, makeWritable: makeWritable, &counts)
       counts.finish()
       return status
     } catch {
@@ -137,12 +148,12 @@ enum PageInsertion {
         var status: Int32 = 0
         var counts = PageCounts(space)
         while done < end {
-          let page = unsafe Page(pages[done])
-          status = validate(area, page)
-          if status == 0 {
-            status = insert(
-              page, at: place, area, protection: area.protection, makeWritable: false, &counts)
+          guard let candidate = Candidate(unsafe Page(pages[done]), in: area) else {
+            status = MemoryError.Code.invalidArgument.status
+            break
           }
+          status = insert(
+            candidate, at: place, area, protection: area.protection, makeWritable: false, &counts)
           guard status == 0 else { break }
           done += 1
           if done < end { place = place.next() }

@@ -138,23 +138,23 @@ extension ClassCount {
     srcu 1 strict 38 502503 enumerator
     folio-lock 1 strict 23 403478 enumerator
     area-lock 1 strict 68 - enumerator, beginnings merged
-    pin-zap 1 strict 80 - enumerator, beginnings merged
-    pin-zap 1 kernel 80 - enumerator, beginnings merged
-    pin-table-free 1 strict 27 - enumerator, beginnings merged
+    pin-zap 1 strict 70 - enumerator, beginnings merged
+    pin-zap 1 kernel 70 - enumerator, beginnings merged
+    pin-table-free 1 strict 21 - enumerator, beginnings merged
     pin-collapse 1 strict 19 - enumerator, beginnings merged
-    pin-huge 1 strict 84 - enumerator, beginnings merged
-    pin-huge 1 kernel 136 - enumerator, beginnings merged
-    pin-form 1 strict 253 - enumerator, beginnings merged
+    pin-huge 1 strict 76 - enumerator, beginnings merged
+    pin-huge 1 kernel 124 - enumerator, beginnings merged
+    pin-form 1 strict 197 - enumerator, beginnings merged
     flush-protect 1 strict 24 - enumerator, beginnings merged
     pin-slow 1 strict 7 7649 enumerator
     pin-slow 1 kernel 7 7649 enumerator
     pin-fork 1 strict 20 - enumerator, beginnings merged
-    pin-two-pages 1 strict 172 - enumerator, beginnings merged
-    pin-longterm 1 strict 19 - enumerator, beginnings merged
-    pin-device-dax 1 strict 23 248938 enumerator
-    pin-peer 1 strict 18 - enumerator, beginnings merged
+    pin-two-pages 1 strict 148 - enumerator, beginnings merged
+    pin-longterm 1 strict 15 - enumerator, beginnings merged
+    pin-device-dax 1 strict 19 24332 enumerator
+    pin-peer 1 strict 14 - enumerator, beginnings merged
     pin-zero 1 strict 3 4 enumerator
-    pin-fork-read 1 strict 163 - enumerator, beginnings merged
+    pin-fork-read 1 strict 118 - enumerator, beginnings merged
     flush-translation 1 strict 24 600833 enumerator
     flush-translation 1 kernel 24 600833 enumerator
     flush-gathers 1 strict 2514 - enumerator, beginnings merged
@@ -212,22 +212,22 @@ extension ClassCount {
     anon-fork 1 strict 10 280 enumerator
     rmap-fork-small 1 strict 16 82 enumerator
     trace-lost 1 strict 24 1842 enumerator
-    pin-fault 1 strict 14 - enumerator, beginnings merged
+    pin-fault 1 strict 16 - enumerator, beginnings merged
     leaf-order 1 strict 2 - enumerator, beginnings merged
     leaf-split-reuse 1 strict 3 - enumerator, beginnings merged
     leaf-split-unmap 1 strict 40 - enumerator, beginnings merged
-    leaf-pin-zap 1 strict 83 - enumerator, beginnings merged
+    leaf-pin-zap 1 strict 80 - enumerator, beginnings merged
     leaf-pin-split 1 strict 49 - enumerator, beginnings merged
     space-end 1 strict 5 - enumerator, beginnings merged
     store-discard 1 strict 46 - enumerator, beginnings merged
-    copy-shared 1 strict 79 - enumerator, beginnings merged
+    copy-shared 1 strict 64 - enumerator, beginnings merged
     fork-store 1 strict 87 - enumerator, beginnings merged
-    fault-shared 2 strict 102 - enumerator, beginnings merged
+    fault-shared 2 strict 75 - enumerator, beginnings merged
     upgrade-stale 1 strict 110 - enumerator, beginnings merged
     store-protect 1 strict 308 - enumerator, beginnings merged
     fault-split-area 1 strict 263 - enumerator, beginnings merged
-    fork-pin 1 strict 329 - enumerator, beginnings merged
-    leaf-unmap-folio 1 strict 575 - enumerator, beginnings merged
+    fork-pin 1 strict 260 - enumerator, beginnings merged
+    leaf-unmap-folio 1 strict 446 - enumerator, beginnings merged
     fork-fault 1 strict 1288 - enumerator, beginnings merged
     fault-fault 2 strict 2368 - enumerator, beginnings merged
     zero-store 2 strict 4904 - enumerator, beginnings merged
@@ -236,7 +236,7 @@ extension ClassCount {
     copy-copy 2 strict 9000 - enumerator, beginnings merged
     dax-kill 1 strict 311 - enumerator, beginnings merged
     dax-kill 1 kernel 311 - enumerator, beginnings merged
-    slow-pin-discard 1 strict 2996 - enumerator, beginnings merged
+    slow-pin-discard 1 strict 2496 - enumerator, beginnings merged
     slow-pin-unshare 1 strict 26 - enumerator, beginnings merged
     slow-pin-fork 1 strict 998 - enumerator, beginnings merged
     slow-pin-longterm 1 strict 32 - enumerator, beginnings merged

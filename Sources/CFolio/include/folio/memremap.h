@@ -170,6 +170,24 @@ void cfolio_pgmap_unregister(struct pfn_range range);
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
+/** The map of a folio whose own word does not tell; see folio_pgmap(). */
+struct dev_pagemap *_Nullable cfolio_registered_pgmap(const struct folio *folio, unsigned long word)
+	__cold;
+
+/**
+ * The map of a device folio, by its head's word. Without a reference the word may be caught in a
+ * re-shaping: odd (the page became a tail after its head was computed) or, under kernel rules,
+ * empty. The kernel would follow it blindly; here the registry answers, and an audited map reports
+ * it (C29). Context: folio_is_zone_device(). RLX.
+ */
+static inline struct dev_pagemap *_Nullable folio_pgmap(const struct folio *folio)
+{
+	unsigned long word = READ_ONCE(folio->pgmap);
+	if (likely(word && !(word & 1)))
+		return (struct dev_pagemap *)word;
+	return cfolio_registered_pgmap(folio, word);
+}
+
 /** The map of a device page or tail, by the page's own words. Context: see C29 in the spec. */
 struct dev_pagemap *_Nullable page_pgmap(const struct page *page);
 

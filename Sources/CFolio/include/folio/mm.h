@@ -287,7 +287,14 @@ static inline int folio_large_mapcount(const struct folio *folio)
 }
 
 /** Mappings of the folio (M): 0 for a typed page. RLX. */
-int folio_mapcount(const struct folio *folio);
+static inline int folio_mapcount(const struct folio *folio)
+{
+	if (folio_test_large(folio))
+		return folio_large_mapcount(folio);
+	if (folio_has_type(folio))
+		return 0;
+	return atomic_read(&folio->_mapcount) + 1;
+}
 /** PMD and PUD mappings of a large folio (EM). Stops for a small folio. RLX. */
 int folio_entire_mapcount(const struct folio *folio);
 /** M >= 1. RLX. */
