@@ -48,10 +48,17 @@ import Testing
     arguments: [Name.deviceWalk, Name.sequentialPins, Name.sequentialMapZap])
   func flatness(_ operation: String) throws {
     func walk(_ order: Int, _ cost: Double) -> FolioBenchmark.Measurement {
-      Self.measurement(operation, pages: 1 << order, ours: cost)
+      Self.measurement(operation, pages: 1 << order, ours: cost, peer: (Peer.fewPages, 6))
     }
     #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 8)])).holds)
     #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 10)])).holds == false)
+    // A machine that was slower meanwhile was so for both.
+    let slow = Self.measurement(operation, pages: 1 << 22, ours: 16, peer: (Peer.fewPages, 12))
+    #expect(try #require(Self.verdict("G9", [walk(10, 6), slow])).holds)
+    // Without its peer no size says anything.
+    #expect(
+      Self.verdict("G9", [walk(10, 6), Self.measurement(operation, pages: 1 << 22, ours: 6)]) == nil
+    )
     // Beyond is reported and not promised.
     #expect(try #require(Self.verdict("G9", [walk(10, 6), walk(22, 8), walk(24, 20)])).holds)
   }

@@ -173,6 +173,14 @@ extension Device {
 }
 
 extension Configuration {
+  /// Pages of an operation whose cost per page is to be the same over all sizes.
+  var scaledPages: Int { devicePages ?? Self.fewPages }
+
+  /// Pages that its peer, itself, works on: as many of the same ones as stay in the caches. Both are
+  /// measured round by round, as a machine that slows down between two sizes would make one of them
+  /// dearer.
+  static let fewPages = 1 << 10
+
   /// Pages that a walk goes over: one when warm, twice the last-level cache when cold unless the
   /// configuration says how many.
   var walkPages: Int {

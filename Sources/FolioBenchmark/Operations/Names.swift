@@ -88,4 +88,6 @@ package enum Peer {
   package static let protect = "mprotect-ro+rw"
   package static let fork = "fork+exit+wait"
   package static let handWritten = "hand-written-c"
+  /// The operation itself on so few of its pages that they stay in the caches.
+  package static let fewPages = "on-2^10-pages"
 }

@@ -15,28 +15,31 @@ enum ScaleOperations {
 
   private static let deviceWalk = BenchmarkOperation(
     Name.deviceWalk, "get and put of every page in turn; per page", threads: [1],
-    warmOnly: "its sizes go from warm to cold", isScaled: true
+    warmOnly: "its sizes go from warm to cold", isScaled: true, peers: [Peer.fewPages]
   ) { configuration throws(Refusal) in
-    let device = try Device(.generic, pages: configuration.devicePages ?? 1024)
-    let mask = device.count - 1
-    let check = WalkCheck(device, mask: mask, isSequential: true, idle)
+    let device = try Device(.generic, pages: configuration.scaledPages)
+    let sizes = [
+      ("folio", device.count), (Peer.fewPages, min(device.count, Configuration.fewPages)),
+    ]
     return Trial(
-      pages: device.count,
-      sides: [
-        Side(
-          "folio",
-          loop: Loop { _, first, count in unsafe Loops.walkInOrder(device.base, mask, first, count)
-          },
-          verify: { check.verify($0, &$1) })
-      ],
+      pages: device.count, sides: sizes.map { walk(device, pages: $1, $0) },
       close: { device.close(idle, &$0) })
+  }
+
+  private static func walk(_ device: Device, pages: Int, _ name: String) -> Side {
+    let mask = pages - 1
+    let check = WalkCheck(device, mask: mask, isSequential: true, idle)
+    return Side(
+      name,
+      loop: Loop { _, first, count in unsafe Loops.walkInOrder(device.base, mask, first, count) },
+      verify: { check.verify($0, &$1) })
   }
 
   private static let metadata = BenchmarkOperation(
     measured: Name.metadata,
     "resident struct pages and heap of a map, registry included; per page", isScaled: true
   ) { configuration, verifier throws(Refusal) in
-    let pages = configuration.devicePages ?? 1024
+    let pages = configuration.scaledPages
     rcu_barrier()
     let heap = Int(harness_heap_bytes())
     let device = try Device(.generic, pages: pages)

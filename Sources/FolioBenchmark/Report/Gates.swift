@@ -26,14 +26,15 @@ package struct Gate: Sendable {
     }
   }
 
-  /// Highest cost per page over lowest, sizes 2^10 to 2^22.
+  /// Highest cost per page over lowest, sizes 2^10 to 2^22, each as a ratio to the cost of few pages in
+  /// the same rounds.
   private static func flatness(_ operation: String) -> Gate {
     Gate(
       id: "G9", text: "\(operation) cost per page, largest / smallest over sizes", limit: 1.5
     ) { measurements in
       let costs = measurements.filter {
         $0.operation == operation && (1 << 10)...(1 << 22) ~= $0.pages
-      }.map(\.ours.median)
+      }.map { $0.ratio(toPeer: Peer.fewPages) ?? 0 }
       guard costs.count > 1, let lowest = costs.min(), let highest = costs.max(), lowest > 0 else {
         return nil
       }

@@ -86,11 +86,11 @@ enum MapOperations {
 
   private static let sequential = BenchmarkOperation(
     Name.sequentialMapZap, "MADV_DONTNEED and vm_insert_pages(), 512 pages after 512; per page",
-    threads: [1], warmOnly: "its sizes go from warm to cold", isScaled: true
+    threads: [1], warmOnly: "its sizes go from warm to cold", isScaled: true,
+    peers: [Peer.fewPages]
   ) { configuration throws(Refusal) in
-    try RunTrial(
-      configuration, pages: configuration.devicePages ?? 1024, isSequential: true, []
-    ).make(zapAndMap)
+    try RunTrial(configuration, pages: configuration.scaledPages, isSequential: true, [])
+      .make(zapAndMap)
   }
 
   // MARK: taken out of all spaces

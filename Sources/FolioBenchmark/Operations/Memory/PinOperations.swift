@@ -86,9 +86,10 @@ enum PinOperations {
 
   private static let sequential = BenchmarkOperation(
     Name.sequentialPins, "gup_fast() of 512 pages and unpin_user_pages(), run after run; per page",
-    threads: [1], warmOnly: "its sizes go from warm to cold", isScaled: true
+    threads: [1], warmOnly: "its sizes go from warm to cold", isScaled: true,
+    peers: [Peer.fewPages]
   ) { configuration throws(Refusal) in
-    let mapped = try MappedPages(pages: configuration.devicePages ?? 1024)
+    let mapped = try MappedPages(pages: configuration.scaledPages)
     return trial(mapped, configuration, run: 512, calls: [], isSequential: true)
   }
 
@@ -102,18 +103,27 @@ enum PinOperations {
       isSequential: isSequential)
     let pins = Pins(mapped, walk, threads: configuration.threads, isSlow: isSlow)
     let shape = configuration.kernelShape(of: mapped)
+    var sides = [
+      Side(
+        "folio", granularity: run,
+        loop: Loop { thread, first, count in
+          if configuration.isBroken && thread == 0 && first == 0 {
+            mapped.device.plantReference(on: 0)
+          }
+          return pins.run(walk, thread, first, count)
+        }, verify: pins.verifier(walk))
+    ]
+    if isSequential {
+      let few = walk.limited(to: Configuration.fewPages)
+      sides.append(
+        Side(
+          Peer.fewPages, granularity: run,
+          loop: Loop { thread, first, count in pins.run(few, thread, first, count) },
+          verify: pins.verifier(few)))
+    }
     return Trial(
       pages: mapped.device.count,
-      sides: [
-        Side(
-          "folio", granularity: run,
-          loop: Loop { thread, first, count in
-            if configuration.isBroken && thread == 0 && first == 0 {
-              mapped.device.plantReference(on: 0)
-            }
-            return pins.run(thread, first, count)
-          }, verify: { pins.verify($0, &$1) })
-      ] + calls.map { KernelPeers.side($0, shape, run: run, configuration) },
+      sides: sides + calls.map { KernelPeers.side($0, shape, run: run, configuration) },
       witness: { pins.stepThrough(&$0) },
       close: { mapped.close(&$0) })
   }
@@ -122,7 +132,6 @@ enum PinOperations {
   @safe private final class Pins {
     private let mapped: MappedPages
     private let walk: RunWalk
-    private let check: WalkCheck
     /// By areas, entries and faults, under mmap_lock; else by the walk without locks.
     private let isSlow: Bool
     /// Per thread, where the pages of a run are noted.
@@ -131,12 +140,13 @@ enum PinOperations {
     private let spaces: UnsafeMutableBufferPointer<UnsafeMutablePointer<mm_struct>>
     private let statistics = foll_pin_statistics()
     private var pinsOfWitness = 0
+    /// Pages that the walks have pinned, each by its number.
+    private var pinsOfWalks: [Int] = []
 
     init(_ mapped: MappedPages, _ walk: RunWalk, threads: Int, isSlow: Bool) {
       self.isSlow = isSlow
       self.mapped = mapped
       self.walk = walk
-      check = walk.check(mapped)
       unsafe spaces = .allocate(capacity: mapped.spaces.count)
       _ = unsafe spaces.initialize(fromContentsOf: mapped.spaces.map { unsafe $0.mm })
       // Runs of different threads are noted on different cache lines.
@@ -149,7 +159,8 @@ enum PinOperations {
       unsafe spaces.deallocate()
     }
 
-    func run(_ thread: Int, _ first: Int, _ count: Int) -> Int {
+    /// Pins and unpins runs of a walk over the mapped pages. Returns the pages that were pinned.
+    func run(_ walk: RunWalk, _ thread: Int, _ first: Int, _ count: Int) -> Int {
       unsafe Self.loop(
         UnsafeBufferPointer(spaces), walk, isSlow, buffers + thread * (walk.run + 16), first, count)
     }
@@ -190,12 +201,19 @@ enum PinOperations {
       return unsafe gup_fast(mm, address, end, FOLL_PIN | FOLL_WRITE, pages)
     }
 
-    func verify(_ progress: IterationCounts, _ verifier: inout Verifier) {
-      check.verify(progress, &verifier)
-      let now = foll_pin_statistics()
-      let expected = progress.total + pinsOfWitness
-      verifier.expect(now.acquired - statistics.acquired, expected, "pages that were pinned")
-      verifier.expect(now.released - statistics.released, expected, "pages that were unpinned")
+    /// What looks at the pages of a walk, and at the statistics, which all walks share.
+    func verifier(_ walk: RunWalk) -> (IterationCounts, inout Verifier) -> Void {
+      let check = walk.check(mapped)
+      let number = pinsOfWalks.count
+      pinsOfWalks.append(0)
+      return { [self] progress, verifier in
+        check.verify(progress, &verifier)
+        pinsOfWalks[number] = progress.total
+        let now = foll_pin_statistics()
+        let expected = pinsOfWalks.reduce(pinsOfWitness, +)
+        verifier.expect(now.acquired - statistics.acquired, expected, "pages that were pinned")
+        verifier.expect(now.released - statistics.released, expected, "pages that were unpinned")
+      }
     }
 
     /// Pins every page once: the first pin of a page marks it referenced, which none of those that are

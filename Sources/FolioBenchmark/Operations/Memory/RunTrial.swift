@@ -27,6 +27,8 @@ struct RunTrial {
   private let walk: RunWalk
   private let configuration: Configuration
   private let calls: [kernel_call]
+  /// Beside itself on few of the pages.
+  private let isSequential: Bool
   /// 2 MiB folios that stay in the cache.
   private static let hotFolios = 8
 
@@ -34,6 +36,7 @@ struct RunTrial {
   ///   - pages: of each thread, a power of two; nil: the run when warm, many when cold.
   ///   - run: pages of a step, whole folios.
   ///   - order: of the folios.
+  ///   - isSequential: one run after the other, beside itself on few pages.
   ///   - calls: the peers.
   init(
     _ configuration: Configuration, pages: Int? = nil, run: Int = MappedPages.hugePages,
@@ -48,15 +51,30 @@ struct RunTrial {
       run: run, runs: pages / run, spaces: sharers, isSequential: isSequential, ownPages: true)
     self.configuration = configuration
     self.calls = calls
+    self.isSequential = isSequential
   }
 
   func make(_ step: RunStep) -> Trial {
-    let (mapped, walk, isBroken) = (mapped, walk, configuration.isBroken)
-    let check = walk.check(mapped)
+    let (mapped, walk) = (mapped, walk)
     // Of a leaf the operation is one; of single pages, one per page.
     let unit = mapped.isHuge ? walk.run : 1
-    let ours = Side(
-      "folio", granularity: walk.run,
+    let ours = side("folio", walk, step, isBroken: configuration.isBroken)
+    let few = walk.limited(to: Configuration.fewPages)
+    let itself = isSequential ? [side(Peer.fewPages, few, step)] : []
+    return Trial(
+      pages: mapped.device.count,
+      sides: ([ours] + itself + calls.map(peer)).map { $0.counted(in: unit) },
+      witness: { Self.stepThrough(mapped, walk, step, &$0) },
+      close: { mapped.close(&$0) })
+  }
+
+  private func side(
+    _ name: String, _ walk: RunWalk, _ step: RunStep, isBroken: Bool = false
+  ) -> Side {
+    let mapped = mapped
+    let check = walk.check(mapped)
+    return Side(
+      name, granularity: walk.run,
       loop: Loop { thread, first, count in
         if isBroken && thread == 0 && first == 0 { mapped.device.plantReference(on: 0) }
         return Self.loop(mapped, walk, step, thread, first, count)
@@ -65,11 +83,6 @@ struct RunTrial {
         check.verify(progress, &verifier)
         mapped.verifySpaces(&verifier)
       })
-    return Trial(
-      pages: mapped.device.count,
-      sides: ([ours] + calls.map(peer)).map { $0.counted(in: unit) },
-      witness: { Self.stepThrough(mapped, walk, step, &$0) },
-      close: { mapped.close(&$0) })
   }
 
   private func peer(_ call: kernel_call) -> Side {

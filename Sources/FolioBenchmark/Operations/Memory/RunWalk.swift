@@ -33,6 +33,13 @@ struct RunWalk: Sendable {
   /// Pages that one thread walks over.
   var pages: Int { (mask + 1) * run }
 
+  /// The same over the first so many pages.
+  func limited(to pages: Int) -> RunWalk {
+    RunWalk(
+      run: run, runs: min(mask + 1, pages / run), spaces: spaceMask + 1, isSequential: isSequential,
+      ownPages: threadPages > 0)
+  }
+
   /// First page of the run of a step.
   @inline(__always)
   func page(_ step: Int, thread: Int = 0) -> Int {
