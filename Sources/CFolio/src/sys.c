@@ -120,7 +120,11 @@ bool cfolio_commit(void *start, size_t size)
 		return false;
 	if (seam_commit(start, size))
 		return true;
-	return mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
+	if (mprotect(start, size, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	/* Advice: who refuses it, or has no huge page left, leaves small ones. */
+	madvise(start, size, MADV_HUGEPAGE);
+	return true;
 }
 
 void cfolio_decommit(void *start, size_t size)

@@ -38,7 +38,10 @@ bool cfolio_run_detached(void (*entry)(void *_Nullable context), void *_Nullable
 void *_Nullable cfolio_reserve(size_t size);
 /** Reserves address space whose pages come, zeroed, when they are touched; NULL when refused. */
 void *_Nullable cfolio_reserve_lazily(size_t size);
-/** Makes a page-aligned part of a reservation readable and writable, zeroed. False: no memory. */
+/**
+ * Makes a page-aligned part of a reservation readable and writable, zeroed; in huge pages where the
+ * system has them. False: no memory.
+ */
 bool cfolio_commit(void *start, size_t size);
 /** Gives the memory back; later accesses fault. */
 void cfolio_decommit(void *start, size_t size);
