@@ -36,7 +36,7 @@ shown() {
 
 # build CONFIGURATION
 build() {
-	(cd "$package" && swift build --configuration "$1") >"$scratch/build" 2>&1
+	(cd "$package" && swift build --disable-index-store --configuration "$1") >"$scratch/build" 2>&1
 }
 
 # console NAME NUMBER CONFIGURATION STATUS: the command of a console block prints what the block says.
