@@ -15,11 +15,6 @@ swift_bin() {
   (cd "$resources/../../bin" && pwd)
 }
 
-# For debug builds in folders of their own, which no editor reads: an eighth of the time goes into the
-# index.
-# shellcheck disable=SC2034
-unindexed=(--disable-index-store)
-
 require_file() {
   [ -e "$1" ] || { echo "error: $1 is missing" >&2; exit 1; }
 }
