@@ -331,7 +331,13 @@ enum DeviceRaces {
       let frame = UInt(1 << 30) - UInt(1 << 15)
       let map = try DriverMap(
         settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame, pages: UInt(count))
+      // Keeps the nodes of the registry: what lookups see of their going is map-teardown's subject.
+      let neighbour = try DriverMap(settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame + 32)
+      let beside = pfn_range(start: neighbour.frame, end: neighbour.frame)
       try map.map()
+      guard unsafe cfolio_pgmap_register(neighbour.pgmap, beside) == 0 else {
+        throw ScenarioMemoryError()
+      }
       let space = try AddressSpace(pages: nil)
       let place = unsafe try space.place(0, isLeaf ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PTE)
       let bits = _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP | (isLeaf ? _PAGE_PSE : 0)
@@ -365,13 +371,24 @@ enum DeviceRaces {
             }
           ),
         ],
-        conclude: {},
+        conclude: {
+          rcu_read_lock()
+          let lives = unsafe cfolio_pgmap_lookup(frame) == map.pgmap
+          rcu_read_unlock()
+          for index in 0..<UInt(count) where lives {
+            let references = unsafe page_ref_count(pfn_to_page(frame + index))
+            require(
+              references == 1, "CI1", "a page of a living map has other references than its own")
+          }
+        },
         tearDown: {
           _ = unsafe ptep_get_and_clear(place.entry!)
           space.tearDown()
           unsafe cfolio_free(found)
           map.unmap()
           map.free()
+          cfolio_pgmap_unregister(beside)
+          neighbour.free()
         })
     }
   }
