@@ -3,7 +3,7 @@
 # make lab: builds the lab in release and holds it against its goals. What other tools measure, each by
 # a script of its own, comes into the same table. With --ci: the equalities, a bounded visit to the
 # museum, the grades of all scenarios against the recorded ones, and places in the sources that no
-# scenario comes to.
+# scenario comes to. --beside FILE: the share of it that another step runs beside itself; goals go to FILE.
 . "$(dirname "$0")/common.sh"
 
 build=(swift build -c release --traits Lab --scratch-path .build-lab --product folio-lab)
@@ -17,10 +17,6 @@ if [ "${1:-}" = --ci ]; then
   step 'README' Tools/check-readme-lab.sh
   exit
 fi
-
-goals=$(mktemp)
-log=$(mktemp)
-trap 'print_steps; rm -f "$goals" "$log"' EXIT
 
 # measure ID ASKED COMMAND...: runs the command and adds to the table what it says of the goal: its lines
 # "VERDICT  ID  asked ...; reached ...", or, where it has none, its exit code and its last line. A
@@ -41,9 +37,26 @@ measure() {
   fi
 }
 
+log=$(mktemp)
+if [ "${1:-}" = --beside ]; then
+  goals=$2
+  trap 'print_steps; rm -f "$log"' EXIT
+  Tools/fuzz.sh --build
+  measure L15 'no shared word is touched without a hook' Tools/blind-spots.sh
+  measure L20 'no instruction more on get, put and try_get' Tests/Codegen/run.sh
+  exit
+fi
+
+# Of two cores one builds and proves while the other builds for other tools; what is timed comes last and
+# has the machine for itself.
+goals=$(mktemp)
+others=$(mktemp)
+trap 'print_steps; rm -f "$goals" "$others" "$log"' EXIT
+beside 'fuzzer, blind spots' Tools/lab.sh --beside "$others"
 step 'build' "${build[@]}"
-measure L12 'every mutant found by fuzzing' Tools/fuzz.sh museum
-measure L15 'no shared word is touched without a hook' Tools/blind-spots.sh
-measure L20 'no instruction more on get, put and try_get' Tests/Codegen/run.sh
 step 'sites' "$tool" sites
-step 'goals' "$tool" goals --also "$goals"
+step 'equalities' "$tool" goals --equalities --hand-on "$goals"
+join_beside
+cat "$others" >>"$goals"
+measure L12 'every mutant found by fuzzing' Tools/fuzz.sh museum
+step 'goals' "$tool" goals --times --also "$goals"

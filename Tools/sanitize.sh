@@ -9,7 +9,7 @@
 # lld: gold prints a warning per symbol that it cannot export, and takes longer.
 # SANITIZED: tests that bound a time allow more.
 # Optimised C is watched as well, in less time.
-common=(-Xswiftc -use-ld=lld -Xswiftc -DSANITIZED -Xcc -O1)
+common=("${by_module[@]}" -Xswiftc -use-ld=lld -Xswiftc -DSANITIZED -Xcc -O1)
 address=(--sanitize address --scratch-path .build-asan "${common[@]}"
   -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined
   -Xcc "-fsanitize-ignorelist=$PWD/Tools/ubsan.ignore")

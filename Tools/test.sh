@@ -14,7 +14,7 @@ step 'debug tests' swift test --disable-xctest
 # Lab builds have their own folder: the trait changes what every header means. Their C is optimised:
 # the lab's tests run through its engine billions of times.
 # The lab takes the whole process: its own tests run without the others.
-lab=(swift test --disable-xctest --traits Lab --scratch-path .build-lab -Xcc -O2)
+lab=(swift test --disable-xctest "${by_module[@]}" --traits Lab --scratch-path .build-lab -Xcc -O2)
 step 'Lab trait tests' "${lab[@]}" --skip FolioLabTests
 # A user's package with a scenario of its own: Folio twice more, with the trait.
 beside 'lab consumer tests' Tests/Consumer/lab.sh

@@ -25,6 +25,9 @@ struct Goal: Codable {
   /// What explains a missed time or rate, measured in the same run.
   var profile: [String] = []
 
+  /// Missed by more than a factor of 2.
+  var isFar: Bool { verdict == .missed && factor ?? 1 > 2 }
+
   /// A thing that is so or is not.
   static func check(_ id: String, _ asked: String, _ reached: String, _ holds: Bool) -> Goal {
     Goal(id: id, asked: asked, reached: reached, verdict: holds ? .reached : .failed)
