@@ -177,6 +177,22 @@ import Testing
         }
       }
 
+      @Test(
+        "what concludes an execution and does not end stops the process, and says why",
+        arguments: [
+          (TestScenario.End.waits, "BUG LAB: what concludes the execution waits"),
+          (.stops, "BUG LATE: nobody catches it (outside of the scenario's threads)"),
+        ])
+      func endless(end: TestScenario.End, said: String) async {
+        let result = await #expect(
+          processExitsWith: .failure, observing: [\.standardErrorContent]
+        ) { [end = end as TestScenario.End] in
+          _ = try LabWorld(TestScenario.endless(end)).explore(.classes)
+        }
+        let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(text.contains(said), "said: \(text)")
+      }
+
       @Test("rules and sizes that a scenario does not know are refused")
       func settings() throws {
         #expect(throws: LabError.self) { try LabWorld(TestScenario.counter, rules: .legacy) }

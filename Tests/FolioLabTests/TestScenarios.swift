@@ -109,6 +109,21 @@ enum TestScenario {
   /// When a world breaks in which nothing is wrong while its threads run.
   enum Break { case setUp, tearDown }
 
+  /// How an execution does not end although its threads have.
+  enum End: String, Codable { case waits, stops }
+
+  static func endless(_ end: End) -> Scenario {
+    Scenario("endless", "what concludes does not end", rules: [.strict], obligations: []) { _ in
+      let x = try SharedWord("x")
+      return WordsWorld([x], [{ x.store(1) }, { _ = x.load() }]) {
+        switch end {
+        case .waits: while x.load() == 1 {}
+        case .stops: unsafe cfolio_bug_text("LATE", nil, "nobody catches it")
+        }
+      }
+    }
+  }
+
   static func broken(_ when: Break?) -> Scenario {
     Scenario("broken", "a report outside of executions", rules: [.strict], obligations: []) { _ in
       let x = try SharedWord("x")

@@ -154,6 +154,8 @@ unsigned long lab_access(const struct seam_site *site, unsigned int access,
 	refuse_dead(site, word);
 	if (lab.mode == MODE_DRAIN)
 		count_drained();
+	if (lab.mode == MODE_OFF)
+		count_concluded();
 	if (!is_running())
 		return perform(change, bytes, word, operand, expected);
 	struct object *object = object_at(object_address(word), &index);

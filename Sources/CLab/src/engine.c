@@ -164,6 +164,25 @@ void count_drained(void)
 		stop_execution();
 }
 
+void stop_process(const char *invariant, const char *message)
+{
+	fprintf(stderr, "folio: BUG %s: %s (outside of the scenario's threads)\n", invariant,
+		message);
+	abort();
+}
+
+/* No other thread is left that could end it: far more than a scenario looks at. */
+#define CONCLUDED_MAX (1u << 22)
+
+void count_concluded(void)
+{
+	if (!lab.inside || ++lab.drained <= CONCLUDED_MAX)
+		return;
+	/* Unless something was found before, which is more likely the cause. */
+	fail_at("LAB", UINT64_MAX, "what concludes the execution waits, and nobody else runs");
+	stop_process(lab.finding.invariant, lab.finding.message);
+}
+
 void lane_main(void *argument)
 {
 	struct lab_lane *self = argument;

@@ -56,6 +56,10 @@ void fail_at(const char *invariant, unsigned long pfn, const char *message);
 void stop_execution(void) __attribute__((noreturn));
 /** Counts an access behind a cut; a thread that spins there for another one is stopped. */
 void count_drained(void);
+/** Counts an access of what concludes an execution; stops one that never ends. */
+void count_concluded(void);
+/** Says what stopped the library where no execution can be cut, and ends the process. */
+void stop_process(const char *invariant, const char *message) __attribute__((noreturn, cold));
 unsigned short enabled_lanes(void);
 void start_reclaimer(void);
 /** What the fiber of a thread runs; its lane. */

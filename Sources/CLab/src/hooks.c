@@ -57,9 +57,9 @@ static unsigned int hook_this_cpu(void)
 static __noreturn void hook_bug(const char *invariant, const struct page *page, const char *message)
 {
 	(void)page;
-	fail_at(invariant, UINT64_MAX, message);
 	if (lab.mode == MODE_OFF)
-		__builtin_trap();
+		stop_process(invariant, message);
+	fail_at(invariant, UINT64_MAX, message);
 	stop_execution();
 }
 

@@ -168,7 +168,7 @@ struct lab {
 	bool abandoned; /**< the execution stopped where fibers were */
 	bool recording; /**< clocks and touches are kept */
 	bool inside;	/**< between restored states: writes are undone, by whomever they are */
-	unsigned int drained;	  /**< accesses since the execution was cut */
+	unsigned int drained;	  /**< accesses since the execution was cut, or is over */
 	unsigned int decommitted; /**< ranges of pages that were given back */
 	bool given_back; /**< something was, since the world was opened: addresses may be dead */
 	uint64_t execution;

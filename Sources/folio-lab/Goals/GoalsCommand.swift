@@ -99,6 +99,9 @@ struct GoalsCommand: ParsableCommand {
   }
 
   func run() throws {
+    // Before minutes of work.
+    let others = try also.map(Self.read) ?? []
+    if let handOn { _ = try ReportFile(handOn) }
     progress.begin()
     var goals: [Goal] = []
     func add(_ more: [Goal]) {
@@ -111,7 +114,7 @@ struct GoalsCommand: ParsableCommand {
       if let chosen, chosen.isDisjoint(with: part.ids) { continue }
       add(try part.measure().filter { chosen?.contains($0.id) ?? true })
     }
-    if let also { add(try Self.read(also)) }
+    add(others)
     try ToolReport(goals).write(to: json)
     let failed = goals.count { $0.verdict == .failed }
     let missed = goals.filter { $0.verdict == .missed }
