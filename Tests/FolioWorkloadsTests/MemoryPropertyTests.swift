@@ -76,9 +76,10 @@ struct MemoryPropertyTests {
   private func print(_ coverage: MemoryCoverage, of plan: MemoryPlan) {
     guard environment["FOLIO_STEPS"] != nil else { return }
     let lines = coverage.outcomes.sorted { $0.key < $1.key }.map { "  \($0.key) \($0.value)" }
+    let other = environment["FOLIO_SEED"]
     Swift.print(
       """
-      \(plan.testDescription): \(coverage.steps) steps
+      \(plan.testDescription): \(coverage.steps) steps\(other.map { " at seed \($0) instead" } ?? "")
       \(lines.joined(separator: "\n"))
       """)
   }
