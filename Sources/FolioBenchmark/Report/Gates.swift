@@ -26,18 +26,19 @@ package struct Gate: Sendable {
     }
   }
 
-  /// How far the cost per page of a size is off that of few pages, up or down, for the size that is off
-  /// most; sizes 2^10 to 2^22. Each is compared within its own rounds: two sizes were measured at
-  /// different moments, and their quotient says as much of the machine.
+  /// Highest cost per page over lowest, sizes 2^10 to 2^22, each as a ratio to the cost of few pages in
+  /// the same rounds.
   private static func flatness(_ operation: String) -> Gate {
     Gate(
-      id: "G9", text: "\(operation) cost per page, the size furthest off 2^10 pages", limit: 1.5
+      id: "G9", text: "\(operation) cost per page, largest / smallest over sizes", limit: 1.5
     ) { measurements in
       let costs = measurements.filter {
         $0.operation == operation && (1 << 10)...(1 << 22) ~= $0.pages
       }.map { $0.ratio(toPeer: Peer.fewPages) ?? 0 }
-      guard costs.count > 1, costs.allSatisfy({ $0 > 0 }) else { return nil }
-      return costs.map { max($0, 1 / $0) }.max()
+      guard costs.count > 1, let lowest = costs.min(), let highest = costs.max(), lowest > 0 else {
+        return nil
+      }
+      return highest / lowest
     }
   }
 
