@@ -112,6 +112,40 @@ import Testing
       last.wholeMatch(of: /2 operations x 2 pages x [0-9,]+ checks, all as the model says/) != nil)
   }
 
+  @Test("rounds go on while a ratio is uncertain, until the time is over")
+  func rounds() throws {
+    /// Ratios that are 1 and 5 by turns are never certain.
+    func rounds(_ uncertainty: Double, limit: Int64, isSteady: Bool = false) throws -> Int {
+      let operation = BenchmarkOperation("r", "x", threads: [1], warmOnly: "a test") {
+        _ throws(Refusal) in
+        var batches = 0
+        func side(_ name: String, _ steps: @escaping () -> Int) -> Side {
+          Side(
+            name,
+            loop: Loop { _, _, count in
+              for _ in 0..<count * steps() { smp_mb() }
+              return count
+            }, verify: { _, _ in batches += 1 })
+        }
+        return Trial(
+          pages: 1,
+          sides: [side("folio") { isSteady || batches / 2 % 2 == 0 ? 1 : 5 }, side("peer") { 1 }])
+      }
+      let outcome = try run([operation]) {
+        $0.timing = Timing(
+          rounds: 8, uncertainty: uncertainty, batch: 50_000, slice: 10_000, limit: limit)
+        $0.jsonPath = "-"
+      }
+      return try #require(
+        BenchmarkReport(decoding: Data(outcome.output.utf8), name: "output").results.first
+      ).rounds
+    }
+    #expect(try rounds(.infinity, limit: 10_000_000_000) == 8)
+    #expect(try rounds(0.5, limit: 10_000_000_000, isSteady: true) < 200)
+    #expect(try rounds(0.01, limit: 200_000_000) > 8)
+    #expect(try rounds(0.01, limit: 0) == 8)
+  }
+
   @Test("a peer that cannot run here gives no ratio and its reason, and fails nothing")
   func refusedPeer() throws {
     let operation = BenchmarkOperation("r", "x", threads: [1], warmOnly: "a test") {

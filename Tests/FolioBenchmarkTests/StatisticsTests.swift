@@ -27,6 +27,26 @@ import Testing
     #expect(Statistics.pairwiseRatio(ours: [], theirs: []) == nil)
   }
 
+  @Test(
+    "how certain a ratio is goes by how far the ratios of the rounds are apart, and their number")
+  func uncertainty() {
+    func uncertainty(_ ours: [Double]) -> Double {
+      Statistics.uncertaintyOfRatio(ours: ours, theirs: Array(repeating: 10, count: ours.count))
+    }
+    #expect(uncertainty(Array(repeating: 7, count: 64)) == 0)
+    // 0.01 to 1: of 100 ranks those from 40 to 61 are a median's.
+    #expect(abs(uncertainty((1...100).map { Double($0) / 10 }) - 0.105 / 0.505) < 1e-9)
+    // Four times as many say it twice as well; an outlier says nothing.
+    let few = uncertainty((0..<64).map { 10 + Double($0 % 8) / 8 })
+    let many = uncertainty((0..<256).map { 10 + Double($0 % 8) / 8 })
+    #expect(few > 0 && many < few)
+    #expect(uncertainty(Array(repeating: 7, count: 63) + [1000]) == 0)
+    // Halves that disagree are no median, however many there are.
+    #expect(uncertainty(Array(repeating: 7, count: 500) + Array(repeating: 70, count: 500)) > 0.8)
+    #expect(uncertainty([7, 7, 7, 7, 7]) == .infinity)
+    #expect(Statistics.uncertaintyOfRatio(ours: [1], theirs: [0]) == .infinity)
+  }
+
   @Test("a histogram keeps three digits of a cost below a nanosecond")
   func histogram() {
     var histogram = CostHistogram()

@@ -8,22 +8,28 @@ internal import BenchmarkPeers
 
 /// How long to measure.
 package struct Timing: Sendable {
-  /// Rounds that count; one more is run before them and forgotten.
+  /// Rounds that count, at least; one more is run before them and forgotten.
   package var rounds: Int
+  /// Then rounds go on until no ratio is less certain than this part of it
+  /// (`Statistics.uncertaintyOfRatio`): a machine that was disturbed for a while gets more of them.
+  package var uncertainty: Double
   /// Nanoseconds of a batch, at least.
   package var batch: Int64
   /// Nanoseconds of a slice, at least.
   package var slice: Int64
-  /// Rounds stop early when a configuration has taken so many nanoseconds, but never below 8.
+  /// Rounds stop when a configuration has taken so many nanoseconds, but never below 8.
   package var limit: Int64
 
   package static let full = Timing(
-    rounds: 64, batch: 3_000_000, slice: 100_000, limit: 2_500_000_000)
+    rounds: 64, uncertainty: 0.015, batch: 3_000_000, slice: 100_000, limit: 3_000_000_000)
   package static let quick = Timing(
-    rounds: 16, batch: 1_000_000, slice: 40_000, limit: 500_000_000)
+    rounds: 16, uncertainty: 0.05, batch: 1_000_000, slice: 40_000, limit: 500_000_000)
 
-  package init(rounds: Int, batch: Int64, slice: Int64, limit: Int64) {
+  package init(
+    rounds: Int, uncertainty: Double = .infinity, batch: Int64, slice: Int64, limit: Int64
+  ) {
     self.rounds = rounds
+    self.uncertainty = uncertainty
     self.batch = batch
     self.slice = slice
     self.limit = limit
@@ -118,19 +124,29 @@ final class Runner {
     _ verifier: inout Verifier
   ) -> Int {
     let start = harness_clock_ns()
+    for contestant in contestants.shuffled(using: &generator) {
+      _ = runBatch(contestant, trial, configuration, counts: false, &verifier)
+    }
     var done = 0
-    for round in 0...timing.rounds {
-      if harness_interrupted() { break }
+    while !harness_interrupted() && (done < timing.rounds || !isCertain(contestants)) {
       if done >= Timing.minimumRounds && harness_clock_ns() - start > timing.limit { break }
       for contestant in contestants.shuffled(using: &generator) {
-        let cost = runBatch(contestant, trial, configuration, counts: round > 0, &verifier)
-        if round > 0 { contestant.perRound.append(cost) }
+        contestant.perRound.append(
+          runBatch(contestant, trial, configuration, counts: true, &verifier))
       }
-      if round > 0 { done += 1 }
+      done += 1
       // A broken counter does not get better; the rest of the time is better spent elsewhere.
-      if verifier.failureCount > 0 && done > 0 { break }
+      if verifier.failureCount > 0 { break }
     }
     return done
+  }
+
+  /// Whether another round would add little.
+  private func isCertain(_ contestants: [Contestant]) -> Bool {
+    guard let ours = contestants.first?.perRound else { return true }
+    return contestants.dropFirst().allSatisfy {
+      Statistics.uncertaintyOfRatio(ours: ours, theirs: $0.perRound) <= timing.uncertainty
+    }
   }
 
   /// Doubles the slice until it is long enough to be timed well.

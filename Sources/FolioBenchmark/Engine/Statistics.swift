@@ -17,7 +17,23 @@ package enum Statistics {
   /// The median over rounds of ours / theirs, each pair taken in the same round. nil when no round
   /// has both, or a peer's time is not positive.
   package static func pairwiseRatio(ours: [Double], theirs: [Double]) -> Double? {
-    median(zip(ours, theirs).filter { $1 > 0 }.map { $0 / $1 })
+    median(pairwiseRatios(ours: ours, theirs: theirs))
+  }
+
+  /// How far from that ratio the one of endlessly many rounds may be, as a part of it: 95 %
+  /// confidence, whatever the distribution (binomial ranks around the median). Infinite below 6
+  /// rounds, of which nothing can be said.
+  package static func uncertaintyOfRatio(ours: [Double], theirs: [Double]) -> Double {
+    let sorted = pairwiseRatios(ours: ours, theirs: theirs).sorted()
+    guard sorted.count >= 6, let median = median(sorted), median > 0 else { return .infinity }
+    let count = Double(sorted.count)
+    let low = max(Int(((count - 1.96 * count.squareRoot()) / 2).rounded(.down)) - 1, 0)
+    let high = sorted.count - 1 - low
+    return (sorted[high] - sorted[low]) / 2 / median
+  }
+
+  private static func pairwiseRatios(ours: [Double], theirs: [Double]) -> [Double] {
+    zip(ours, theirs).filter { $1 > 0 }.map { $0 / $1 }
   }
 }
 
