@@ -59,7 +59,7 @@ static void lookup(unsigned long first, long iterations)
 	for (long i = 0; i < iterations; i++) {
 		unsigned long pfn = first + (unsigned long)i % PAGES;
 		rcu_read_lock();
-		const struct dev_pagemap *map = cfolio_pgmap_lookup(pfn);
+		const struct dev_pagemap *map = cfolio_pgmap_lookup_rcu(pfn);
 		const struct page *page = pfn_to_page(pfn);
 		PLANT(page);
 		if (!map || page_pgmap(page) != map)
@@ -78,6 +78,53 @@ static void rcu_section(unsigned long first, long iterations)
 	}
 }
 
+/* ---- pins by address ------------------------------------------------------------------------- */
+
+enum { START = 1 << 30, RUN = 512 };
+
+static unsigned long first_frame;
+
+static int map_all(struct vm_area_struct *area)
+{
+	struct page *pages[PAGES];
+	unsigned long left = PAGES;
+	for (unsigned long i = 0; i < PAGES; i++)
+		pages[i] = pfn_to_page(first_frame + i);
+	return vm_insert_pages(area, START, pages, &left);
+}
+
+/* Fast pins of pages that PTEs map, in runs, and back; per page. */
+static void pin_unpin(unsigned long first, long iterations)
+{
+	static struct address_space object;
+	const struct mm_options options = {.table_shift = 9};
+	struct page *pages[RUN];
+	struct mm_struct *mm = cfolio_mm_create(&options);
+	address_space_init(&object, ADDRESS_SPACE_DEVICE_DAX);
+	first_frame = first;
+	struct mmap_request request = {
+		.address = START,
+		.pages = PAGES,
+		.vm_flags = VM_READ | VM_WRITE | VM_SHARED | VM_MIXEDMAP,
+		.placement = MMAP_FIXED,
+		.mapping = &object,
+		.mmap = map_all,
+	};
+	if (!mm || cfolio_mmap(mm, &request) != START)
+		abort();
+	for (long i = 0; i < iterations; i += RUN) {
+		unsigned long address = START + (unsigned long)i % PAGES * PAGE_SIZE;
+		if (gup_fast(mm, address, address + RUN * PAGE_SIZE, FOLL_PIN | FOLL_WRITE,
+			     pages) != RUN)
+			abort();
+		for (int page = 0; page < RUN; page++)
+			PLANT(pages[page]);
+		unpin_user_pages(pages, RUN);
+	}
+	cfolio_mm_destroy(mm);
+	address_space_destroy(&object);
+}
+
 static const struct operation {
 	const char *name;
 	void (*run)(unsigned long first, long iterations);
@@ -87,6 +134,7 @@ static const struct operation {
 	{"try_get_folio_put", try_get_folio_put},
 	{"lookup", lookup},
 	{"rcu_section", rcu_section},
+	{"pin_unpin", pin_unpin},
 };
 
 int main(int count, char **arguments)

@@ -9,8 +9,8 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 thresholds=Benchmarks/Thresholds/instructions.tsv
-iterations=400000
-operations='get_put try_get_put try_get_folio_put lookup rcu_section'
+iterations=409600
+operations='get_put try_get_put try_get_folio_put lookup rcu_section pin_unpin'
 passed=0
 failed=0
 scratch=$(mktemp -d)

@@ -42,6 +42,26 @@ struct PageMapTests {
     try map.unmap()
   }
 
+  @Test("each frame of a map is found in it, those around it and after it are not")
+  func lookups() throws {
+    // 700 pages: a range of several orders, so entries with siblings and without.
+    let map = try PageMap(.generic, pages: 700)
+    let frames = map.frames
+    /// By both lookups, which agree.
+    func isFound(_ frame: UInt) -> Bool {
+      rcu_read_lock()
+      defer { rcu_read_unlock() }
+      let found = unsafe cfolio_pgmap_lookup(frame)
+      #expect(unsafe cfolio_pgmap_lookup_rcu(frame) == found, "frame \(frame)")
+      return unsafe found == map.pgmap
+    }
+    #expect(frames.allSatisfy(isFound))
+    #expect(!isFound(frames.lowerBound - 1) && !isFound(frames.upperBound))
+    #expect(!isFound(UInt(FOLIO_MAX_PFN)) && !isFound(.max))
+    try map.unmap()
+    #expect(!frames.contains(where: isFound))
+  }
+
   @Test("bad requests get their typed error and leave nothing behind")
   func badInput() throws {
     func code(_ body: () throws(PageMapError) -> PageMap) -> PageMapError.Code? {

@@ -262,6 +262,30 @@ void cfolio_put_user_pages(struct page *const *pages, unsigned long npages)
 }
 
 /*
+ * unpin_user_pages() as far as the pages, from the last one on, are folios of their own, each there
+ * once: no call, and what cannot change while they are pinned is read once. Adds to `released`;
+ * returns how many pages are left.
+ */
+static unsigned long unpin_small(struct page *const *pages, unsigned long npages, long *released)
+{
+	const unsigned long all = npages;
+	/* The legacy map of a pinned page lives; the zero page was named before it was mapped. */
+	if (atomic_read(&cfolio_events) & FOLIO_EVENT_MANAGED)
+		return npages;
+	const struct page *const zero = cfolio_zero_page_now();
+	while (npages > 0) {
+		struct page *page = pages[npages - 1];
+		if (unlikely(!page || page == zero || PageTail(page) || PageHead(page) ||
+			     (npages > 1 && page == pages[npages - 2])))
+			break;
+		folio_put_refs((struct folio *)page, GUP_PIN_COUNTING_BIAS);
+		npages--;
+	}
+	*released += (long)(all - npages);
+	return npages;
+}
+
+/*
  * From the last page to the first: the last ones are those that their walk, or a look at them in
  * that order, has left in the cache.
  */
@@ -271,7 +295,7 @@ void unpin_user_pages(struct page *const *pages, unsigned long npages)
 		return;
 	check_in_debug_builds(pages, npages);
 	long released = 0;
-	for (unsigned long nr; npages > 0; npages -= nr) {
+	for (unsigned long nr; (npages = unpin_small(pages, npages, &released)) > 0; npages -= nr) {
 		nr = 1;
 		if (!pages[npages - 1])
 			continue;

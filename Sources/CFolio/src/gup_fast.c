@@ -175,6 +175,27 @@ static __cold bool grab_uncounted(struct walk *w, shared_t *entry, pmd_t pmd, un
 	return done;
 }
 
+/* The entries of one PTE table. */
+struct table_walk {
+	const shared_t *above;	  /**< names the table, */
+	pmd_t pmd;		  /**< by this */
+	unsigned long first;	  /**< pages that were recorded before */
+	struct dev_pagemap *held; /**< of legacy entries, see hold_map() */
+	unsigned long ordinary;	  /**< the map that is_ordinary() said yes of, or 0 */
+};
+
+/*
+ * The map of a device page: is it one whose pages may be pinned without FOLL_PCI_P2PDMA? Asked once
+ * for each of a table's maps; in a read section they stay what they are.
+ */
+static __attribute__((noinline)) bool is_ordinary(struct table_walk *t, unsigned long map)
+{
+	if (!map || (map & 1) || ((struct dev_pagemap *)map)->type == MEMORY_DEVICE_PCI_P2PDMA)
+		return false;
+	t->ordinary = map;
+	return true;
+}
+
 /*
  * try_grab_folio_fast() of a page that is a folio of its own, in one step: `weight` references.
  * False: nothing is taken, and that function has to be asked itself.
@@ -187,19 +208,20 @@ static __cold bool grab_uncounted(struct walk *w, shared_t *entry, pmd_t pmd, un
  *      the references are ours; they are what 12.4 adds to it, a first one and the rest of the
  *      bias. Large by now, it has them back, and no pin was counted.
  */
-static inline bool try_grab_small(struct page *page, int weight)
+static inline bool try_grab_small(struct table_walk *t, struct page *page, int weight,
+				  const struct page *zero)
 {
 	struct folio *folio = (struct folio *)page;
-	if (unlikely(folio_events_pending() || folio_test_large(folio) || is_zero_folio(folio) ||
+	const unsigned long flags = READ_ONCE(page->flags);
+	if (unlikely(folio_events_pending() || (flags & BIT(PG_head)) || page == zero ||
 		     page_ref_count(page) <= 0))
 		return false;
-	if (folio_is_zone_device(folio)) {
+	if (likely(flags >> ZONES_PGSHIFT == ZONE_DEVICE)) {
 		unsigned long map = folio_pgmap_word(folio);
-		if (unlikely(!map || (map & 1) ||
-			     ((struct dev_pagemap *)map)->type == MEMORY_DEVICE_PCI_P2PDMA))
+		if (unlikely(map != t->ordinary) && !is_ordinary(t, map))
 			return false;
 	}
-	if (unlikely(!folio_ref_try_add(folio, weight)))
+	if (unlikely(!page_ref_add_unless_quiet(page, weight, 0)))
 		return false;
 	if (likely(!folio_test_large(folio)))
 		return true;
@@ -211,15 +233,14 @@ static inline bool try_grab_small(struct page *page, int weight)
  * What an entry maps in the long way: legacy device pages, parts of large folios, pins of long
  * term, and whatever try_grab_small() leaves alone. False: stop.
  */
-static __attribute__((noinline)) bool grab_other(struct walk *w, shared_t *ptep, pte_t pte,
-						 const shared_t *pmdp, pmd_t pmd,
-						 struct dev_pagemap **held, unsigned long first)
+static __attribute__((noinline)) bool grab_other(struct walk *w, struct table_walk *t,
+						 shared_t *ptep, pte_t pte)
 {
 	if (!allowed(pte, w->flags))
 		return false;
-	if (unlikely(pte_devmap(pte)) && !hold_map(w, pte_pfn(pte), held, first))
+	if (unlikely(pte_devmap(pte)) && !hold_map(w, pte_pfn(pte), &t->held, t->first))
 		return false;
-	return grab(w, ptep, pte, pmdp, pmd, pte_pfn(pte), 1);
+	return grab(w, ptep, pte, t->above, t->pmd, pte_pfn(pte), 1);
 }
 
 /*
@@ -232,26 +253,30 @@ static __attribute__((noinline)) bool walk_ptes(struct walk *w, shared_t *pmdp, 
 {
 	const unsigned int flags = w->flags;
 	const int weight = flags & FOLL_PIN ? GUP_PIN_COUNTING_BIAS + MUTANT(C20) : 1;
+	/* Named before anything is mapped (cfolio_set_zero_folios()). */
+	const struct page *const zero = cfolio_zero_page_now();
 	/*
 	 * Those of these bits that a plain entry has. Pins by one that forbids stores have more to
 	 * ask of a folio (must_unshare()), and so have pins of long term (folio_allowed(),
-	 * try_grab_folio_fast()): for them no entry is plain.
+	 * try_grab_folio_fast()): for them no entry is plain, as FOLL_LONGTERM is none of the bits.
 	 */
-	const unsigned long bits = _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP |
-				   (flags & (FOLL_PIN | FOLL_WRITE) ? _PAGE_RW : 0);
-	const unsigned long plain =
-		flags & FOLL_LONGTERM ? ~0UL : bits & ~(_PAGE_SPECIAL | _PAGE_DEVMAP);
+	const unsigned long wanted =
+		_PAGE_PRESENT | (flags & (FOLL_PIN | FOLL_WRITE) ? _PAGE_RW : 0);
+	const unsigned long bits = wanted | _PAGE_SPECIAL | _PAGE_DEVMAP;
+	const unsigned long plain = wanted | (flags & FOLL_LONGTERM);
+	_Static_assert(!((_PAGE_PRESENT | _PAGE_RW | _PAGE_SPECIAL | _PAGE_DEVMAP) & FOLL_LONGTERM),
+		       "an entry would look like one of a long-term pin");
+	struct table_walk t = {.above = pmdp, .pmd = pmd, .first = w->nr};
 	struct page **const pages = w->pages;
-	const unsigned long first = w->nr;
-	unsigned long nr = first;
-	struct dev_pagemap *held = NULL;
+	const unsigned long last = w->nr + ((end - address) >> PAGE_SHIFT);
+	unsigned long nr = w->nr;
 	shared_t *ptep = pgtable_entry(pmd_page_table(pmd),
 				       mm_entry_index(w->mm, PGTABLE_LEVEL_PTE, address));
-	for (; address < end; address += PAGE_SIZE, ptep++) {
+	for (; nr < last; ptep++) {
 		pte_t pte = ptep_get_lockless(ptep);
 		struct page *page = pfn_to_page(pte_pfn(pte));
 		bool early = MUTANT(C13) && pte_same(ptep_get(ptep), pte);
-		if (likely((pte.pte & bits) == plain) && try_grab_small(page, weight)) {
+		if (likely((pte.pte & bits) == plain) && try_grab_small(&t, page, weight, zero)) {
 			struct folio *folio = (struct folio *)page;
 			if (unlikely(!still_there(ptep, pte, early) ||
 				     !table_still_there(pmdp, pmd))) {
@@ -263,14 +288,14 @@ static __attribute__((noinline)) bool walk_ptes(struct walk *w, shared_t *pmdp, 
 			continue;
 		}
 		w->nr = nr;
-		bool goes_on = grab_other(w, ptep, pte, pmdp, pmd, &held, first);
+		bool goes_on = grab_other(w, &t, ptep, pte);
 		nr = w->nr;
 		if (!goes_on)
 			break;
 	}
 	w->nr = nr;
-	cfolio_walk_put_pagemap(held);
-	return address >= end;
+	cfolio_walk_put_pagemap(t.held);
+	return nr >= last;
 }
 
 /* The entries of one level from address to end, which lie in one table of it. */

@@ -31,6 +31,12 @@ struct dev_pagemap *cfolio_pgmap_lookup(unsigned long pfn)
 	return xa_load(&pgmap_array, pfn);
 }
 
+struct dev_pagemap *cfolio_pgmap_lookup_rcu(unsigned long pfn)
+{
+	prefetch(pfn_to_page(pfn));
+	return cfolio_xa_load_rcu(&pgmap_array, pfn);
+}
+
 struct dev_pagemap *cfolio_pgmap_lookup_live(unsigned long pfn)
 {
 	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(pfn);
@@ -39,14 +45,14 @@ struct dev_pagemap *cfolio_pgmap_lookup_live(unsigned long pfn)
 
 /*
  * Safety (T11, T12). The map's memory and its pages live until a grace period after the erase, so
- * what xa_load() returns inside the section may be looked at. Whether it may be used is decided by
+ * what the lookup returns inside the section may be looked at. Whether it may be used is decided by
  * tryget_live: it fails once DEAD is visible, at the latest a grace period after the kill.
  */
 struct dev_pagemap *get_dev_pagemap(unsigned long pfn)
 {
 	if (!MUTANT(C64))
 		rcu_read_lock();
-	struct dev_pagemap *pgmap = xa_load(&pgmap_array, pfn);
+	struct dev_pagemap *pgmap = cfolio_pgmap_lookup_rcu(pfn);
 	/* Sampled before the attempt: a kill that completes during it is no violation. */
 	bool dead = pgmap && unlikely(atomic_read_acquire(&pgmap->dead_visible));
 	if (pgmap && !percpu_ref_tryget_live_rcu(&pgmap->ref))
@@ -126,7 +132,7 @@ bool pgmap_pfn_valid(const struct dev_pagemap *pgmap, unsigned long pfn)
 struct dev_pagemap *cfolio_registered_pgmap(const struct folio *folio, unsigned long word)
 {
 	rcu_read_lock();
-	struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
+	struct dev_pagemap *pgmap = cfolio_pgmap_lookup_rcu(folio_pfn(folio));
 	if (pgmap && pgmap->rules == FOLIO_RULES_KERNEL && READ_ONCE(pgmap->ledger))
 		cfolio_violation("C29", folio_pfn(folio), "map read as %#lx without a reference",
 				 word);
@@ -181,7 +187,7 @@ const void *cfolio_idle_key(const struct folio *folio, enum folio_rules rules)
 void cfolio_folio_changed(const struct folio *folio)
 {
 	rcu_read_lock();
-	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup(folio_pfn(folio));
+	const struct dev_pagemap *pgmap = cfolio_pgmap_lookup_rcu(folio_pfn(folio));
 	/* Whose map is gone already: its waiters look again, whatever its rules were. */
 	bool owed =
 		!pgmap || pgmap->rules == FOLIO_RULES_STRICT || pgmap->type != MEMORY_DEVICE_FS_DAX;

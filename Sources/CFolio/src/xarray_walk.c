@@ -95,19 +95,25 @@ static inline unsigned long walk(const struct xarray *xa, unsigned long index,
 	return word;
 }
 
-void *xa_load(struct xarray *xa, unsigned long index)
+void *cfolio_xa_load_rcu(const struct xarray *xa, unsigned long index)
 {
 	struct xa_node *node;
 	unsigned int offset;
 	unsigned long word;
-	rcu_read_lock();
 	do {
 		word = walk(xa, index, &node, &offset);
 		if (MUTANT(P86))
 			break;
 	} while (unlikely(word == XA_RETRY_WORD));
-	rcu_read_unlock();
 	return (void *)word;
+}
+
+void *xa_load(struct xarray *xa, unsigned long index)
+{
+	rcu_read_lock();
+	void *entry = cfolio_xa_load_rcu(xa, index);
+	rcu_read_unlock();
+	return entry;
 }
 
 unsigned long xas_walk(struct xa_state *xas)

@@ -102,11 +102,14 @@ enum LookupOperations {
       pages: device.count,
       sides: [Side("folio", loop: ours, verify: { check(&$1) })] + peers,
       witness: { verifier in
+        rcu_read_lock()
         for frame in device.map.frames {
-          let found = unsafe cfolio_pgmap_lookup(frame) == device.map.pgmap
+          let found = unsafe cfolio_pgmap_lookup_rcu(frame) == device.map.pgmap
           verifier.expect(found, true, "frame \(frame) found in its map")
         }
-        let beyond = unsafe cfolio_pgmap_lookup(device.map.frames.upperBound) == device.map.pgmap
+        let beyond =
+          unsafe cfolio_pgmap_lookup_rcu(device.map.frames.upperBound) == device.map.pgmap
+        rcu_read_unlock()
         verifier.expect(beyond, false, "frame behind the map found in it")
       },
       close: { device.close(idle, &$0) })

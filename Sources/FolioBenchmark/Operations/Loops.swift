@@ -224,7 +224,7 @@ enum Loops {
   private static func lookUp(_ frame: UInt) -> Bool {
     rcu_read_lock()
     defer { rcu_read_unlock() }
-    guard let map = unsafe cfolio_pgmap_lookup(frame) else { return false }
+    guard let map = unsafe cfolio_pgmap_lookup_rcu(frame) else { return false }
     return unsafe page_pgmap(pfn_to_page(frame)) == map
   }
 

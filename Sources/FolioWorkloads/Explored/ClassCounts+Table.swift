@@ -144,7 +144,7 @@ extension ClassCount {
     pin-collapse 1 strict 19 - enumerator, beginnings merged
     pin-huge 1 strict 76 - enumerator, beginnings merged
     pin-huge 1 kernel 124 - enumerator, beginnings merged
-    pin-form 1 strict 197 - enumerator, beginnings merged
+    pin-form 1 strict 179 - enumerator, beginnings merged
     flush-protect 1 strict 24 - enumerator, beginnings merged
     pin-slow 1 strict 7 7649 enumerator
     pin-slow 1 kernel 7 7649 enumerator
@@ -154,7 +154,7 @@ extension ClassCount {
     pin-device-dax 1 strict 19 24332 enumerator
     pin-peer 1 strict 14 - enumerator, beginnings merged
     pin-zero 1 strict 3 4 enumerator
-    pin-fork-read 1 strict 118 - enumerator, beginnings merged
+    pin-fork-read 1 strict 106 - enumerator, beginnings merged
     flush-translation 1 strict 24 600833 enumerator
     flush-translation 1 kernel 24 600833 enumerator
     flush-gathers 1 strict 2514 - enumerator, beginnings merged
@@ -226,7 +226,7 @@ extension ClassCount {
     upgrade-stale 1 strict 110 - enumerator, beginnings merged
     store-protect 1 strict 308 - enumerator, beginnings merged
     fault-split-area 1 strict 263 - enumerator, beginnings merged
-    fork-pin 1 strict 260 - enumerator, beginnings merged
+    fork-pin 1 strict 248 - enumerator, beginnings merged
     leaf-unmap-folio 1 strict 446 - enumerator, beginnings merged
     fork-fault 1 strict 1288 - enumerator, beginnings merged
     fault-fault 2 strict 2368 - enumerator, beginnings merged

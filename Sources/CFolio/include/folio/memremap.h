@@ -155,7 +155,12 @@ struct dev_pagemap *_Nullable cfolio_walk_get_pagemap(unsigned long pfn,
 void cfolio_walk_put_pagemap(struct dev_pagemap *_Nullable held);
 /** The map of a frame without a reference. Context: a read section, or a reference elsewhere. */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup(unsigned long pfn);
-/** The same, unless the map was killed: who wants new references asks this. */
+/**
+ * The same, and the struct page is fetched into the cache meanwhile, for who looks at it next; the
+ * frame need not have one. Context: a read section.
+ */
+struct dev_pagemap *_Nullable cfolio_pgmap_lookup_rcu(unsigned long pfn);
+/** cfolio_pgmap_lookup(), unless the map was killed: who wants new references asks this. */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup_live(unsigned long pfn);
 /**
  * Registers the range. 0, -EBUSY when it meets a registered range, -ENOMEM. One writer at a time.

@@ -196,18 +196,15 @@ static inline bool folio_ref_dec_and_test(struct folio *folio)
 }
 
 /**
- * R += nr unless R == u. FULL/f. Context: the struct page must stay memory (RCU, or a map that
- * cannot go). The read section and the test for a writable page that the kernel puts around this
- * belong to its vmemmap remapping; they are in the out-of-line half, under FOLIO_EVENT_VMEMMAP.
+ * page_ref_add_unless() of which nobody is told. Context: the caller has just seen that no event is
+ * pending; a switch that is thrown in between is as late as one behind the change.
  */
-static inline bool page_ref_add_unless(struct page *page, int nr, int u)
+static inline bool page_ref_add_unless_quiet(struct page *page, int nr, int u)
 {
 	if (MUTANT(O05))
 		return weakened_add_unless(&page->_refcount, nr, u, memory_order_relaxed);
 	if (MUTANT(C14))
 		return weakened_add_unless(&page->_refcount, nr, u, memory_order_acq_rel);
-	if (folio_events_pending())
-		return __page_ref_add_unless(page, nr, u);
 	if (MUTANT(P02))
 		return page_ref_count(page) != u &&
 		       (set_page_count(page, page_ref_count(page) + nr), 1);
@@ -217,6 +214,18 @@ static inline bool page_ref_add_unless(struct page *page, int nr, int u)
 		return seen != u && atomic_try_cmpxchg(&page->_refcount, &seen, seen + nr);
 	}
 	return atomic_add_unless(&page->_refcount, nr, u);
+}
+
+/**
+ * R += nr unless R == u. FULL/f. Context: the struct page must stay memory (RCU, or a map that
+ * cannot go). The read section and the test for a writable page that the kernel puts around this
+ * belong to its vmemmap remapping; they are in the out-of-line half, under FOLIO_EVENT_VMEMMAP.
+ */
+static inline bool page_ref_add_unless(struct page *page, int nr, int u)
+{
+	if (folio_events_pending())
+		return __page_ref_add_unless(page, nr, u);
+	return page_ref_add_unless_quiet(page, nr, u);
 }
 
 static inline bool folio_ref_add_unless(struct folio *folio, int nr, int u)

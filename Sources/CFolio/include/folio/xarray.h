@@ -157,6 +157,8 @@ static inline bool xa_marked(const struct xarray *xa, xa_mark_t mark)
  * target must be kept alive by the caller's own read section or reference.
  */
 void *_Nullable xa_load(struct xarray *xa, unsigned long index);
+/** The same. Context: a read section of the caller, which is all that xa_load() adds. */
+void *_Nullable cfolio_xa_load_rcu(const struct xarray *xa, unsigned long index);
 
 /**
  * Stores at one index (or over the multi-index entry that covers it: case 1 above). Returns the
