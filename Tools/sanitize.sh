@@ -34,6 +34,8 @@ stress() { # name, binary
   done
 }
 
+# A build, and its few scenarios, on the core that the tests leave idle.
+beside 'lab, address' Tools/lab-sanitize.sh address
 # `swift test` builds the products too.
 step 'address+undefined' swift test --disable-xctest "${address[@]}"
 stress address .build-asan/debug/folio-bench
@@ -42,4 +44,4 @@ stress address .build-asan/debug/folio-bench
 # LitmusTests and in the stress scenarios.
 step 'thread' swift test --disable-xctest "${thread[@]}"
 stress thread .build-tsan/debug/folio-bench
-step 'lab, address' Tools/lab-sanitize.sh address
+join_beside

@@ -10,14 +10,17 @@ require_file Tests/Codegen/run.sh
 require_file Tests/Consumer/run.sh
 require_file Tests/Consumer/lab.sh
 
-step 'debug tests' swift test --disable-xctest
+# Where a developer builds again a file at a time is quicker.
+debug=(swift test --disable-xctest)
+[ -z "${CI:-}" ] || debug+=("${by_module[@]}")
+step 'debug tests' "${debug[@]}"
+# A user's package with a scenario of its own: Folio twice more, with the trait, on one core.
+beside 'lab consumer tests' Tests/Consumer/lab.sh
 # Lab builds have their own folder: the trait changes what every header means. Their C is optimised:
 # the lab's tests run through its engine billions of times.
 # The lab takes the whole process: its own tests run without the others.
 lab=(swift test --disable-xctest "${by_module[@]}" --traits Lab --scratch-path .build-lab -Xcc -O2)
 step 'Lab trait tests' "${lab[@]}" --skip FolioLabTests
-# A user's package with a scenario of its own: Folio twice more, with the trait.
-beside 'lab consumer tests' Tests/Consumer/lab.sh
 step 'lab tests' "${lab[@]}" --filter FolioLabTests
 step 'codegen tests' Tests/Codegen/run.sh
 step 'instruction counts' Benchmarks/Instructions/run.sh
