@@ -42,7 +42,7 @@ import Testing
       @Test("what only bugs come to is told apart")
       func mutants() throws {
         let site = Site(
-          "include/folio/page_ref.h", "page_ref_add_unless",
+          "include/folio/page_ref.h", "page_ref_add_unless_quiet",
           "weakened_add_unless(&page->_refcount, nr, u, memory_order_relaxed)")
         let mutant = try #require(Mutant.named("O05"))
         let scenarios = try mutant.scenarios.map { try #require(Scenario.named($0)) }

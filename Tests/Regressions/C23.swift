@@ -8,7 +8,7 @@
 //   3. T1's device cannot reach it; and T2, the memory's driver, cannot take its map down.
 //
 // Guard: the look at the kind of the map in try_grab_folio() and try_grab_folio_fast() of gup.c,
-// and in try_grab_small() of gup_fast.c. No interleaving is needed. Run time: none to speak of. A
+// and in is_ordinary() of gup_fast.c. No interleaving is needed. Run time: none to speak of. A
 // failure shows a pin without FOLL_PCI_P2PDMA (CI44).
 
 import CFolio

@@ -181,12 +181,16 @@ struct table_walk {
 	pmd_t pmd;		  /**< by this */
 	unsigned long first;	  /**< pages that were recorded before */
 	struct dev_pagemap *held; /**< of legacy entries, see hold_map() */
-	unsigned long ordinary;	  /**< the map that is_ordinary() said yes of, or 0 */
+	unsigned long ordinary;	  /**< a map that is_ordinary() said yes of, or NO_MAP */
 };
+
+/* A word that no page has: one that is caught empty has to be asked about (C29). */
+#define NO_MAP 1UL
 
 /*
  * The map of a device page: is it one whose pages may be pinned without FOLL_PCI_P2PDMA? Asked once
- * for each of a table's maps; in a read section they stay what they are.
+ * for each of a table's maps, which stay what they are: the walk has a reference on a page of it
+ * from there on, or forgets it.
  */
 static __attribute__((noinline)) bool is_ordinary(struct table_walk *t, unsigned long map)
 {
@@ -221,11 +225,12 @@ static inline bool try_grab_small(struct table_walk *t, struct page *page, int w
 		if (unlikely(map != t->ordinary) && !is_ordinary(t, map))
 			return false;
 	}
-	if (unlikely(!page_ref_add_unless_quiet(page, weight, 0)))
-		return false;
-	if (likely(!folio_test_large(folio)))
-		return true;
-	gup_put_folio(folio, weight, FOLL_GET);
+	if (likely(page_ref_add_unless_quiet(page, weight, 0))) {
+		if (likely(!folio_test_large(folio)))
+			return true;
+		gup_put_folio(folio, weight, FOLL_GET);
+	}
+	t->ordinary = NO_MAP;
 	return false;
 }
 
@@ -266,9 +271,10 @@ static __attribute__((noinline)) bool walk_ptes(struct walk *w, shared_t *pmdp, 
 	const unsigned long plain = wanted | (flags & FOLL_LONGTERM);
 	_Static_assert(!((_PAGE_PRESENT | _PAGE_RW | _PAGE_SPECIAL | _PAGE_DEVMAP) & FOLL_LONGTERM),
 		       "an entry would look like one of a long-term pin");
-	struct table_walk t = {.above = pmdp, .pmd = pmd, .first = w->nr};
+	struct table_walk t = {
+		.above = pmdp, .pmd = pmd, .first = w->nr, .ordinary = MUTANT(P121) ? 0 : NO_MAP};
 	struct page **const pages = w->pages;
-	const unsigned long last = w->nr + ((end - address) >> PAGE_SHIFT);
+	const unsigned long last = w->nr + ((end - address + PAGE_SIZE - 1) >> PAGE_SHIFT);
 	unsigned long nr = w->nr;
 	shared_t *ptep = pgtable_entry(pmd_page_table(pmd),
 				       mm_entry_index(w->mm, PGTABLE_LEVEL_PTE, address));

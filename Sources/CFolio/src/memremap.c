@@ -52,7 +52,8 @@ struct dev_pagemap *get_dev_pagemap(unsigned long pfn)
 {
 	if (!MUTANT(C64))
 		rcu_read_lock();
-	struct dev_pagemap *pgmap = cfolio_pgmap_lookup_rcu(pfn);
+	struct dev_pagemap *pgmap =
+		MUTANT(C64) ? cfolio_pgmap_lookup(pfn) : cfolio_pgmap_lookup_rcu(pfn);
 	/* Sampled before the attempt: a kill that completes during it is no violation. */
 	bool dead = pgmap && unlikely(atomic_read_acquire(&pgmap->dead_visible));
 	if (pgmap && !percpu_ref_tryget_live_rcu(&pgmap->ref))

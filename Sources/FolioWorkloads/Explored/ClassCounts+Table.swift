@@ -153,6 +153,8 @@ extension ClassCount {
     pin-longterm 1 strict 15 - enumerator, beginnings merged
     pin-device-dax 1 strict 19 24332 enumerator
     pin-peer 1 strict 14 - enumerator, beginnings merged
+    pin-peer-split 1 kernel 84 - enumerator, beginnings merged
+    pin-peer-split 1 strict 52 - enumerator, beginnings merged
     pin-zero 1 strict 3 4 enumerator
     pin-fork-read 1 strict 106 - enumerator, beginnings merged
     flush-translation 1 strict 24 600833 enumerator

@@ -55,6 +55,7 @@ extension Scenario {
     }
     for name in [
       "reuse", "split-try-get", "form-try-get", "owner-split", "split-reuse", "retire", "form-late",
+      "pin-peer-split",
     ] {
       reasons[name] = { _ in .shapes }
     }

@@ -143,5 +143,11 @@ extension Mutant {
         An eviction found the page by its frame between its first reference and its lock. The driver \
         does not wait for it: both work on the page, and the first to be done unlocks it for both.
         """, scenarios: ["hand-out-lock"], expected: ["LOCK", "BUG"]),
+    .init(
+      "P121", 621, "a fast pin takes an empty map word for one that needs nobody's leave",
+      source: "planted: gup_fast",
+      story: """
+        The kernel's split of a folio shows its pages without a map for a moment (C29). The walk reads         the word then; the page, of peer-to-peer memory, is handed out and mapped again before the walk         takes its reference.
+        """, scenarios: ["pin-peer-split"], expected: ["CI44"]),
   ]
 }

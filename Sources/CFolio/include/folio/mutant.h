@@ -190,6 +190,7 @@ enum folio_mutant {
 	MUTANT_P118 = 618,
 	MUTANT_P119 = 619,
 	MUTANT_P120 = 620,
+	MUTANT_P121 = 621,
 	/* For those who watch plain accesses; the engine alone sees nothing of them. */
 	MUTANT_B01 = 501,
 	MUTANT_B02 = 502,

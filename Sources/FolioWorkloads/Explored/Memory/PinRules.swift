@@ -6,7 +6,9 @@ import CFolio
 import FolioCore
 
 enum PinRules {
-  static let scenarios = [longTerm, deviceDax, peerToPeer, zeroPage, forkRead]
+  static let scenarios = [
+    longTerm, deviceDax, peerToPeer, peerToPeerSplit, zeroPage, forkRead,
+  ]
 
   /// A walk with flags that the page does not allow, and one with flags that it does, against removal.
   private static func refused(
@@ -61,6 +63,63 @@ enum PinRules {
   private static let peerToPeer = refused(
     "pin-peer", "fast pins of peer-to-peer memory need their flag, while it goes (C23)",
     .pciP2PDMA, "CI44", flags: 0, allowed: FOLL_PCI_P2PDMA)
+
+  /// C29: while a folio is split the kernel's pages show no map for a moment. Which kind of memory
+  /// they are a walk has to know all the same.
+  private static let peerToPeerSplit = Scenario(
+    "pin-peer-split",
+    "a fast pin of peer-to-peer memory that is freed, split from a folio and mapped again (C23, C29)",
+    rules: [.kernel, .strict], obligations: ["mapped again", "refused"]
+  ) { settings in
+    let pages = try DevicePages(.pciP2PDMA, settings.rules)
+    let space = try AddressSpace(pages: pages)
+    let (folio, page) = unsafe (pages.folio(0), pages.page(0))
+    let place = unsafe try space.place(0)
+    let map = {
+      unsafe zone_device_page_init(page)
+      unsafe folio_unlock(folio)
+      unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT | _PAGE_RW))
+    }
+    map()
+    let walk = try FastWalk(space)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            guard walk.take(1, FOLL_PIN) == 1 else { return obligations.reach(1) }
+            report("CI44", "peer-to-peer memory is pinned without its flag")
+            walk.unpin()
+          }
+        ),
+        (
+          name: "owner",
+          body: {
+            _ = unsafe ptep_get_and_clear(place.entry!)
+            unsafe folio_put(folio)
+            guard unsafe folio_ref_count(folio) == 0 else {
+              return report("CI44", "a walk that is refused has taken a reference")
+            }
+            unsafe prep_compound_page(page, 1)
+            unsafe folio_split_to_order_0(folio)
+            map()
+            obligations.reach(0)
+          }
+        ),
+      ],
+      conclude: {
+        let isMapped = unsafe pte_present(ptep_get(place.entry!))
+        pages.require(0, references: isMapped ? 1 : 0)
+      },
+      tearDown: {
+        walk.free()
+        _ = unsafe ptep_get_and_clear(place.entry!)
+        unsafe folio_put(folio)
+        space.tearDown()
+        pages.tearDown()
+      })
+  }
 
   /// The zero page is mapped by a special entry and pinned through another: neither counts.
   private static let zeroPage = Scenario(
