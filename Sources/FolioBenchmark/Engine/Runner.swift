@@ -21,7 +21,7 @@ package struct Timing: Sendable {
   package var limit: Int64
 
   package static let full = Timing(
-    rounds: 48, uncertainty: 0.02, batch: 3_000_000, slice: 100_000, limit: 2_500_000_000)
+    rounds: 48, uncertainty: 0.02, batch: 3_000_000, slice: 100_000, limit: 1_600_000_000)
   package static let quick = Timing(
     rounds: 16, uncertainty: 0.05, batch: 1_000_000, slice: 40_000, limit: 500_000_000)
 
