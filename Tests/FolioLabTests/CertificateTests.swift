@@ -3,6 +3,7 @@
 // What certificates claim, how they are put together, and that the recorded ones are held against the
 // code of today.
 
+import CFolio
 import FolioCore
 import FolioLab
 import FolioWorkloads
@@ -54,6 +55,17 @@ import Testing
       // What a bound leaves out, walks look at.
       #expect(bounded.grade == .bounded(1) && bounded.sample?.draws == 200)
       #expect(try Certificate.earn(subject, executions: 2).grade == .sampled)
+    }
+
+    /// Waits that share a bucket conflict, and then there are more classes: by 1 in 256 processes, were
+    /// the addresses others in each.
+    @Test("struct pages, whose addresses are keys of waits, are where they are in every process")
+    func addresses() throws {
+      let map = try PageMap(.generic, pages: 1)
+      let address = unsafe UInt(bitPattern: map.page(map.frames.lowerBound))
+      let first = address - map.frames.lowerBound * UInt(MemoryLayout<page>.stride)
+      #expect(first == 0x6100_0000_0000)
+      try map.unmap()
     }
 
     @Test("every scenario, rule set and model is certified once")

@@ -97,21 +97,21 @@ void cfolio_free(void *memory)
 		free(memory);
 }
 
-static void *reserve(size_t size, int protection)
+static void *reserve(void *at, size_t size, int protection)
 {
 	void *start =
-		mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		mmap(at, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return start == MAP_FAILED ? NULL : start;
 }
 
 void *cfolio_reserve(size_t size)
 {
-	return reserve(size, PROT_NONE);
+	return reserve(seam_reserve_at(), size, PROT_NONE);
 }
 
 void *cfolio_reserve_lazily(size_t size)
 {
-	return reserve(size, PROT_READ | PROT_WRITE);
+	return reserve(NULL, size, PROT_READ | PROT_WRITE);
 }
 
 bool cfolio_commit(void *start, size_t size)

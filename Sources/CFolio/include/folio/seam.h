@@ -72,6 +72,7 @@ FOLIO_ASSUME_NONNULL_END
 #define seam_clock(now) false
 #define seam_allocate(size, memory) false
 #define seam_free(memory) false
+#define seam_reserve_at() NULL
 #define seam_commit(start, size) false
 #define seam_decommit(start, size) false
 #define seam_this_thread(thread) false

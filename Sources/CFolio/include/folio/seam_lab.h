@@ -209,6 +209,12 @@ bool seam_yield(void);
 bool seam_clock(int64_t *now);
 bool seam_allocate(size_t size, void *_Nullable *_Nonnull memory);
 bool seam_free(void *_Nullable memory);
+/**
+ * Where struct pages are to be, if the system agrees. Keys of waits share buckets by their
+ * addresses (wait_bit.c): a scenario has as many interleavings in every process only if those are
+ * the same.
+ */
+#define seam_reserve_at() ((void *)0x610000000000)
 bool seam_commit(void *start, size_t size);
 bool seam_decommit(void *start, size_t size);
 bool seam_this_thread(struct folio_thread *_Nullable *_Nonnull thread);
