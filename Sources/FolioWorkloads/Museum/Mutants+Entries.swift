@@ -147,7 +147,9 @@ extension Mutant {
       "P121", 621, "a fast pin takes an empty map word for one that needs nobody's leave",
       source: "planted: gup_fast",
       story: """
-        The kernel's split of a folio shows its pages without a map for a moment (C29). The walk reads         the word then; the page, of peer-to-peer memory, is handed out and mapped again before the walk         takes its reference.
+        The kernel's split of a folio shows its pages without a map for a moment (C29). The walk reads \
+        the word then; the page, of peer-to-peer memory, is handed out and mapped again before the \
+        walk takes its reference.
         """, scenarios: ["pin-peer-split"], expected: ["CI44"]),
   ]
 }
