@@ -75,7 +75,8 @@ join_beside() {
 # Prints one line per step that was begun. Called on every exit, so a failure shows its times too.
 print_steps() {
   local status=$? index verdict
-  [ -z "$beside_pid" ] || kill -- "-$beside_pid"
+  # It may have ended by itself.
+  [ -z "$beside_pid" ] || kill -- "-$beside_pid" 2>/dev/null || true
   rm -f "$step_log" "${beside_log:-$step_log}"
   [ "${#step_names[@]}" -gt 0 ] || return "$status"
   printf '\n'
