@@ -31,14 +31,19 @@ step_results=()
 step_log=$(mktemp)
 step_total_start=$SECONDS
 
-# note_step NAME START RESULT LOG: a line of the summary. The closing line of a test runner, when there is
-# one, is repeated in it.
+# note_step NAME START RESULT LOG: a line of the summary; ends the script when the step failed.
 note_step() {
+  record_step "$@"
+  [ "$3" -eq 0 ] || exit "$3"
+}
+
+# record_step NAME START RESULT LOG: the line only. The closing line of a test runner, when there is one, is
+# repeated in it.
+record_step() {
   step_names+=("$1")
   step_seconds+=($((SECONDS - $2)))
   step_results+=("$3")
   step_notes+=("$(sed -nE 's/\x1b\[[0-9;]*m//g; s/^.{0,4}(Test run with .*)/\1/p' "$4" | tail -n 1)")
-  [ "$3" -eq 0 ] || exit "$3"
 }
 
 # step NAME COMMAND...: runs the command with its output shown; ends the script when it fails.
@@ -62,23 +67,35 @@ beside() {
   beside_pid=$!
 }
 
-# Shows what the step beside has printed, once it is done.
-join_beside() {
-  local result=0
-  wait "$beside_pid" || result=$?
+# Shows what the step beside has printed, once it is done. Its result is in beside_result.
+show_beside() {
+  beside_result=0
+  wait "$beside_pid" || beside_result=$?
   beside_pid=
   printf '\n==> %s: what it printed\n' "$beside_name"
   cat "$beside_log"
-  note_step "$beside_name" "$beside_start" "$result" "$beside_log"
+}
+
+join_beside() {
+  show_beside
+  note_step "$beside_name" "$beside_start" "$beside_result" "$beside_log"
+}
+
+# The script ends while a step runs beside, or has ended unseen: it is stopped, shown, and never passed over.
+end_beside() {
+  local name=$beside_name
+  if kill -- "-$beside_pid" 2>/dev/null; then name+=', stopped'; fi
+  show_beside
+  record_step "$name" "$beside_start" "$beside_result" "$beside_log"
+  [ "$status" -ne 0 ] || status=70
 }
 
 # Prints one line per step that was begun. Called on every exit, so a failure shows its times too.
 print_steps() {
   local status=$? index verdict
-  # It may have ended by itself.
-  [ -z "$beside_pid" ] || kill -- "-$beside_pid" 2>/dev/null || true
+  [ -z "$beside_pid" ] || end_beside
   rm -f "$step_log" "${beside_log:-$step_log}"
-  [ "${#step_names[@]}" -gt 0 ] || return "$status"
+  [ "${#step_names[@]}" -gt 0 ] || exit "$status"
   printf '\n'
   for index in "${!step_names[@]}"; do
     verdict=ok
@@ -90,6 +107,6 @@ print_steps() {
   [ "$status" -eq 0 ] || verdict=FAILED
   printf '%-7s%6d s  %s\n' "$verdict" $((SECONDS - step_total_start)) \
     "$(basename "$0" .sh), all steps"
-  return "$status"
+  exit "$status"
 }
 trap print_steps EXIT

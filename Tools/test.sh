@@ -9,7 +9,9 @@ export SWIFT_BACKTRACE=threads=crashed,images=none,registers=none,color=no
 require_file Tests/Codegen/run.sh
 require_file Tests/Consumer/run.sh
 require_file Tests/Consumer/lab.sh
+require_file Tests/Steps/run.sh
 
+step 'steps of scripts' Tests/Steps/run.sh
 # Where a developer builds again a file at a time is quicker.
 debug=(swift test --disable-xctest)
 [ -z "${CI:-}" ] || debug+=("${by_module[@]}")

@@ -34,7 +34,7 @@ struct dev_pagemap *cfolio_pgmap_lookup(unsigned long pfn)
 struct dev_pagemap *cfolio_pgmap_lookup_rcu(unsigned long pfn)
 {
 	/* By numbers: a frame beyond all has an address that no pointer may be made of. */
-	prefetch((const void *)((unsigned long)vmemmap + pfn * sizeof(struct page)));
+	__builtin_prefetch((const void *)((unsigned long)vmemmap + pfn * sizeof(struct page)));
 	return cfolio_xa_load_rcu(&pgmap_array, pfn);
 }
 

@@ -20,11 +20,6 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #endif
 
-#ifndef prefetch
-/** Brings a line into the cache; the address need not be anybody's. */
-#define prefetch(address) __builtin_prefetch(address)
-#endif
-
 #define __must_check __attribute__((warn_unused_result))
 #define __cold __attribute__((cold, noinline))
 #define __noreturn __attribute__((noreturn))

@@ -156,8 +156,9 @@ void cfolio_walk_put_pagemap(struct dev_pagemap *_Nullable held);
 /** The map of a frame without a reference. Context: a read section, or a reference elsewhere. */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup(unsigned long pfn);
 /**
- * The same, and the struct page is fetched into the cache meanwhile, for who looks at it next; the
- * frame need not have one. Context: a read section.
+ * The same, or NULL, and the struct page is fetched into the cache meanwhile, for who looks at it
+ * next; the frame need not have one. ACQ-LD, as xa_load(). Context: a read section, which keeps the
+ * map and its pages (T11).
  */
 struct dev_pagemap *_Nullable cfolio_pgmap_lookup_rcu(unsigned long pfn);
 /** cfolio_pgmap_lookup(), unless the map was killed: who wants new references asks this. */

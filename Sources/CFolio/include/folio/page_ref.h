@@ -196,8 +196,9 @@ static inline bool folio_ref_dec_and_test(struct folio *folio)
 }
 
 /**
- * page_ref_add_unless() of which nobody is told. Context: the caller has just seen that no event is
- * pending; a switch that is thrown in between is as late as one behind the change.
+ * page_ref_add_unless() (row 13) of which nobody is told: R += nr unless R == u. FULL/f. Context:
+ * as there, and the caller has just seen that no event is pending; a switch that is thrown in
+ * between is as late as one behind the change.
  */
 static inline bool page_ref_add_unless_quiet(struct page *page, int nr, int u)
 {

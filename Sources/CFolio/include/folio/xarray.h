@@ -157,7 +157,7 @@ static inline bool xa_marked(const struct xarray *xa, xa_mark_t mark)
  * target must be kept alive by the caller's own read section or reference.
  */
 void *_Nullable xa_load(struct xarray *xa, unsigned long index);
-/** The same. Context: a read section of the caller, which is all that xa_load() adds. */
+/** The same, ACQ-LD. Context: a read section of the caller, which is all that xa_load() adds. */
 void *_Nullable cfolio_xa_load_rcu(const struct xarray *xa, unsigned long index);
 
 /**
