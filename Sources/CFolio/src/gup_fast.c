@@ -144,6 +144,8 @@ static __cold bool hold_map(struct walk *w, unsigned long pfn, struct dev_pagema
 {
 	if (w->flags & FOLL_LONGTERM)
 		return false;
+	if (MUTANT(C44))
+		return true;
 	*held = cfolio_walk_get_pagemap(pfn, *held);
 	if (!*held)
 		undo(w, nr);
@@ -226,7 +228,7 @@ static inline bool try_grab_small(struct table_walk *t, struct page *page, int w
 			return false;
 	}
 	if (likely(page_ref_add_unless_quiet(page, weight, 0))) {
-		if (likely(!folio_test_large(folio)))
+		if (likely(!folio_test_large(folio) || MUTANT(C22)))
 			return true;
 		gup_put_folio(folio, weight, FOLL_GET);
 	}

@@ -381,7 +381,8 @@ int folio_try_dup_anon_rmap_pmd(struct folio *folio, mm_id_t child, bool maybe_p
  */
 int folio_try_share_anon_rmap_pte(struct folio *folio, struct page *page)
 {
-	smp_mb();
+	if (!MUTANT(C59))
+		smp_mb();
 	if (folio_maybe_dma_pinned(folio))
 		return -EBUSY;
 	clear_bits(&page->flags, BIT(PG_anon_exclusive));

@@ -86,9 +86,15 @@ public final class PeerMemoryPool: Sendable {
   /// Context: may block; holds no lock of an address space.
   /// - Throws: as `PageMap.unmap()`.
   public func remove() throws(PageMapError) {
-    liveness.end()
-    object.unmap()
+    stop()
     try map.unmap()
+  }
+
+  /// What `remove()` does before the map goes: behind it nothing maps the memory, and nothing will.
+  /// May be called again.
+  package func stop() {
+    liveness.end()
+    if !isMutant(MUTANT_P123) { object.unmap() }
   }
 }
 

@@ -174,7 +174,7 @@ struct Removal: ~Copyable {
         run += 1
       }
     }
-    let isDelayed = old.isDirty && !folio.isAnonymous
+    let isDelayed = old.isDirty && !folio.isAnonymous && !isMutant(MUTANT_P122)
     if old.isDirty && !folio.isAnonymous { folio.markDirty() }
     if old.isYoung && !folio.isAnonymous { folio.markAccessed() }
     counts.add(-Int(run), to: folio.counter)

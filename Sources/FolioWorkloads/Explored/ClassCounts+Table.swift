@@ -157,8 +157,11 @@ extension ClassCount {
     pin-peer-split 1 strict 52 - enumerator, beginnings merged
     pin-zero 1 strict 3 4 enumerator
     pin-fork-read 1 strict 106 - enumerator, beginnings merged
+    pin-share 1 strict 19 - enumerator, beginnings merged
     flush-translation 1 strict 24 600833 enumerator
     flush-translation 1 kernel 24 600833 enumerator
+    zap-dirty 1 strict 153 - enumerator, beginnings merged
+    zap-dirty 1 kernel 153 - enumerator, beginnings merged
     flush-gathers 1 strict 2514 - enumerator, beginnings merged
     table-populate 1 strict 320 - enumerator, beginnings merged
     table-remove 1 strict 5 230 enumerator
@@ -221,6 +224,8 @@ extension ClassCount {
     leaf-pin-zap 1 strict 80 - enumerator, beginnings merged
     leaf-pin-split 1 strict 49 - enumerator, beginnings merged
     space-end 1 strict 5 - enumerator, beginnings merged
+    space-end-pin 1 strict 53 - enumerator, beginnings merged
+    space-end-pin 1 kernel 53 - enumerator, beginnings merged
     store-discard 1 strict 46 - enumerator, beginnings merged
     copy-shared 1 strict 64 - enumerator, beginnings merged
     fork-store 1 strict 87 - enumerator, beginnings merged
@@ -238,6 +243,10 @@ extension ClassCount {
     copy-copy 2 strict 9000 - enumerator, beginnings merged
     dax-kill 1 strict 311 - enumerator, beginnings merged
     dax-kill 1 kernel 311 - enumerator, beginnings merged
+    peer-map-stop 1 strict 3726 - enumerator, beginnings merged
+    migrate-pin 1 strict 9202 - enumerator, beginnings merged
+    migrate-pin 1 kernel 9202 - enumerator, beginnings merged
+    legacy-walk-dying 1 legacy 7152 - enumerator, beginnings merged
     slow-pin-discard 1 strict 2496 - enumerator, beginnings merged
     slow-pin-unshare 1 strict 26 - enumerator, beginnings merged
     slow-pin-fork 1 strict 998 - enumerator, beginnings merged

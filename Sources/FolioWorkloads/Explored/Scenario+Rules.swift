@@ -42,8 +42,10 @@ extension Scenario {
       "percpu-tryget", "anon-share", "anon-fork", "anon-family", "anon-huge", "trace-lost",
       "device-actions", "rwsem", "rwsem-downgrade", "srcu", "folio-lock", "area-lock",
       "table-populate", "table-remove", "fork-store", "fork-pin", "zero-store", "fork-ends",
-      "store-discard", "slow-pin-unshare", "slow-pin-fork", "file-lookup", "migrate-store",
-      "migrate-shared", "migrate-evict", "migrate-get", "migrate-file", "hand-out-lock",
+      "store-discard", "pin-share", "slow-pin-unshare", "slow-pin-fork", "file-lookup",
+      "migrate-store",
+      "migrate-shared", "migrate-evict", "migrate-get", "migrate-pin", "migrate-file",
+      "hand-out-lock",
     ] {
       reasons[name] = { _ in .same }
     }
@@ -64,13 +66,14 @@ extension Scenario {
       "rmap-scan-rise", "rmap-fork-small", "rmap-fork", "rmap-fork-huge", "pin-zap",
       "pin-table-free", "pin-collapse", "pin-huge", "pin-slow", "pin-fork", "pin-two-pages",
       "pin-longterm", "pin-device-dax", "pin-zero", "flush-translation", "flush-gathers",
+      "zap-dirty",
       "fault-fault", "fault-unmap-mapping", "fault-discard", "fault-shared", "pin-fault",
       "fault-munmap", "store-protect", "upgrade-punch", "upgrade-stale", "remap-unmap-mapping",
       "fault-split-area", "leaf-fault-fault", "leaf-pin-zap", "leaf-pin-split",
       "leaf-unmap-folio", "leaf-split-unmap", "fork-leaf", "pin-form", "flush-protect",
       "fork-upper-leaf", "copy-load",
-      "copy-shared", "copy-copy", "fork-fault", "space-end", "slow-pin-discard",
-      "slow-pin-longterm", "dax-kill", "peer-churn",
+      "copy-shared", "copy-copy", "fork-fault", "space-end", "space-end-pin", "slow-pin-discard",
+      "slow-pin-longterm", "dax-kill", "peer-churn", "peer-remove", "peer-map-stop",
     ] {
       reasons[name] = { $0 == .legacy ? .unmapped : .asStrict }
     }
@@ -85,7 +88,9 @@ extension Scenario {
     }
     reasons["generic-reset"] = { _ in .reset }
     reasons["raise-kill"] = { $0 == .legacy ? .shapes : .busyUnmap }
-    for name in ["legacy-walk-unmap", "legacy-leaf-unmap"] { reasons[name] = { _ in .entries } }
+    for name in ["legacy-walk-unmap", "legacy-leaf-unmap", "legacy-walk-dying"] {
+      reasons[name] = { _ in .entries }
+    }
     reasons["legacy-wake"] = { _ in .hook }
     return reasons
   }()

@@ -19,9 +19,6 @@ package struct KnownRace: Sendable {
 
   /// What keeps an entry from being a mutant.
   package enum Reason: String, Sendable, CaseIterable {
-    case shape = "needs a shape that changes under a pin, which CI33 stops in every build"
-    case share = "needs exclusive pages that become shared (KSM, swap), which Folio does not have"
-    case covered = "entries go before the map, whose end waits for readers: nothing is left"
     case dax = "needs DAX entries and their busy scan, which are the DAX layer's"
     case kernelOrder = "is the kernel's own behaviour: rule set kernel keeps it"
   }
@@ -53,7 +50,7 @@ package struct KnownRace: Sendable {
     by("C18"),
     by("C20"),
     by("C21"),
-    no("C22", .shape, "how pins are counted is decided by an old order"),
+    by("C22"),
     by("C23"),
     by("C24"),
     by("C25"),
@@ -61,7 +58,7 @@ package struct KnownRace: Sendable {
     by("C28"),
     by("C29"), by("C30"), by("C32"), by("C33"), by("C34"), by("C35"), by("C37"), by("C38"),
     by("C39", "C39", "O15", "O17", "O18"), by("C40", "C40", "O16"), by("C41"), by("C42"),
-    no("C44", .covered, "a legacy walk takes no reference on the map"),
+    by("C44"),
     no("C46", .dax, "a busy scan leaves the page open to faults"),
     by("C47", "C41"),
     by("C48"),
@@ -71,7 +68,7 @@ package struct KnownRace: Sendable {
     by("C53"), by("C54"), by("C55"),
     by("C56"),
     by("C57"),
-    no("C59", .share, "no fence before the question for pins when a page becomes shared"),
+    by("C59"),
     by("C62"),
     by("C63"), by("C64"), by("C65"), by("C67"),
     no("C69", .kernelOrder, "a failed mmap of a peer-to-peer page keeps its references"),

@@ -23,7 +23,7 @@ extension Mutant {
       story: """
         A leaf is split. The reference of its entry was the last one: the put frees the folio, whose \
         owner takes it apart. Then the folio is asked which of the map's counters it is in.
-        """, scenarios: ["leaf-split-reuse"], expected: ["CI61", "CI52"]),
+        """, scenarios: ["leaf-split-reuse"], expected: ["CI52"]),
     .init(
       "C51", 151, "the lock of the table goes before the mapping count",
       source: "core.md section 18, C51",
@@ -151,5 +151,33 @@ extension Mutant {
         the word then; the page, of peer-to-peer memory, is handed out and mapped again before the \
         walk takes its reference.
         """, scenarios: ["pin-peer-split"], expected: ["CI44"]),
+    .init(
+      "P122", 622, "a stored page loses its mapping in front of the flush",
+      source: "planted: delayed rmap, T16",
+      story: """
+        A thread stores through a translation. The entry goes and the page is unmapped at once; its \
+        file finds it unmapped, takes what it holds for the last word, and the store comes behind that.
+        """, scenarios: ["zap-dirty"], expected: ["CI51", "DATA-RACE"]),
+    .init(
+      "P123", 623, "a pool of peer-to-peer memory goes and leaves what is mapped",
+      source: "planted: p2pdma_release",
+      story: """
+        An area has pages of the pool. The provider goes without taking them away: it waits for pages \
+        that nobody gives back.
+        """, scenarios: ["peer-remove", "peer-map-stop"],
+      expected: ["CI59", "DEADLOCK", "STUCK"]),
+    .init(
+      "C44", 144, "a legacy walk takes no reference on the map", source: "core.md section 18, C44",
+      story: """
+        The map is being taken down while an entry still leads to its page. The walk does not ask for \
+        the map and pins a page that is on its way out.
+        """, scenarios: ["legacy-walk-dying"], expected: ["CI29"]),
+    .init(
+      "C59", 159, "no full fence between the clear of an entry and the question for pins",
+      source: "core.md section 18, C59",
+      story: """
+        A page is to be shared. Its entry is cleared, but the count is read first: the pin that came \
+        meanwhile found the entry as it was, and each of the two has missed the other.
+        """, scenarios: ["pin-share"], expected: ["CI42"], model: .c11),
   ]
 }

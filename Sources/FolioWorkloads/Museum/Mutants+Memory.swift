@@ -71,6 +71,14 @@ extension Mutant {
         pins from the word that counted them, which is page 1's mapping now.
         """, scenarios: ["pin-huge"], expected: ["CI34", "CI33", "CI2"]),
     .init(
+      "C22", 122, "a pin of a page that became large is counted as a small one's",
+      source: "core.md section 18, C22",
+      story: """
+        The walk takes a small page for what it was when it looked. Meanwhile the page went and a \
+        large folio was made of it: the weight of a small pin is added to its references, and what is \
+        given back when the entry turns out to be gone is a large one's.
+        """, scenarios: ["pin-form"], expected: ["CI1", "CI2", "CI21", "CI33"]),
+    .init(
       "C23", 123, "peer-to-peer pages are pinned for everybody", source: "core.md section 18, C23",
       story: """
         A caller that knows nothing of peer-to-peer memory pins some, and hands it to a device that \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Map, unmap, protect, move and discard against faults, in one address space (spec: core.md sections 9
-// and 10, T14, CI52, CI53). Each thread changes a window of its own and knows exactly what is there;
+// and 10, CI40, CI52, CI53). Each thread changes a window of its own and knows exactly what is there;
 // windows meet in page tables, so tables are made and freed under the neighbours. Others load and pin
 // there all the time: they find nothing, or what is the window's.
 

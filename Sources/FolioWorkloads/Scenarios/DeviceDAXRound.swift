@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Faults on device-dax memory of three alignments against the end of the device (spec: core.md 14.4,
-// CI61, CI63). When the end returns nothing maps the device, and no fault maps it again; references and
+// CI25, CI40, CI59). When the end returns nothing maps the device, and no fault maps it again; references and
 // pins hold its map up. Then another device takes its place.
 
 import CFolio
@@ -137,7 +137,7 @@ package final class DeviceDAXRound: StressRound {
     }
     worker.cover(Item.access)
     settings.log.require(
-      !isOver, "CI63", frame: device.dax.map.frames.lowerBound + UInt(page),
+      !isOver, "CI59", frame: device.dax.map.frames.lowerBound + UInt(page),
       "reached when the device had ended")
   }
 
@@ -159,7 +159,7 @@ package final class DeviceDAXRound: StressRound {
     if inside > 0 { worker.cover(Item.inside) }
     ended.set(old.number)
     for frame in map.frames {
-      settings.requireUnmapped(map, frame, "CI63", "when the device has ended")
+      settings.requireUnmapped(map, frame, "CI59", "when the device has ended")
     }
     settings.takeDown(map, &worker) { () throws(PageMapError) in try map.unmap() }
     let number = old.number + 1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Fork of private memory against stores, pins and other forks (spec: core.md section 11, T5, T6, CI42,
-// CI43). Pages of the parent are written by one thread each, by stores and through pins; what is pinned
+// Fork of private memory against stores, pins and other forks (spec: core.md section 11, T5, T6, CI42).
+// Pages of the parent are written by one thread each, by stores and through pins; what is pinned
 // stays the parent's. Children are one thread's own, so what they hold is known.
 
 import CFolio

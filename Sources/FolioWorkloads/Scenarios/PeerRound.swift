@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Peer-to-peer memory that is mapped, pinned and handed to drivers while its provider goes (spec: core.md
-// 14.3, CI27, CI57, CI58). Each thread has an address space; the pool is removed and another made all the
+// 14.3, CI27, CI31, CI40). Each thread has an address space; the pool is removed and another made all the
 // time. A page belongs to one area, or to one driver, at a time.
 
 import CFolio

@@ -240,6 +240,8 @@ static inline void set_pte_at(shared_t *ptep, pte_t pte)
 /** FULL: the old value, with the accessed and dirty bits as they are at that instant. */
 static inline pte_t ptep_get_and_clear(shared_t *ptep)
 {
+	if (MUTANT(C59))
+		return (pte_t){weakened_xchg(ptep, 0, memory_order_relaxed)};
 	return (pte_t){(shared_xchg)(ptep, 0)};
 }
 

@@ -63,6 +63,7 @@
 #define weakened_add_return(...) SEAM_CALL(weakened_add_return, #__VA_ARGS__, __VA_ARGS__)
 #define weakened_try_cmpxchg(...) SEAM_CALL(weakened_try_cmpxchg, #__VA_ARGS__, __VA_ARGS__)
 #define weakened_add_unless(...) SEAM_CALL(weakened_add_unless, #__VA_ARGS__, __VA_ARGS__)
+#define weakened_xchg(...) SEAM_CALL(weakened_xchg, #__VA_ARGS__, __VA_ARGS__)
 #define atomic_long_add_unless(...) SEAM_CALL(atomic_long_add_unless, #__VA_ARGS__, __VA_ARGS__)
 
 #endif

@@ -32,6 +32,12 @@ static inline bool weakened_add_unless(atomic_t *v, int i, int u, int order)
 	return false;
 }
 
+/** Returns the old value; instead of shared_xchg(), FULL. */
+static inline unsigned long weakened_xchg(shared_t *p, unsigned long value, int order)
+{
+	return SEAM_XCHG_WORD(&p->word, value, order);
+}
+
 /** Past the seam; instead of READ_ONCE() and rcu_dereference() of a shared_t. */
 #define PLAIN_READ(x) (*(const unsigned long *)(const void *)&(x).word)
 

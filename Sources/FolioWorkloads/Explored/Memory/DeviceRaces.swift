@@ -8,7 +8,8 @@ import FolioCore
 
 enum DeviceRaces {
   static let scenarios = [
-    kill, peers, migrate, migrateShared, migrateFile, evict, strayReference, legacyPage, legacyLeaf,
+    kill, peers, peerRemoval, peerPin, migrate, migrateShared, migrateFile, migratePin, evict,
+    strayReference, legacyPage, legacyLeaf, legacyDying,
   ]
 
   // MARK: device-dax, peer-to-peer
@@ -103,6 +104,107 @@ enum DeviceRaces {
           preconditionFailure("the pool of a scenario is not idle: \(error)")
         }
         pool = nil
+      })
+  }
+
+  /// A pool of one page, an address space, and the pool's end.
+  private final class PeerWorld {
+    private(set) var pool: PeerMemoryPool?
+    private(set) var space: MemoryMap?
+    let isGone: SharedWord
+
+    init(_ settings: Scenario.Settings) throws {
+      readyWaitTable()
+      pool = try PeerMemoryPool(pages: 1, strictTeardown: false)
+      space = try .small(settings.rules)
+      isGone = try SharedWord("the pool is gone")
+    }
+
+    /// Whether the pool still gives memory.
+    func map() -> Bool {
+      do throws(MemoryError) {
+        try space!.map(
+          pool!.object, pages: 1, [.read, .write], .shared, at: .fixed(MappedFile.address(0)))
+        return true
+      } catch {
+        require(error.code == .noDevice, "VMA", "a mapping is refused for another reason")
+        return false
+      }
+    }
+
+    /// The provider goes, the map stays.
+    func stop() {
+      let page = unsafe pfn_to_page(pool!.map.frames.lowerBound)
+      pool!.stop()
+      require(
+        unsafe folio_mapcount(page_folio(page)) == 0, "CI59", "memory is mapped behind its end")
+    }
+
+    /// The map goes, too; every page has to come home first.
+    func remove() {
+      stop()
+      unsafe memunmap_pages(pool!.map.pgmap)
+      isGone.storeRelease(1)
+      require(pool!.freePages == 1, "CI27", "the pool is gone, a page of it is not home")
+    }
+
+    func tearDown() {
+      space = nil
+      do throws(PageMapError) {
+        try pool!.remove()
+      } catch {
+        preconditionFailure("the pool of a scenario is not idle: \(error)")
+      }
+      pool = nil
+      isGone.free()
+    }
+  }
+
+  /// P115, P123: whoever maps either finds the pool gone, or loses the page before the end returns.
+  private static let peerRemoval = Scenario(
+    "peer-map-stop",
+    "an area of peer-to-peer memory against its pool's end: empty behind it (14.3)",
+    rules: [.strict], obligations: ["mapped", "no device"]
+  ) { settings in
+    let world = try PeerWorld(settings)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (name: "user", body: { obligations.reach(world.map() ? 0 : 1) }),
+        (name: "owner", body: { world.stop() }),
+      ],
+      conclude: {
+        require(world.pool!.freePages == 1, "CI27", "a page is not home, or home twice")
+        require(world.space!.counters.filePages == 0, "CI52", "pages are counted")
+      }, tearDown: { world.tearDown() })
+  }
+
+  /// The end of the map waits for pins.
+  private static let peerPin = Scenario(
+    "peer-remove", "a pin of peer-to-peer memory against its pool's end: the map waits (14.3)",
+    rules: [.strict], obligations: ["pinned", "gone"]
+  ) { settings in
+    let world = try PeerWorld(settings)
+    require(world.map(), "VMA", "a pool gives no memory")
+    let found = try FoundPage()
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            let isPinned = found.pinFast(world.space!, FOLL_PCI_P2PDMA) == 1
+            obligations.reach(isPinned ? 0 : 1)
+            guard isPinned else { return }
+            require(world.isGone.loadAcquire() == 0, "CI31", "a pinned page's map is gone")
+            found.unpin()
+          }
+        ), (name: "owner", body: { world.remove() }),
+      ],
+      conclude: { require(world.space!.counters.filePages == 0, "CI52", "pages are counted") },
+      tearDown: {
+        found.free()
+        world.tearDown()
       })
   }
 
@@ -256,6 +358,33 @@ enum DeviceRaces {
       })
   }
 
+  /// T6: a page that is pinned stays where it is.
+  private static let migratePin = Scenario(
+    "migrate-pin", "a fast pin against the migration of its page: it stays, or it was gone (T6)",
+    rules: [.strict, .kernel], obligations: ["pinned", "not pinned", "moved", "stayed"]
+  ) { settings in
+    let world = try World(settings)
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            let isPinned = world.memory.found.pinFast(world.memory.space(), FOLL_WRITE) == 1
+            obligations.reach(isPinned ? 0 : 1)
+            guard isPinned else { return }
+            world.memory.requireOwn()
+            world.memory.found.unpin()
+          }
+        ), (name: "driver", body: { obligations.reach(world.migrate() == 1 ? 2 : 3) }),
+      ],
+      conclude: {
+        let last = world.memory.value()
+        require(last == 1 || last == 3, "CI51", "other contents")
+        world.requireHome(last)
+      }, tearDown: { world.tearDown() })
+  }
+
   /// A file's page moves to another one, frozen meanwhile (row 118).
   private static let migrateFile = Scenario(
     "migrate-file",
@@ -391,6 +520,57 @@ enum DeviceRaces {
           neighbour.free()
         })
     }
+  }
+
+  /// C44: a map that is being taken down gives no references to walks, whatever entries still say.
+  private static let legacyDying = Scenario(
+    "legacy-walk-dying", "a walk over a legacy entry whose map was killed: refused (CI29, 12.3)",
+    rules: [.legacy], obligations: ["referenced", "refused"]
+  ) { settings in
+    let pages = try DevicePages(.fsdax, settings.rules)
+    let pgmap = unsafe pages.map.pgmap
+    let space = try AddressSpace(pages: nil)
+    let place = unsafe try space.place(0)
+    unsafe set_pte_at(
+      place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP))
+    let walk = try FastWalk(space)
+    let isDying = try SharedWord("the map is dying")
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "walker",
+          body: {
+            let before = isDying.loadAcquire() == 1
+            let isTaken = walk.take(1, FOLL_GET) == 1
+            obligations.reach(isTaken ? 0 : 1)
+            let behind = isDying.loadAcquire() == 1
+            require(!(before && isTaken && behind), "CI29", "a page of a dying map is referenced")
+            if isTaken { walk.put() }
+          }
+        ),
+        (
+          name: "driver",
+          body: {
+            // As memunmap_pages() begins, and ends where a page is in use.
+            unsafe percpu_ref_get(&pgmap.pointee.ref)
+            unsafe percpu_ref_kill(&pgmap.pointee.ref)
+            synchronize_rcu()
+            isDying.storeRelease(1)
+            isDying.storeRelease(0)
+            unsafe percpu_ref_resurrect(&pgmap.pointee.ref)
+            unsafe percpu_ref_put(&pgmap.pointee.ref)
+          }
+        ),
+      ],
+      conclude: { pages.require(0, references: 1) },
+      tearDown: {
+        _ = unsafe ptep_get_and_clear(place.entry!)
+        walk.free()
+        isDying.free()
+        space.tearDown()
+        pages.tearDown()
+      })
   }
 
   private static let legacyPage = legacyWalk(

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// What fast pins must refuse, and what they must not count (spec: core.md 12.4, 12.7, CI20, CI42, CI43).
+// What fast pins must refuse, and what they must not count (spec: core.md 12.4, 12.7, T6, CI20, CI42, CI43).
 
 import CFolio
 import FolioCore
 
 enum PinRules {
   static let scenarios = [
-    longTerm, deviceDax, peerToPeer, peerToPeerSplit, zeroPage, forkRead,
+    longTerm, deviceDax, peerToPeer, peerToPeerSplit, zeroPage, forkRead, share,
   ]
 
   /// A walk with flags that the page does not allow, and one with flags that it does, against removal.
@@ -156,22 +156,90 @@ enum PinRules {
       })
   }
 
+  /// An anonymous page that a map has alone, and whoever walks there.
+  @safe
+  private struct OwnPage {
+    let pages: DevicePages
+    let space: AddressSpace
+    let place: pgtable_place
+    let walk: FastWalk
+
+    init(_ settings: Scenario.Settings, _ bits: UInt) throws {
+      pages = try DevicePages(.deviceCoherent, settings.rules)
+      space = try AddressSpace(pages: pages)
+      unsafe zone_device_page_init(pages.page(0))
+      unsafe folio_move_anon_rmap(pages.folio(0), 0x1000)
+      unsafe folio_unlock(pages.folio(0))
+      unsafe place = try space.place(0)
+      unsafe folio_add_new_anon_rmap(pages.folio(0), space.mm.pointee.mm_id, true)
+      unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT | bits))
+      walk = try FastWalk(space)
+    }
+
+    var folio: UnsafeMutablePointer<folio> { unsafe pages.folio(0) }
+    var page: UnsafeMutablePointer<page> { unsafe pages.page(0) }
+
+    func tearDown() {
+      walk.free()
+      space.tearDown()
+      pages.tearDown()
+    }
+  }
+
+  /// C59: a page that is mapped for reading stops being this map's alone: by a pin that was there
+  /// before it is given up, or the pin finds it shared (T6).
+  private static let share = Scenario(
+    "pin-share", "a fast pin for reading against giving up exclusivity: one sees the other (T6)",
+    rules: [.strict], obligations: ["pinned", "refused", "found pinned", "shared"]
+  ) { settings in
+    let own = try OwnPage(settings, 0)
+    let (walk, place) = unsafe (own.walk, own.place)
+    let (kept, shared) = (try SharedWord("kept"), try SharedWord("shared"))
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            let isPinned = walk.take() == 1
+            obligations.reach(isPinned ? 0 : 1)
+            if isPinned { kept.store(1) }
+          }
+        ),
+        (
+          name: "sharer",
+          body: {
+            unsafe spin_lock(place.lock!)
+            let old = unsafe ptep_get_and_clear(place.entry!)
+            let isBusy = unsafe folio_try_share_anon_rmap_pte(own.folio, own.page) != 0
+            obligations.reach(isBusy ? 2 : 3)
+            if !isBusy { shared.store(1) }
+            unsafe set_pte_at(place.entry!, old)
+            unsafe spin_unlock(place.lock!)
+          }
+        ),
+      ],
+      conclude: {
+        require(
+          kept.load() == 0 || shared.load() == 0, "CI42", "a page is pinned as it was, and shared")
+        if kept.load() == 1 { walk.unpin() }
+        own.pages.require(0, references: 1)
+      },
+      tearDown: {
+        own.tearDown()
+        kept.free()
+        shared.free()
+      })
+  }
+
   /// C17, C18: an anonymous page that is this map's alone is pinned for reading while a fork shares it.
   private static let forkRead = Scenario(
     "pin-fork-read", "a fast pin for reading against a fork: a pinned page is not shared (CI42)",
     rules: [.strict], obligations: ["pinned", "not pinned", "the fork copies", "the fork shares"]
   ) { settings in
-    let pages = try DevicePages(.deviceCoherent, settings.rules)
-    let space = try AddressSpace(pages: pages)
-    let mm = unsafe space.mm
-    let (folio, page) = unsafe (pages.folio(0), pages.page(0))
-    unsafe zone_device_page_init(page)
-    unsafe folio_move_anon_rmap(folio, 0x1000)
-    unsafe folio_unlock(folio)
-    let place = unsafe try space.place(0)
-    unsafe folio_add_new_anon_rmap(folio, mm.pointee.mm_id, true)
-    unsafe set_pte_at(place.entry!, pfn_pte(pages.frame(0), _PAGE_PRESENT | _PAGE_RW))
-    let walk = try FastWalk(space)
+    let own = try OwnPage(settings, _PAGE_RW)
+    let (mm, place, walk) = unsafe (own.space.mm, own.place, own.walk)
+    let (folio, page) = unsafe (own.folio, own.page)
     let obligations = settings.obligations
     let child: mm_id_t = 2
     return ProgramWorld(
@@ -208,12 +276,7 @@ enum PinRules {
       ],
       conclude: {
         let mappings = unsafe folio_mapcount(folio)
-        pages.require(0, references: mappings)
-      },
-      tearDown: {
-        walk.free()
-        space.tearDown()
-        pages.tearDown()
-      })
+        own.pages.require(0, references: mappings)
+      }, tearDown: { own.tearDown() })
   }
 }

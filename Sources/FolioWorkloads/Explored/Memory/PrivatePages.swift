@@ -8,7 +8,7 @@ import FolioCore
 
 enum PrivatePages {
   static let scenarios = [
-    copyRead, copyShared, copies, forkStore, forkPin, forkFault, zeroStore, end, childEnd,
+    copyRead, copyShared, copies, forkStore, forkPin, forkFault, zeroStore, end, endPin, childEnd,
     discardStore,
   ]
 
@@ -32,9 +32,11 @@ enum PrivatePages {
     }
 
     /// At the end: one copy is there, which holds one of these values, until it is unmapped.
-    func requireCopied(_ values: ClosedRange<UInt>) {
+    func requireCopied(_ values: ClosedRange<UInt>, _ body: (UInt) -> Void = { _ in }) {
       file.require(0, mapped: 0)
-      require(values.contains(value()), "CI51", "a store is lost")
+      let last = value()
+      require(values.contains(last), "CI51", "a store is lost")
+      if values.contains(last) { body(last) }
       require(file.space().counters.anonymousPages == 1, "CI52", "private pages are miscounted")
       ram.require(inUse: 1)
       file.space().requireEnd()
@@ -114,14 +116,18 @@ enum PrivatePages {
   /// Two stores to one page that is to be copied: one copy.
   private static let copies = Scenario(
     "copy-copy", "two stores that both need the copy of a page: one is made, the other goes",
-    rules: [.strict, .kernel], size: 2, sizes: 2...2, obligations: []
+    rules: [.strict, .kernel], size: 2, sizes: 2...2,
+    obligations: ["writer 0 last", "writer 1 last"]
   ) { settings in
     let world = try Copies(settings)
+    let obligations = settings.obligations
     return ProgramWorld(
       (0..<settings.size).map { number in
         (name: "writer \(number)", body: { world.store(UInt(number + 1)) })
       },
-      conclude: { world.requireCopied(1...2) }, tearDown: { world.tearDown() })
+      conclude: {
+        world.requireCopied(1...2) { obligations.reach(Int($0) - 1) }
+      }, tearDown: { world.tearDown() })
   }
 
   /// A store while the space is copied: the child has the page from before or behind it, alone.
@@ -206,15 +212,18 @@ enum PrivatePages {
   /// The zero page is replaced by a page of its own; nobody counts it.
   private static let zeroStore = Scenario(
     "zero-store", "two first stores to memory that holds the zero page: one page comes (CI20)",
-    rules: [.strict], size: 2, sizes: 2...2, obligations: []
+    rules: [.strict], size: 2, sizes: 2...2, obligations: ["writer 0 last", "writer 1 last"]
   ) { settings in
     let world = try PrivateMemory(settings, spaces: 1, isStored: false)
+    let obligations = settings.obligations
     return ProgramWorld(
       (0..<settings.size).map { number in
         (name: "writer \(number)", body: { world.store(UInt(number + 1)) })
       },
       conclude: {
-        require(world.value() != 0, "CI51", "both stores are lost")
+        let last = world.value()
+        require(last != 0, "CI51", "both stores are lost")
+        if last != 0 { obligations.reach(Int(last) - 1) }
         require(world.space().counters.anonymousPages == 1, "CI52", "private pages are miscounted")
         world.ram.require(inUse: 1)
         world.requireHome()
@@ -254,6 +263,48 @@ enum PrivatePages {
         world.require(0, mapped: 0)
         require(world.space().counters.tables == 1, "CI53", "a table is left")
       }, tearDown: { world.tearDown() })
+  }
+
+  /// The same while the pin is taken: the walk is in tables that go.
+  private static let endPin = Scenario(
+    "space-end-pin", "a fast pin against the end of its address space: pinned, or gone (CI50)",
+    rules: [.strict, .kernel], obligations: ["pinned", "gone"]
+  ) { settings in
+    let world = try MappedFile(settings)
+    try world.map(0..<1)
+    require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
+    let found = try FoundPage()
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "pinner",
+          body: {
+            let isPinned = found.pinFast(world.space()) == 1
+            obligations.reach(isPinned ? 0 : 1)
+            guard isPinned else { return }
+            require(
+              world.references(0) >= GUP_PIN_COUNTING_BIAS, "CI1", "a pin has no weight")
+            found.unpin()
+          }
+        ),
+        (
+          name: "unmapper",
+          body: {
+            FaultRaces.mustSucceed { () throws(MemoryError) in
+              try world.space().unmap(0..<world.space().end)
+            }
+          }
+        ),
+      ],
+      conclude: {
+        world.require(0, mapped: 0)
+        require(world.space().counters.tables == 1, "CI53", "a table is left")
+      },
+      tearDown: {
+        found.free()
+        world.tearDown()
+      })
   }
 
   /// Parent and child end what they share at the same time.

@@ -7,7 +7,7 @@ import CFolio
 import FolioCore
 
 enum Translations {
-  static let scenarios = [flush, gathers, protect, populate, remove]
+  static let scenarios = [flush, stored, gathers, protect, populate, remove]
 
   /// A page of a device at address 0 of a space, and what it holds.
   private struct MappedPage {
@@ -64,7 +64,7 @@ enum Translations {
           body: {
             let old = space.zap(0)
             obligations.reach(pte_dirty(old) ? 2 : 3)
-            // T16: what was stored is behind the dirty bit that the removal found.
+            // What was stored is behind the dirty bit that the removal found.
             require(
               payload.read() == (pte_dirty(old) ? 1 : 0), "CI51",
               "the page's contents and the dirty bit differ")
@@ -76,6 +76,65 @@ enum Translations {
       tearDown: {
         mapped.tearDown()
         isReused.free()
+      })
+  }
+
+  /// T16, P122: a page that was stored to is unmapped behind the flush only. Its file may rely on that.
+  private static let stored = Scenario(
+    "zap-dirty",
+    "a store through a translation against zap: a page found unmapped is not stored to",
+    rules: [.strict, .kernel],
+    obligations: ["stored", "no translation", "unmapped", "mapped still"]
+  ) { settings in
+    let world = try MappedFile(settings)
+    try world.map(0..<1)
+    require(FaultRaces.store(world.space(), 0, 1), "VMA", "a store fails")
+    let payload = try PlainWord("the page's contents")
+    let isWrittenBack = try SharedWord("written back")
+    let obligations = settings.obligations
+    return ProgramWorld(
+      [
+        (
+          name: "writer",
+          body: {
+            var translation = translation()
+            let mm = unsafe world.space().mm
+            guard unsafe mmu_begin(mm, MappedFile.address(0), true, &translation) else {
+              return obligations.reach(1)
+            }
+            payload.write(1)
+            require(isWrittenBack.load() == 0, "CI51", "a store behind the last look at the page")
+            obligations.reach(0)
+            unsafe mmu_end(mm, &translation)
+          }
+        ),
+        (
+          name: "discarder",
+          body: {
+            FaultRaces.mustSucceed { () throws(MemoryError) in
+              try world.space().discard(MappedFile.addresses(0..<1))
+            }
+          }
+        ),
+        (
+          name: "owner",
+          body: {
+            guard world.mappings(0) == 0 else { return obligations.reach(3) }
+            smp_rmb()
+            obligations.reach(2)
+            isWrittenBack.store(1)
+            _ = payload.read()
+          }
+        ),
+      ],
+      conclude: {
+        world.require(0, mapped: 0)
+        world.require(filePages: 0)
+      },
+      tearDown: {
+        world.tearDown()
+        payload.free()
+        isWrittenBack.free()
       })
   }
 
