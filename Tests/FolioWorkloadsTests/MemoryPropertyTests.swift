@@ -93,8 +93,10 @@ struct MemoryPropertyTests {
       "remap: refused: invalidArgument", "load: done", "load: refused: fault", "store: done",
       "store: refused: fault", "zap: done", "release: done", "write: done", "try-get: some",
     ]
-    let grabs = MemoryGrab.allCases.flatMap { ["\($0.rawValue): none", "\($0.rawValue): some"] }
-    return Set(all + grabs)
+    let fast = MemoryGrab.fast.flatMap { ["\($0.name): none", "\($0.name): some"] }
+    let slow = MemoryGrab.slow.flatMap { ["\($0.name): refused: fault", "\($0.name): some"] }
+    let long = MemoryGrab.slow.filter(\.isLongTerm).map { "\($0.name): refused: notSupported" }
+    return Set(all + fast + slow + long)
   }
 
   @Test("no page of RAM is lost", arguments: ModelRules.allCases)
@@ -177,6 +179,7 @@ struct MemoryTextTests {
       _ = model.perform(operation, chosen: nil)
     }
     #expect(names.count == 14 + MemoryGrab.allCases.count, "\(names.sorted())")
+    #expect(Set(MemoryGrab.allCases.map(\.name)).isSubset(of: names))
     let text = program.map(\.description).joined(separator: "; ")
     #expect(MemoryOperation.program(parsing: text) == program)
     for plan in MemoryPlan.all {
@@ -189,7 +192,8 @@ struct MemoryTextTests {
     arguments: [
       "", "map", "map 0 1 2 file 0 rw shared fixed", "map 0 1 2 fsdax 0 rr shared fixed",
       "map 0 1 2 fsdax 0 rw open fixed", "store 0 1", "store 0 1 2 3", "store 0 -1 2",
-      "remap 0 1 2 3", "remap 0 1 2 3 +", "zap fsdax 0 1", "pin 0 1", "pins 0 1 2", "fork 0",
+      "remap 0 1 2 3", "remap 0 1 2 3 +", "zap fsdax 0 1", "pin 0 1", "pins 0 1 2", "slow 0 1 2",
+      "slow-get-long 0 1 2", "pin-force 0 1 2", "fork 0",
     ])
   func refusesNonsense(text: String) {
     #expect(MemoryOperation(parsing: text) == nil)

@@ -37,6 +37,8 @@ package final class MemoryExecutor {
   private var taken: [Taken] = []
   /// RAM that is free when no address space has any of it; nil: others take and give, too.
   private let freePages: Int?
+  /// R of the zero page when nobody refers to it.
+  private let idleZeroReferences: Int
   private let isAudited: Bool
 
   /// References of one call.
@@ -57,6 +59,7 @@ package final class MemoryExecutor {
     memory = try SharedMemory(pages: configuration.pages(of: .memory))
     // Makes the zero pages, which stay.
     _ = try MemoryMap()
+    idleZeroReferences = Int(unsafe folio_ref_count(page_folio(cfolio_zero_page_now()!)))
     freePages = isAlone ? SystemMemory.shared.freePages : nil
     for object in MemoryObject.mapped {
       if object == .memory {
@@ -105,6 +108,12 @@ package final class MemoryExecutor {
 
   /// RAM that the address spaces have; nil: unknown.
   package var pagesInUse: Int? { freePages.map { $0 - SystemMemory.shared.freePages } }
+
+  /// References on the zero page; nil: unknown.
+  package var zeroReferences: Int? {
+    guard freePages != nil else { return nil }
+    return counts(ofFrame: zeroFrame).references - idleZeroReferences
+  }
 
   package func counters(_ space: Int) -> MemoryMap.Counters { spaces[space]!.counters }
   package func areas(_ space: Int) -> [MemoryArea] { spaces[space]!.areas }
@@ -165,7 +174,8 @@ package final class MemoryExecutor {
       try spaces[space]!.store(value, at: address(page))
     case .zap(let object, let first, let count, let copies):
       objects[object]!.unmap(pages: first..<(first + count), includingCopies: copies)
-    case .grab(let how, let range): return .count(grab(how, range))
+    case .grab(let how, let range):
+      return .count(how.isSlow ? try walk(how, range) : grab(how, range))
     case .tryGet(let object, let page): return .count(tryGet(object, page))
     case .release(let number): release(taken.remove(at: number))
     case .write(let number, let value):
@@ -195,19 +205,45 @@ package final class MemoryExecutor {
     return Int(area.start / MemoryMap.pageSize)
   }
 
+  /// What callers may say.
+  private func flags(_ how: MemoryGrab) -> UInt32 {
+    (how.isWrite ? FOLL_WRITE : 0) | (how.isLongTerm ? FOLL_LONGTERM : 0)
+      | (how.isForced ? FOLL_FORCE : 0)
+  }
+
   private func grab(_ how: MemoryGrab, _ range: MemoryRange) -> Int {
     let bytes = bytes(range)
-    var flags = how.isPin ? FOLL_PIN : FOLL_GET
-    if how.isWrite { flags |= FOLL_WRITE }
-    if how.isLongTerm { flags |= FOLL_LONGTERM }
+    let flags = flags(how) | (how.isPin ? FOLL_PIN : FOLL_GET)
     var pages: [UnsafeMutablePointer<page>?] = unsafe Array(repeating: nil, count: range.count)
     let count = unsafe Int(
       gup_fast(
         spaces[range.space]!.mm, bytes.lowerBound, bytes.upperBound, flags, &pages))
-    let frames = (0..<count).map { unsafe page_to_pfn(pages[$0]!) }
-    if count > 0 { taken.append(Taken(frames: frames, isPin: how.isPin)) }
+    unsafe keep(pages, count, how)
     return count
   }
+
+  private func walk(_ how: MemoryGrab, _ range: MemoryRange) throws(MemoryError) -> Int {
+    let mm = unsafe spaces[range.space]!.mm
+    let (start, count) = (address(range.page), UInt(range.count))
+    var pages: [UnsafeMutablePointer<page>?] = unsafe Array(repeating: nil, count: range.count)
+    let result =
+      unsafe how.isPin
+      ? pin_user_pages_unlocked(mm, start, count, &pages, flags(how))
+      : get_user_pages_unlocked(mm, start, count, &pages, flags(how))
+    guard result >= 0 else {
+      throw MemoryError(MemoryError.Code.allCases.first { Int($0.errno) == -result } ?? .tryAgain)
+    }
+    unsafe keep(pages, result, how)
+    return result
+  }
+
+  private func keep(_ pages: [UnsafeMutablePointer<page>?], _ count: Int, _ how: MemoryGrab) {
+    let frames = (0..<count).map { unsafe page_to_pfn(pages[$0]!) }
+    if count > 0 { taken.append(Taken(frames: frames, isPin: how.isPin)) }
+  }
+
+  /// Of the last one that was taken and is open.
+  package var lastTaken: [UInt] { taken.last?.frames ?? [] }
 
   private func tryGet(_ object: MemoryObject, _ page: Int) -> Int {
     let frame = frame(object, page)

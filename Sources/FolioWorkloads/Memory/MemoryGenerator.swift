@@ -9,8 +9,8 @@ package struct MemoryGenerator: Sendable {
 
   private static let weights: [(kind: Kind, weight: Int)] = [
     (.load, 20), (.store, 36), (.map, 12), (.unmap, 3), (.protect, 6), (.discard, 3),
-    (.remap, 8), (.fork, 4), (.end, 1), (.create, 3), (.zap, 3), (.grab, 14), (.tryGet, 2),
-    (.release, 9), (.write, 4),
+    (.remap, 8), (.fork, 4), (.end, 1), (.create, 3), (.zap, 3), (.grab, 14), (.walk, 14),
+    (.tryGet, 2), (.release, 14), (.write, 4),
   ]
   private static let total = weights.reduce(0) { $0 + $1.weight }
   /// More than this is given back again.
@@ -18,8 +18,8 @@ package struct MemoryGenerator: Sendable {
   private static let manyReferences = 24
 
   private enum Kind {
-    case load, store, map, unmap, protect, discard, remap, fork, end, create, zap, grab, tryGet
-    case release, write
+    case load, store, map, unmap, protect, discard, remap, fork, end, create, zap, grab, walk
+    case tryGet, release, write
   }
 
   package init(seed: UInt64) { random = SeededRandom(seed: seed) }
@@ -61,7 +61,10 @@ package struct MemoryGenerator: Sendable {
     case .zap: return zap(model)
     case .grab:
       if model.references.count >= Self.manyReferences { return .release(0) }
-      return .grab(random.element(of: MemoryGrab.allCases)!, mappedRange(space, model))
+      return .grab(random.element(of: MemoryGrab.fast)!, mappedRange(space, model))
+    case .walk:
+      if model.references.count >= Self.manyReferences { return .release(0) }
+      return .grab(random.element(of: MemoryGrab.slow)!, walkedRange(space, model))
     case .tryGet:
       let object = random.element(of: MemoryObject.mapped)!
       return .tryGet(object, page: number(below: model.configuration.pages(of: object)))
@@ -131,6 +134,13 @@ package struct MemoryGenerator: Sendable {
     {
       range.page = page(space, model)
     }
+    return range
+  }
+
+  /// Mostly pages of areas; not so many that faults fill the RAM.
+  private mutating func walkedRange(_ space: Int, _ model: SpaceModel) -> MemoryRange {
+    var range = random.once(in: 3) ? mappedRange(space, model) : range(space, model)
+    range.count = min(range.count, model.configuration.entryPages(2) + 2)
     return range
   }
 

@@ -130,6 +130,9 @@ package struct MemoryLockstep: Lockstep {
         return difference
       }
     }
+    if case .grab(_, let range) = operation, let difference = takenDifference(range) {
+      return difference
+    }
     if case .write(let number, _) = operation {
       for page in model.references[number].pages {
         if let difference = wordDifference(page) { return difference }
@@ -186,6 +189,7 @@ package struct MemoryLockstep: Lockstep {
       ]
     case .load(let space, let page), .store(let space, let page, _):
       return [(space, around(page..<(page + 1)))]
+    case .grab(let how, let range) where how.isSlow: return [(range.space, around(range.pages))]
     case .end, .grab, .tryGet, .release, .write: return []
     }
   }
@@ -284,6 +288,27 @@ package struct MemoryLockstep: Lockstep {
     return "\(page) holds \(found.map { "\($0)" } ?? "nothing"), the model says \(expected)"
   }
 
+  /// The pages that a walk gave, if it took any.
+  private func takenDifference(_ range: MemoryRange) -> String? {
+    let found = subject.lastTaken
+    guard let expected = model.references.last, expected.pages.count == found.count else {
+      return model.references.isEmpty && found.isEmpty ? nil : "\(found.count) pages are open last"
+    }
+    for (index, page) in expected.pages.enumerated() {
+      let frame: UInt? =
+        switch page {
+        case .zero: subject.zeroFrame
+        case .object(let object, let number): subject.frame(object, number)
+        case .own(let number): frames[number]
+        }
+      if found[index] != frame {
+        return
+          "page \(range.page + index) was taken as frame \(found[index]), the model says \(page)"
+      }
+    }
+    return nil
+  }
+
   private func text(_ what: String, _ found: ModelCounts, _ expected: ModelCounts) -> String {
     func text(_ counts: ModelCounts) -> String {
       "R \(counts.references) M \(counts.mappings) PC \(counts.pins)"
@@ -291,7 +316,7 @@ package struct MemoryLockstep: Lockstep {
     return "\(what) has \(text(found)), the model says \(text(expected))"
   }
 
-  /// Counters of all spaces, words of all folios, RAM in use.
+  /// Counters of all spaces, words of all folios, RAM in use, references on the zero page.
   private func counterDifference() -> String? {
     for space in model.spaces.indices {
       guard let expected = model.spaces[space] else { continue }
@@ -313,6 +338,9 @@ package struct MemoryLockstep: Lockstep {
           return text("folio \(folio) of \(object.rawValue)", found, expected)
         }
       }
+    }
+    if let found = subject.zeroReferences, found != model.zeroReferences {
+      return "the zero page has \(found) references, the model says \(model.zeroReferences)"
     }
     if let inUse = subject.pagesInUse, inUse != model.ownPages.count {
       return "\(inUse) pages of RAM are in use, the model says \(model.ownPages.count)"

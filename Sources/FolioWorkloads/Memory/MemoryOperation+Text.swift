@@ -34,7 +34,7 @@ extension MemoryOperation: CustomStringConvertible {
   }
 
   private static func parse(_ name: String, _ fields: inout Fields) -> MemoryOperation? {
-    if let how = MemoryGrab(rawValue: name) { return fields.range().map { .grab(how, $0) } }
+    if let how = MemoryGrab(name: name) { return fields.range().map { .grab(how, $0) } }
     switch name {
     case "create": return fields.number().map { .create(space: $0) }
     case "end": return fields.number().map { .end(space: $0) }

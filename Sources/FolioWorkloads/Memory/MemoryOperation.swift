@@ -34,15 +34,54 @@ package enum MemoryPlacement: String, Sendable, Hashable, CaseIterable {
 }
 
 /// How references are taken by address.
-package enum MemoryGrab: String, Sendable, Hashable, CaseIterable {
-  /// FOLL_GET, and with FOLL_WRITE.
-  case get, getWrite = "get-write"
-  /// FOLL_PIN, with FOLL_WRITE, with FOLL_LONGTERM, with both.
-  case pin, pinWrite = "pin-write", pinLong = "pin-long", pinLongWrite = "pin-long-write"
+package struct MemoryGrab: Sendable, Hashable, CaseIterable {
+  /// By the walk that takes locks and faults, not by the fast one.
+  package var isSlow = false
+  /// FOLL_PIN, not FOLL_GET.
+  package var isPin = false
+  /// FOLL_LONGTERM.
+  package var isLongTerm = false
+  /// FOLL_FORCE.
+  package var isForced = false
+  /// FOLL_WRITE.
+  package var isWrite = false
 
-  package var isPin: Bool { self != .get && self != .getWrite }
-  package var isWrite: Bool { self == .getWrite || self == .pinWrite || self == .pinLongWrite }
-  package var isLongTerm: Bool { self == .pinLong || self == .pinLongWrite }
+  package static let fast = kinds(of: MemoryGrab())
+  package static let slow =
+    kinds(of: MemoryGrab(isSlow: true))
+    + both(MemoryGrab(isSlow: true, isPin: true, isForced: true))
+  package static let allCases = fast + slow
+
+  private static func kinds(of walk: MemoryGrab) -> [MemoryGrab] {
+    var (pin, long) = (walk, walk)
+    pin.isPin = true
+    (long.isPin, long.isLongTerm) = (true, true)
+    return [walk, pin, long].flatMap(both)
+  }
+
+  /// For reading and for writing.
+  private static func both(_ reading: MemoryGrab) -> [MemoryGrab] {
+    var writing = reading
+    writing.isWrite = true
+    return [reading, writing]
+  }
+
+  /// As in the text form of operations: `pin-long-write`, `slow-get`.
+  package var name: String {
+    (isSlow ? "slow-" : "") + (isPin ? "pin" : "get") + (isLongTerm ? "-long" : "")
+      + (isForced ? "-force" : "") + (isWrite ? "-write" : "")
+  }
+
+  package init?(name: String) {
+    guard let how = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = how
+  }
+
+  private init(
+    isSlow: Bool = false, isPin: Bool = false, isForced: Bool = false
+  ) {
+    (self.isSlow, self.isPin, self.isForced) = (isSlow, isPin, isForced)
+  }
 }
 
 /// A run of pages of one address space.
@@ -86,7 +125,7 @@ package enum MemoryOperation: Sendable, Hashable {
   case store(space: Int, page: Int, value: UInt)
   /// unmap_mapping_pages; copies: also what private areas have of their own.
   case zap(MemoryObject, first: Int, count: Int, copies: Bool)
-  /// The fast walk; what it took is kept as one reference more.
+  /// A walk that takes references by address; what it took is kept as one reference more.
   case grab(MemoryGrab, MemoryRange)
   /// A reference on a page of an object, if it has one already.
   case tryGet(MemoryObject, page: Int)
@@ -111,7 +150,7 @@ extension MemoryOperation {
     case .load: "load"
     case .store: "store"
     case .zap: "zap"
-    case .grab(let how, _): how.rawValue
+    case .grab(let how, _): how.name
     case .tryGet: "try-get"
     case .release: "release"
     case .write: "write"

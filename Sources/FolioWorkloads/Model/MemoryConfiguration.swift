@@ -69,6 +69,8 @@ extension MemoryObject {
 
   /// A shared entry may be written as soon as it is there: nobody asked to be told of stores.
   package var isWritableAtOnce: Bool { self == .device || self == .deviceLeaf }
+  /// Its owner asked to be told of stores to what is shared.
+  package var tracksStores: Bool { isFileSystemDAX || self == .memory }
   /// A fork copies its entries (VM_MIXEDMAP).
   package var isMixed: Bool { self == .memory }
   /// Those with pages.

@@ -29,7 +29,7 @@ extension SpaceModel {
     }
   }
 
-  private mutating func fault(
+  mutating func fault(
     _ space: Int, _ page: Int, _ area: Int, isWrite: Bool
   ) throws(MemoryRefusal) {
     let object = spaces[space]!.areas[area].object
@@ -90,16 +90,18 @@ extension SpaceModel {
 
   // MARK: pages
 
-  private mutating func makeEntry(
+  mutating func makeEntry(
     _ space: Int, _ page: Int, _ index: Int, isWrite: Bool
   ) throws(MemoryRefusal) {
     let area = spaces[space]!.areas[index]
     let isCopied = isWrite && !area.isShared
+    // A forced store needs no right, and its entry gives none.
+    let isWritable = isWrite && area.rights.contains(.write)
     if isCopied { spaces[space]!.areas[index].hadOwnPages = true }
     guard area.object != .own else {
       makeTables(space, page, 0)
       let mapped = isWrite ? makeOwnPage(0) : .zero
-      setEntry(space, page, ModelEntry(page: mapped, isWritable: isWrite))
+      setEntry(space, page, ModelEntry(page: mapped, isWritable: isWritable))
       return
     }
     let number = area.objectPage(page)
@@ -108,7 +110,7 @@ extension SpaceModel {
     let source = ModelPage.object(area.object, number)
     if isCopied {
       let copy = makeOwnPage(word(source))
-      setEntry(space, page, ModelEntry(page: copy, isWritable: true))
+      setEntry(space, page, ModelEntry(page: copy, isWritable: isWritable))
       return
     }
     countEntry(space, source, 1)
@@ -130,16 +132,40 @@ extension SpaceModel {
       spaces[space]!.entries[page]!.isWritable = true
       return
     }
+    let isWritable = spaces[space]!.areas[index].rights.contains(.write)
     if case .own(let number) = entry.page,
       ownPages[number]!.isExclusive || ownPages[number]!.counts.references == 1
     {
       ownPages[number]!.isExclusive = true
-      spaces[space]!.entries[page]!.isWritable = true
+      spaces[space]!.entries[page]!.isWritable = isWritable
       return
     }
+    replace(space, page, index, entry, isWritable: isWritable)
+  }
+
+  /// A copy comes in the place of what the entry leads to.
+  private mutating func replace(
+    _ space: Int, _ page: Int, _ index: Int, _ entry: ModelEntry, isWritable: Bool
+  ) {
     spaces[space]!.areas[index].hadOwnPages = true
     let copy = makeOwnPage(word(entry.page))
     removeEntry(space, page)
-    setEntry(space, page, ModelEntry(page: copy, isWritable: true))
+    setEntry(space, page, ModelEntry(page: copy, isWritable: isWritable))
+  }
+
+  /// What is pinned for reading becomes the area's own, and no more writable than it was (12.3).
+  /// Context: a private area, and something is there.
+  mutating func unshare(_ space: Int, _ page: Int, _ index: Int) throws(MemoryRefusal) {
+    guard let entry = spaces[space]!.entries[page] else {
+      let leaf = leaf(space, page)!
+      removeLeaf(space, leaf.level, leaf.first)
+      try makeEntry(space, page, index, isWrite: false)
+      return
+    }
+    if case .own(let number) = entry.page, ownPages[number]!.counts.references == 1 {
+      ownPages[number]!.isExclusive = true
+    } else {
+      replace(space, page, index, entry, isWritable: false)
+    }
   }
 }

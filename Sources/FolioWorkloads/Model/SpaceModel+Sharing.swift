@@ -149,7 +149,10 @@ extension SpaceModel {
     case .zap(let object, let first, _, _):
       object != .own && first <= configuration.pages(of: object)
     case .tryGet(let object, let page): object != .own && page < configuration.pages(of: object)
-    case .release(let number), .write(let number, _): references.indices.contains(number)
+    case .release(let number): references.indices.contains(number)
+    // Everybody reads the zero page.
+    case .write(let number, _):
+      references.indices.contains(number) && !references[number].pages.contains(.zero)
     }
   }
 
@@ -170,7 +173,8 @@ extension SpaceModel {
       case .store(let space, let page, let value): try store(space, page, value)
       case .zap(let object, let first, let count, let copies):
         zap(object, first..<(first + count), copies: copies)
-      case .grab(let how, let range): return .count(grab(how, range))
+      case .grab(let how, let range):
+        return .count(how.isSlow ? try walk(how, range) : grab(how, range))
       case .tryGet(let object, let page): return .count(tryGet(object, page))
       case .release(let number): release(number)
       case .write(let number, let value): write(number, value)

@@ -7,7 +7,7 @@
 
 /// Why an operation is refused, by the name of the error code.
 package enum MemoryRefusal: String, Error, Sendable, Hashable {
-  case invalidArgument, outOfMemory, exists, fault
+  case invalidArgument, outOfMemory, exists, fault, notSupported
 }
 
 /// What an operation on address spaces returns.
@@ -200,6 +200,13 @@ package struct SpaceModel: Sendable {
       counts[object]![folio].references += references + (order > 0 ? 1 : 1024) * pins
       counts[object]![folio].mappings += mappings
       if order > 0 { counts[object]![folio].pins += pins }
+    }
+  }
+
+  /// References on the zero page; pins do not count on it (12.4).
+  package var zeroReferences: Int {
+    references.reduce(0) { sum, reference in
+      reference.isPin ? sum : sum + reference.pages.count { $0 == .zero }
     }
   }
 
