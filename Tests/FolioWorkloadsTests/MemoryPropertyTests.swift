@@ -28,7 +28,8 @@ struct MemoryPlan: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { "\(configuration), seed \(seed)\(audited ? ", audited" : "")" }
 
-  /// All rules, both sizes of tables, with and without tables kept for leaves.
+  /// All rules, both sizes of tables, with and without tables kept for leaves, and special leaves
+  /// where leaves are counted.
   static let all: [MemoryPlan] = ModelRules.allCases.enumerated().flatMap { number, rules in
     [
       MemoryPlan(
@@ -39,7 +40,11 @@ struct MemoryPlan: Sendable, CustomTestStringConvertible {
       MemoryPlan(
         configuration: MemoryConfiguration(rules, tableShift: 3, deposits: number == 1),
         seed: 3 + 10 * UInt64(number)),
-    ]
+      MemoryPlan(
+        configuration: MemoryConfiguration(
+          rules, tableShift: 2, deposits: number == 1, specialLeaves: true),
+        seed: 5 + 10 * UInt64(number)),
+    ].filter { rules != .legacy || !$0.configuration.specialLeaves }
   }
 
   static let steps: UInt64 = 1500
@@ -202,8 +207,10 @@ struct MemoryTextTests {
   @Test(
     "of a configuration is refused when malformed",
     arguments: [
-      "fsdax/strict/shift=2/deposits=true", "memory/strict/shift=4/deposits=true",
-      "memory/strict/shift=2", "memory/loose/shift=2/deposits=true",
+      "fsdax/strict/shift=2/deposits=true/special=true",
+      "memory/strict/shift=4/deposits=true/special=true", "memory/strict/shift=2/deposits=true",
+      "memory/loose/shift=2/deposits=true/special=false",
+      "memory/strict/shift=2/deposits=true/special=1",
     ])
   func refusesConfigurations(text: String) {
     #expect(MemoryConfiguration(parsing: text) == nil)

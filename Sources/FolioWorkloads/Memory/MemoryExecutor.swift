@@ -157,6 +157,7 @@ package final class MemoryExecutor {
       var options = MemoryMap.Options(rules: configuration.rules.rules)
       options.tableShift = configuration.tableShift
       options.depositsTables = configuration.deposits
+      options.specialLeaves = configuration.specialLeaves
       spaces[space] = try MemoryMap(options)
     case .end(let space): spaces[space] = nil
     case .fork(let space, let child): spaces[child] = try spaces[space]!.fork()

@@ -251,7 +251,7 @@ package struct MemoryLockstep: Lockstep {
     case .zero: (expected.frame, expected.isSpecial) = (subject.zeroFrame, true)
     case .object(let object, let number):
       expected.frame = subject.frame(object, number)
-      expected.isSpecial = !model.configuration.isCounted(object)
+      expected.isSpecial = model.configuration.isSpecial(object, level: expected.level)
     case .own(let number):
       if frames[number] == nil, let found, !isTaken(found.frame) { frames[number] = found.frame }
       expected.frame = frames[number] ?? 0

@@ -48,7 +48,7 @@ package struct MemoryGrab: Sendable, Hashable, CaseIterable {
 
   package static let fast = kinds(of: MemoryGrab())
   package static let slow =
-    kinds(of: MemoryGrab(isSlow: true))
+    kinds(of: MemoryGrab(isSlow: true)) + both(MemoryGrab(isSlow: true, isForced: true))
     + both(MemoryGrab(isSlow: true, isPin: true, isForced: true))
   package static let allCases = fast + slow
 
@@ -77,9 +77,7 @@ package struct MemoryGrab: Sendable, Hashable, CaseIterable {
     self = how
   }
 
-  private init(
-    isSlow: Bool = false, isPin: Bool = false, isForced: Bool = false
-  ) {
+  private init(isSlow: Bool = false, isPin: Bool = false, isForced: Bool = false) {
     (self.isSlow, self.isPin, self.isForced) = (isSlow, isPin, isForced)
   }
 }

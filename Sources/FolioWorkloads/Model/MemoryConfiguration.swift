@@ -10,11 +10,16 @@ package struct MemoryConfiguration: Sendable, Hashable {
   package var tableShift: Int
   /// A leaf of a file keeps a table (CI53).
   package var deposits: Bool
+  /// A leaf of a counted folio is special all the same (C56).
+  package var specialLeaves: Bool
 
-  package init(_ rules: ModelRules, tableShift: Int, deposits: Bool = false) {
+  package init(
+    _ rules: ModelRules, tableShift: Int, deposits: Bool = false, specialLeaves: Bool = false
+  ) {
     self.rules = rules
     self.tableShift = tableShift
     self.deposits = deposits
+    self.specialLeaves = specialLeaves
   }
 
   /// Address spaces at once.
@@ -57,6 +62,11 @@ package struct MemoryConfiguration: Sendable, Hashable {
     rules != .legacy || object == .memory
   }
 
+  /// Entries of the object are marked as those without a page; level as in `entryPages`.
+  package func isSpecial(_ object: MemoryObject, level: Int) -> Bool {
+    !isCounted(object) || specialLeaves && level > 0
+  }
+
   /// R of a folio that nobody uses. Pages of `memory` are held by their owner.
   package func idleReferences(_ object: MemoryObject) -> Int {
     object.isFileSystemDAX && rules != .legacy ? 0 : 1
@@ -78,23 +88,24 @@ extension MemoryObject {
 }
 
 extension MemoryConfiguration: CustomStringConvertible {
-  /// `memory/strict/shift=2/deposits=false`, parsed by `init(parsing:)`.
+  /// `memory/strict/shift=2/deposits=false/special=false`, parsed by `init(parsing:)`.
   package var description: String {
-    "memory/\(rules.rawValue)/shift=\(tableShift)/deposits=\(deposits)"
+    "memory/\(rules.rawValue)/shift=\(tableShift)/deposits=\(deposits)/special=\(specialLeaves)"
   }
 
   /// Reads what `description` writes; nil for anything else.
   package init?(parsing text: String) {
     let fields = text.split(separator: "/").map(String.init)
-    guard fields.count == 4, fields[0] == "memory", let rules = ModelRules(rawValue: fields[1])
+    guard fields.count == 5, fields[0] == "memory", let rules = ModelRules(rawValue: fields[1])
     else { return nil }
     func value(_ index: Int, _ name: String) -> String? {
       let parts = fields[index].split(separator: "=").map(String.init)
       return parts.count == 2 && parts[0] == name ? parts[1] : nil
     }
     guard let shift = value(2, "shift").flatMap({ Int($0) }), 2...3 ~= shift,
-      let deposits = value(3, "deposits").flatMap({ Bool($0) })
+      let deposits = value(3, "deposits").flatMap({ Bool($0) }),
+      let special = value(4, "special").flatMap({ Bool($0) })
     else { return nil }
-    self.init(rules, tableShift: shift, deposits: deposits)
+    self.init(rules, tableShift: shift, deposits: deposits, specialLeaves: special)
   }
 }

@@ -85,13 +85,29 @@ extension SpaceModel {
     for page in range.pages {
       guard let entry = mapped(range.space, page),
         let area = spaces[range.space]!.areaIndex(at: page),
-        !spaces[range.space]!.areas[area].rights.isEmpty, allows(how, entry)
+        !spaces[range.space]!.areas[area].rights.isEmpty, !isSpecialLeaf(range.space, page),
+        allows(how, entry)
       else { break }
       taken.append(entry.page)
       count(entry.page, references: how.isPin ? 0 : 1, pins: how.isPin ? 1 : 0)
     }
     if !taken.isEmpty { references.append(ModelReference(pages: taken, isPin: how.isPin)) }
     return taken.count
+  }
+
+  /// A leaf that says that it has no page, though it has one.
+  private func isSpecialLeaf(_ space: Int, _ page: Int) -> Bool {
+    guard configuration.specialLeaves, leaf(space, page) != nil,
+      case .object(let object, _)? = mapped(space, page)?.page
+    else { return false }
+    return configuration.isCounted(object)
+  }
+
+  /// A fork would copy a leaf that owns a reference as one that owns none: both would give one back.
+  private func spoilsForks(_ space: Int) -> Bool {
+    spaces[space]!.areas.contains { area in
+      area.hadOwnPages && area.pages.contains { isSpecialLeaf(space, $0) }
+    }
   }
 
   private func allows(_ how: MemoryGrab, _ entry: ModelEntry) -> Bool {
@@ -139,7 +155,8 @@ extension SpaceModel {
     return switch operation {
     case .create(let space): isMissing(space)
     case .end(let space): exists(space)
-    case .fork(let space, let child): exists(space) && isMissing(child)
+    // The hazard C56 is no part of the model.
+    case .fork(let space, let child): exists(space) && isMissing(child) && !spoilsForks(space)
     case .map(let request):
       exists(request.range.space) && (request.object == .own ? request.first == 0 : true)
     case .unmap(let range), .protect(let range, _), .discard(let range), .remap(let range, _, _),
