@@ -47,7 +47,7 @@ struct MemoryPlan: Sendable, CustomTestStringConvertible {
     ].filter { rules != .legacy || !$0.configuration.specialLeaves }
   }
 
-  static let steps: UInt64 = 1500
+  static let steps: UInt64 = 2500
 
   func run(isAlone: Bool = false) throws -> MemoryCoverage {
     let run = ProgramRun(configuration: configuration.description, tests: tests) {
