@@ -189,9 +189,14 @@ void sanity_check_pinned_pages(struct page *const *pages, unsigned long npages)
 		if (likely(!folio_test_anon(folio)) || is_zero_folio(folio))
 			continue;
 		/* Of a folio that one leaf maps the first page says it for all. */
-		(void)FOLIO_WARN_ON(!folio_page_is_exclusive(&folio->page) &&
-					    !folio_page_is_exclusive(pages[i]),
-				    pages[i], "a pinned anonymous page is not exclusive");
+		if (!FOLIO_WARN_ON(!folio_page_is_exclusive(&folio->page) &&
+					   !folio_page_is_exclusive(pages[i]),
+				   pages[i], "a pinned anonymous page is not exclusive"))
+			continue;
+		const struct dev_pagemap *pgmap =
+			folio_is_zone_device(folio) ? folio_pgmap(folio) : NULL;
+		FOLIO_BUG_ON(pgmap && pgmap->rules == FOLIO_RULES_LEGACY, "CI42", pages[i],
+			     "a pinned page of a legacy map is not exclusive");
 	}
 }
 

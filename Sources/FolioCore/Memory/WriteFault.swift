@@ -6,6 +6,9 @@
 import CFolio
 
 enum WriteFault {
+  private static let notShared = Warning(
+    "an entry of an area that is not shared gets a right to stores")
+
   /// `do_wp_page`. Context: the table's lock, which is dropped here; the entry is what it was.
   static func handle(_ fault: FaultContext, _ place: Place) -> FaultResult {
     let page = fault.original.normalPage
@@ -105,7 +108,9 @@ enum WriteFault {
   }
 
   /// The entry gets the right to stores, unless it is another one by now (`finish_mkwrite_fault`).
+  /// Warns where the area is not a shared one (row 89): what it stores to is not its object's.
   private static func finishMakingWritable(_ fault: FaultContext) -> FaultResult {
+    if !fault.area.isShared { notShared.raise(fault.page) }
     guard let place = fault.space.walkLocking(fault.address, .pte) else { return .noPage }
     defer { place.unlock() }
     guard place.value.pte == fault.original.pte else { return .noPage }

@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import Glibc
 import TestSupport
 import Testing
 
@@ -87,17 +88,24 @@ struct GetUserPagesTests {
 
   @Test("a leaf that is special though counted is taken by the slow walk alone")
   func specialLeaf() throws {
-    let map = try PageMap(.fsdax, pages: 512)
-    let file = try MappedObject(.deviceDAX, DeviceFile(map, order: 9))
-    var options = MemoryMap.Options()
-    options.specialLeaves = true
-    let space = try UserPagesSpace(options)
-    let area = try space.map.map(file, pages: 512, [.read, .write], .shared)
-    try space.map.store(1, at: area.start)
-    #expect(space.take(.getFastOnly, area.start, 512) == 0)
-    #expect(space.take(.pinFast, area.start, 512) == 512)
-    #expect(map.pins(0) == [513, 512])
-    space.giveBack(.pinFast, 512)
+    for (order, shift) in [(9, 9), (4, 2)] {
+      let map = try PageMap(.fsdax, pages: 512)
+      let file = try MappedObject(.deviceDAX, DeviceFile(map, order: order))
+      var options = options(shift)
+      options.specialLeaves = true
+      let space = try UserPagesSpace(options)
+      let size = 1 << order
+      let area = try space.map.map(
+        file, pages: size, [.read, .write], .shared, at: .fixed(UInt(size) * Self.page))
+      try space.map.store(1, at: area.start)
+      let leaf = space.entry(area.start, shift == 9 ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PUD)
+      #expect(pmd_leaf(leaf) && pte_special(leaf))
+      #expect(space.take(.getFastOnly, area.start, size) == 0)
+      #expect(space.take(.pinFast, area.start, size) == size)
+      #expect(map.pins(0) == [Int32(size) + 1, Int32(size)])
+      space.giveBack(.pinFast, size)
+      #expect(map.pins(0) == [1, 0])
+    }
   }
 
   @Test("partial success: what is there is taken, whatever comes behind", arguments: Function.slow)
@@ -257,5 +265,28 @@ struct GetUserPagesTests {
     space.giveBack(.pinUnlocked, 1)
     #expect(cfolio_warning_count() > warnings + 1)
     cfolio_warnings_quiet(false)
+  }
+
+  @Test("... and stops the process where it is of a map with legacy rules (row 107)")
+  func legacySanity() async throws {
+    try Self.checkSharedPage(.kernel)
+    await #expect(processExitsWith: .signal(SIGABRT)) { try Self.checkSharedPage(.legacy) }
+  }
+
+  /// A private page of a device that is pinned and not exclusive.
+  private static func checkSharedPage(_ rules: PageMap.Rules) throws {
+    let driver = try TestDriver(.deviceCoherent, rules: rules)
+    let frame = driver.handOut(0)
+    let (page, folio) = unsafe (pfn_to_page(frame), page_folio(pfn_to_page(frame)))
+    unsafe folio_unlock(folio)
+    unsafe shared_set(&page.pointee.mapping, FOLIO_MAPPING_ANON)
+    var pages: UnsafeMutablePointer<CFolio.page>? = unsafe page
+    cfolio_warnings_quiet(true)
+    let warnings = cfolio_warning_count()
+    unsafe sanity_check_pinned_pages(&pages, 1)
+    cfolio_warnings_quiet(false)
+    #expect(cfolio_warning_count() > warnings)
+    unsafe shared_set(&page.pointee.mapping, 0)
+    unsafe put_page(page)
   }
 }

@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import Glibc
 import TestSupport
 import Testing
 
@@ -40,6 +41,15 @@ struct RemovalTests {
 
   private static func has(_ world: InsertionWorld, _ page: Int, _ flag: pageflags) -> Bool {
     unsafe folio_test_flag(world.folio(page), Int32(flag.rawValue))
+  }
+
+  /// A leaf at the beginning of the area that leads to any frame.
+  private static func setLeaf(_ world: InsertionWorld, _ size: LeafSize, _ frame: UInt) {
+    var failed = false
+    let place = unsafe pgtable_walk_alloc(
+      world.space.mm, world.area.start, size.level, &failed
+    ).entry!
+    unsafe set_pte_at(place, pfn_pte(frame, _PAGE_PRESENT | _PAGE_PSE))
   }
 
   // MARK: pages
@@ -163,6 +173,60 @@ struct RemovalTests {
     #expect(space.counters.filePages == 0)
     unsafe folio_put(world.folio(0))
     #expect(world.map.audit(mappedBy: [space]).isEmpty)
+  }
+
+  @Test(
+    "a leaf that begins at a tail stops the process (row 82)",
+    arguments: LeafSize.allCases.map(\.order))
+  func tailLeaf(order: Int) async {
+    await #expect(processExitsWith: .signal(SIGABRT)) { [order] in
+      let size = LeafSize.allCases.first { $0.order == order }!
+      let world = try Self.world(5)
+      world.hold(0..<1)
+      Self.setLeaf(world, size, world.map.frame(size.pages))
+      try world.space.discard(world.area.addresses(ofPages: 0..<size.pages))
+    }
+  }
+
+  @Test("a private page behind a leaf at the PUD level is warned of (row 83)")
+  func privateLeaf() async {
+    await #expect(processExitsWith: .success) {
+      for (size, count) in [(LeafSize.pmd, 0), (.pud, 1)] {
+        let world = try Self.world(size.order)
+        let mapping = unsafe world.page(0).pointee.mapping
+        Self.insertLeaf(world, size, 0, at: 0)
+        unsafe shared_set(&world.page(0).pointee.mapping, FOLIO_MAPPING_ANON)
+        let warnings = cfolio_warning_count()
+        try world.space.discard(world.area.addresses(ofPages: 0..<size.pages))
+        precondition(cfolio_warning_count() == warnings + count)
+        precondition(Counts(world.map, 0) == Counts(1, 0))
+        precondition(world.space.counters.anonymousPages == -size.pages)
+        unsafe world.page(0).pointee.mapping = mapping
+        // Where it was counted when it was mapped.
+        unsafe add_mm_counter(world.space.mm, MM_FILEPAGES, -size.pages)
+        unsafe add_mm_counter(world.space.mm, MM_ANONPAGES, size.pages)
+      }
+    }
+  }
+
+  /// A leaf at the PUD level whose folio is counted, in an area of no DAX memory; and its end.
+  private static func zapUpperLeaf(_ rules: PageMap.Rules) throws {
+    var options = MemoryMap.Options(rules: rules)
+    options.tableShift = LeafSize.shift
+    let size = LeafSize.pud
+    let world = try InsertionWorld(
+      PageMap(.generic, pages: 64, .init(rules: rules, compoundOrder: size.order)),
+      kind: .sharedMemory, contents: .mixed, pages: 64, [.read, .write], .shared, options)
+    insertLeaf(world, size, 0, at: 0)
+    try world.space.discard(world.area.addresses(ofPages: 0..<size.pages))
+    precondition(Counts(world.map, 0) == Counts(1, 0))
+  }
+
+  @Test("a counted leaf of no DAX memory at the PUD level: legacy rules have none (row 83)")
+  func legacyUpperLeaf() async throws {
+    try Self.zapUpperLeaf(.strict)
+    try Self.zapUpperLeaf(.kernel)
+    await #expect(processExitsWith: .signal(SIGABRT)) { try Self.zapUpperLeaf(.legacy) }
   }
 
   @Test(

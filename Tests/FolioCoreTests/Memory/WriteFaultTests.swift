@@ -134,6 +134,33 @@ struct WriteFaultTests {
     }
   }
 
+  @Test("a right to stores in an area that is no longer shared is warned of (row 89)")
+  func notShared() async {
+    // Warnings are counted for the process.
+    await #expect(processExitsWith: .success) {
+      for (kind, object, answers) in [
+        (PageMap.Kind.fsdax, MappedObject.Kind.fsdax, FaultHandlerAnswers.frameStores),
+        (.generic, .sharedMemory, .pageStores),
+      ] {
+        let world = try World(kind, object, answers)
+        let folio = unsafe world.map.folio(world.map.frame(0))
+        unsafe folio_associate(folio, world.file.addressSpace, 0)
+        let (space, start) = (world.space, world.area.start)
+        let warnings = cfolio_warning_count()
+        world.told.answer.withLock { answer in
+          answer = { _ in
+            unsafe vma_lookup(space.mm, start)!.pointee.vm_flags &= ~VM_SHARED
+            return []
+          }
+        }
+        precondition(world.store() == [] && pte_write(world.entry))
+        precondition(cfolio_warning_count() == warnings + 1)
+        world.told.answer.withLock { $0 = nil }
+        unsafe vma_lookup(space.mm, start)!.pointee.vm_flags |= VM_SHARED
+      }
+    }
+  }
+
   @Test("without anybody to tell the entry gets the right in place")
   func inPlace() throws {
     for (kind, object) in [

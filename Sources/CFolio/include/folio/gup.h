@@ -104,13 +104,17 @@ void unpin_folios(struct folio *_Nonnull const *_Nonnull folios, unsigned long n
  */
 void unpin_user_pages_dirty_lock(struct page *_Nonnull const *_Nonnull pages, unsigned long npages,
 				 bool make_dirty);
-/** The same for npages consecutive frames, whose struct pages are in one array always. */
+/**
+ * The same for npages consecutive frames. Their struct pages are in one array always, so that there
+ * is nothing to warn of where the kernel warns of pages that are not contiguous (row 99).
+ */
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
 /**
  * Warns of anonymous pages that are pinned and not exclusive to their address space: a store of the
- * other owner would go elsewhere than the pin's. Debug and Lab builds ask it where pins are taken
- * and given back, as v6.18 does. RLX. Context: has the pins.
+ * other owner would go elsewhere than the pin's. Stops the process where the page is of a map with
+ * legacy rules (row 107); pages of RAM have no rules and are warned of always. Debug and Lab builds
+ * ask it where pins are taken and given back, as v6.18 does. RLX. Context: has the pins.
  */
 void sanity_check_pinned_pages(struct page *_Nullable const *_Nonnull pages, unsigned long npages);
 
