@@ -99,6 +99,32 @@ struct InsertFrameTests {
     }
   }
 
+  @Test("what is there but not present is left alone, where the map is told to look (9.3)")
+  func notPresent() throws {
+    for (dirties, checks) in [(false, false), (false, true), (true, false), (true, true)] {
+      var options = MemoryMap.Options()
+      options.upgradeDirties = dirties
+      options.upgradeChecksPresent = checks
+      let world = try InsertionWorld(
+        PageMap(.generic, pages: 16), contents: .mixed, [.read, .write], .shared, options)
+      var failed = false
+      let place = unsafe pgtable_walk_alloc(
+        world.space.mm, world.address(0), PGTABLE_LEVEL_PTE, &failed
+      ).entry!
+      let poisoned = softleaf_pte(world.map.frame(0), SOFTLEAF_HWPOISON)
+      unsafe set_pte_at(place, poisoned)
+      let before = world.ledger()
+      #expect(mixed(world, world.map.frame(0), at: 0) == .noPage)
+      #expect(world.entry(0).pte == poisoned.pte, "a load changes nothing")
+      #expect(mixed(world, world.map.frame(0), at: 0, write: true) == .noPage)
+      // The same frame: v6.18 compares nothing else, and spoils the entry. Dirty it is always (9.4).
+      let spoiled = pte_set(poisoned, _PAGE_RW | _PAGE_ACCESSED | _PAGE_DIRTY)
+      #expect(world.entry(0).pte == (checks ? poisoned : spoiled).pte)
+      #expect(world.ledger() == before)
+      unsafe set_pte_at(place, pte_t())
+    }
+  }
+
   @Test("bare frames: special entries with the area's rights or those that were asked for")
   func bareFrames() throws {
     let map = try PageMap(.generic, pages: 16)

@@ -169,6 +169,77 @@ struct InsertLeafTests {
     #expect(Counts(world.map, 0) == Counts(1, 0) && world.space.counters.filePages == 0)
   }
 
+  @Test("part of a special leaf takes all that it owns", arguments: LeafSize.allCases)
+  func partOfSpecialLeaf(_ size: LeafSize) throws {
+    let world = try Self.world(size.order) { $0.specialLeaves = true }
+    #expect(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
+    try world.space.discard(world.area.addresses(ofPages: 1..<2))
+    #expect(world.entry(0, size.level).pte == 0 && Counts(world.map, 0) == Counts(1, 0))
+    #expect(world.space.counters.filePages == 0)
+    #expect(world.map.audit(mappedBy: [world.space]).isEmpty)
+  }
+
+  @Test(
+    "C56 as v6.15 has it: a fork copies a special leaf uncounted, and both ends give back",
+    arguments: LeafSize.allCases)
+  func forkedSpecialLeaf(_ size: LeafSize) throws {
+    let world = try Self.world(size.order, .mixed) { $0.specialLeaves = true }
+    #expect(world.insertLeaf(size, folio: 0, at: 0, write: true) == .noPage)
+    let child = try world.space.fork()
+    let copy = entry(child, world.address(0), size.level)
+    #expect(pmd_leaf(copy) && pte_special(copy) && pte_pfn(copy) == world.map.frame(0))
+    #expect(Counts(world.map, 0) == Counts(2, 1) && child.counters.filePages == 0)
+    let found = world.map.audit(mappedBy: [world.space, child]).map(\.invariant)
+    #expect(Set(found) == ["CI4", "CI52"])
+    // The child's end takes what the parent's leaf owns: R loses the base by the parent's own.
+    try child.unmap(world.area.range)
+    #expect(Counts(world.map, 0) == Counts(1, 0) && child.counters.filePages == -size.pages)
+    let left = world.map.audit(mappedBy: [world.space]).map(\.invariant)
+    #expect(left.contains("CI18"))
+    // Given again, so that nothing is lost behind this test: a mapping that has no slot, as the child's
+    // end found none.
+    let (folio, order) = unsafe (world.folio(0), UInt32(size.order))
+    unsafe folio_ref_inc(folio)
+    unsafe folio_add_file_rmap_leaf(folio, order, child.mm.pointee.mm_id)
+    unsafe folio_add_file_rmap_leaf(folio, order, 1 << 20)
+    unsafe folio_remove_rmap_leaf(folio, order, child.mm.pointee.mm_id)
+    unsafe add_mm_counter(child.mm, MM_FILEPAGES, size.pages)
+    #expect(world.map.audit(mappedBy: [world.space, child]).isEmpty)
+  }
+
+  @Test("... and the second end stops the process: the device's base is gone (CI25)")
+  func forkedSpecialLeafEnds() async {
+    await #expect(processExitsWith: .signal(SIGABRT)) {
+      let world = try Self.world(LeafSize.pmd.order, .mixed) { $0.specialLeaves = true }
+      precondition(world.insertLeaf(.pmd, folio: 0, at: 0, write: true) == .noPage)
+      let child = try world.space.fork()
+      try child.unmap(world.area.range)
+      try world.space.unmap(world.area.range)
+    }
+  }
+
+  @Test("an entry that is not present in the place of a leaf is left alone")
+  func notPresent() async {
+    await #expect(processExitsWith: .success) {
+      for size in LeafSize.allCases {
+        for checks in [false, true] {
+          let world = try Self.world(size.order) { $0.upgradeChecksPresent = checks }
+          var failed = false
+          let place = unsafe pgtable_walk_alloc(
+            world.space.mm, world.address(0), size.level, &failed
+          ).entry!
+          let soft = softleaf_pte(world.map.frame(0), SOFTLEAF_MIGRATION_READ)
+          unsafe set_pte_at(place, soft)
+          let before = world.ledger()
+          precondition(world.insertLeaf(size, folio: 0, at: 0) == .noPage)
+          precondition(world.insertLeaf(size, folio: 0, at: 0, write: true) == .noPage)
+          precondition(world.entry(0, size.level).pte == soft.pte && world.ledger() == before)
+          unsafe set_pte_at(place, pte_t())
+        }
+      }
+    }
+  }
+
   @Test("leaves of frames are special and count nothing", arguments: LeafSize.allCases)
   func frames(_ size: LeafSize) throws {
     for (contents, frame) in [(MappedObject.Contents.frames, UInt(1) << 30), (.mixed, 1 << 30)] {

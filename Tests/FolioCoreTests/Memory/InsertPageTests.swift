@@ -236,6 +236,29 @@ struct InsertPageTests {
     #expect(world.ledger() == before)
   }
 
+  @Test("each switch of 9.3 by itself: what is marked, and what is left alone")
+  func switches() throws {
+    for (dirties, checks) in [(false, false), (false, true), (true, false), (true, true)] {
+      let world = try world {
+        $0.upgradeDirties = dirties
+        $0.upgradeChecksPresent = checks
+      }
+      #expect(insertForFault(world, 0, at: 0, write: false) == .noPage)
+      #expect(insertForFault(world, 0, at: 0, write: true) == .noPage)
+      let dirty: Set<String> = dirties ? ["dirty"] : []
+      #expect(world.bits(0) == dirty.union(["present", "write", "young"]))
+      let place = unsafe pgtable_walk(
+        world.space.mm, world.address(1), PGTABLE_LEVEL_PTE
+      ).entry!
+      let poisoned = softleaf_pte(world.map.frame(1), SOFTLEAF_HWPOISON)
+      unsafe set_pte_at(place, poisoned)
+      #expect(insertForFault(world, 1, at: 1, write: true) == (checks ? .busError : .noPage))
+      let spoiled = pte_set(poisoned, _PAGE_RW | _PAGE_ACCESSED | (dirties ? _PAGE_DIRTY : 0))
+      #expect(world.entry(1).pte == (checks ? poisoned : spoiled).pte)
+      unsafe set_pte_at(place, pte_t())
+    }
+  }
+
   @Test(
     "another page in the place of a store's: refused, with a warning unless it is the zero page")
   func otherPage() async {
