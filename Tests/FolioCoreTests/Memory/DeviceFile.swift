@@ -16,6 +16,8 @@ final class DeviceFile: FaultHandler {
   /// log2 of the pages of its folios.
   let order: Int
   private let owners: Mutex<[UInt: PageOwnerBox]> = Mutex([:])
+  /// First pages of what are no folios of its order any more.
+  private let inPieces: Mutex<Set<Int>> = Mutex([])
   let faults = Atomic<Int>(0)
   let hugeFaults = Atomic<Int>(0)
   let stores = Atomic<Int>(0)
@@ -32,8 +34,29 @@ final class DeviceFile: FaultHandler {
     self.answers = order > 0 ? answers.union(.hugeFaults) : answers
   }
 
+  /// log2 of the pages of the folio that the page is in.
+  private func order(ofFolioAt page: Int) -> Int {
+    let first = page & ~((1 << order) - 1)
+    return inPieces.withLock { $0.contains(first) } ? 0 : order
+  }
+
+  /// Takes the folio of the page apart; from now on its pages are single. Context: it is idle.
+  func split(_ page: Int) {
+    let first = page & ~((1 << order) - 1)
+    inPieces.withLock { _ = $0.insert(first) }
+    guard owners.withLock({ $0.removeValue(forKey: UInt(first)) }) != nil, map.kind == .fsdax
+    else { return }
+    do {
+      var owner = try map.claim(frame: map.frame(first), order: order)
+      try owner.split()
+    } catch {
+      fatalError("\(error)")
+    }
+  }
+
   /// A reference to the folio of the page, raised by its owner where it has none.
   private func raise(_ page: Int) -> FolioReference {
+    let order = order(ofFolioAt: page)
     let first = page & ~((1 << order) - 1)
     let owner = owners.withLock { owners in
       if let owner = owners[UInt(first)] { return owner }
@@ -68,7 +91,7 @@ final class DeviceFile: FaultHandler {
 
   func hugeFault(_ fault: borrowing PageFault, order wanted: Int) -> FaultResult {
     hugeFaults.add(1, ordering: .relaxed)
-    guard wanted == order else { return .fallback }
+    guard wanted == order, order(ofFolioAt: fault.page) == order else { return .fallback }
     guard let first = fault.firstPageOfLeaf(order: order) else { return .fallback }
     if map.rules == .legacy { return fault.insertFrames(map.frame(first), order: order) }
     let reference = raise(first)
