@@ -162,14 +162,20 @@ public protocol FaultHandler: AnyObject, Sendable {
   var alignment: Int { get }
 }
 
-/// See `FaultHandler.answers`.
+/// What a handler answers besides faults of pages. Where it does not, the core goes another way: an area
+/// whose handler has no `pageStores` becomes writable without being asked.
 public struct FaultHandlerAnswers: OptionSet, Hashable, Sendable {
   public let rawValue: Int
   public init(rawValue: Int) { self.rawValue = rawValue }
+  /// `hugeFault(_:order:)`: leaves are asked for before pages are.
   public static let hugeFaults = FaultHandlerAnswers(rawValue: 1)
+  /// `pageMakeWritable(_:)`: shared areas map pages for reading until a store.
   public static let pageStores = FaultHandlerAnswers(rawValue: 2)
+  /// `frameMakeWritable(_:)`: the same for frames without pages, and for file-system DAX.
   public static let frameStores = FaultHandlerAnswers(rawValue: 4)
+  /// `mayCut(_:at:)`: areas are not cut without its leave.
   public static let cuts = FaultHandlerAnswers(rawValue: 8)
+  /// `map(_:)`: new areas need its leave.
   public static let maps = FaultHandlerAnswers(rawValue: 16)
 }
 

@@ -6,7 +6,7 @@
 public import CFolio
 
 /// An address space (`struct mm_struct`): areas that map files, devices or memory of its own, found and
-/// locked one by one, so that accesses in different areas never meet.
+/// locked one by one, so that accesses in different areas share no lock of it.
 ///
 /// Threads share it. Addresses are bytes; ranges begin and end at multiples of `MemoryMap.pageSize`.
 /// When it goes all its areas go, and with them their references.
@@ -23,7 +23,9 @@ public final class MemoryMap: Sendable {
     public var tableShift = 9
     /// A huge leaf of a file keeps a table, as some architectures need.
     public var depositsTables = false
-    /// Huge leaves of counted folios are special all the same, as in v6.15 and v6.16 (C56).
+    /// Huge leaves of counted folios are special all the same, as in v6.15 and v6.16 (C56). That is
+    /// a defect, kept to be shown: where an area holds frames as well (`.mixed`), a fork copies
+    /// such a leaf as one that counts nothing, and both ends give back what one owns.
     public var specialLeaves = false
     /// A store's fault on an entry that is there marks it dirty.
     public var upgradeDirties: Bool
@@ -173,6 +175,10 @@ public final class MemoryMap: Sendable {
 
   /// What fork gives the child: the same areas; private pages are shared until one of both stores.
   ///
+  /// Blocks while somebody else changes areas or is in a fault, and waits for translations in use:
+  /// behind the return no store of another thread goes to a page that is shared now. Not in a read
+  /// scope, nor in a fault's handler of this address space.
+  ///
   /// - Throws: `outOfMemory`.
   public func fork() throws(MemoryError) -> MemoryMap {
     let child = try MemoryMap(space.options)
@@ -192,6 +198,10 @@ public final class MemoryMap: Sendable {
 
   /// Loads what the page at the address holds, as a CPU does: by an entry, or a fault that makes one.
   ///
+  /// With an entry it takes no lock and does not block. A fault takes the area's lock or mmap_lock,
+  /// calls the object's handler, and may block: not in a read scope, nor in such a handler. The
+  /// word is loaded relaxed: it orders nothing but accesses to this page.
+  ///
   /// - Throws: `fault` where there is no area or no right; `outOfMemory`; `poisoned`.
   public func load(_ address: UInt) throws(MemoryError) -> UInt {
     var value: UInt = 0
@@ -199,7 +209,8 @@ public final class MemoryMap: Sendable {
     return value
   }
 
-  /// Stores to it. A page holds one word (folio/tlb.h).
+  /// Stores to it, relaxed. A page holds one word (folio/tlb.h). Blocks as `load(_:)` does. Who removes
+  /// or write-protects the entry waits for the store: behind that it is over, or goes elsewhere.
   ///
   /// - Throws: as `load(_:)`.
   public func store(_ value: UInt, at address: UInt) throws(MemoryError) {

@@ -63,15 +63,26 @@ int get_user_pages_fast_only(struct mm_struct *mm, unsigned long start, int nr_p
 
 /* ---- pins ------------------------------------------------------------------------------------ */
 
-/* Given back by unpin_user_page() and its kin. FOLL_LONGTERM is for these. Contexts as above. */
+/*
+ * Given back by unpin_user_page() and its kin. FOLL_LONGTERM is for these: coherent
+ * device pages are moved to RAM first (12.3, row 106). In front of the first pin the map notes that
+ * it has pins, FULL the first time, so forks look for them. Flags that do not go together, and no
+ * array: a warning and 0, but -EINVAL from the fast one. They may block, and call the objects'
+ * handlers.
+ */
 
+/** Without FOLL_TOUCH, which the other slow functions add. Context: mmap_lock. */
 long pin_user_pages(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 		    unsigned int gup_flags, struct page *_Nullable *_Nullable pages);
+/** Of somebody else's map; locked as for get_user_pages_remote(). Context: mmap_lock. */
 long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 			   unsigned int gup_flags, struct page *_Nullable *_Nullable pages,
 			   int *_Nullable locked);
+/** Takes mmap_lock itself. */
 long pin_user_pages_unlocked(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 			     struct page *_Nullable *_Nullable pages, unsigned int gup_flags);
+/** By the fast walk as far as it goes, then as pin_user_pages_unlocked(). Flags: as the get form.
+ */
 int pin_user_pages_fast(struct mm_struct *mm, unsigned long start, int nr_pages,
 			unsigned int gup_flags, struct page *_Nullable *_Nonnull pages);
 

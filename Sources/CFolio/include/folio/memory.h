@@ -90,24 +90,61 @@ int vm_map_pages(struct vm_area_struct *vma, struct page *_Nonnull *_Nonnull pag
 int vm_map_pages_zero(struct vm_area_struct *vma, struct page *_Nonnull *_Nonnull pages,
 		      unsigned long num);
 
-/** Maps a counted page for the fault; write: for writing, also where it is mapped already. */
+/*
+ * For handlers of faults; 9.1, 9.4, 9.5. What they return is what the handler is to return:
+ *
+ * | result          | because                                                                    |
+ * |-----------------|----------------------------------------------------------------------------|
+ * | VM_FAULT_NOPAGE | the entry is in place, or another was there before                         |
+ * | VM_FAULT_OOM    | no memory for a table                                                      |
+ * | VM_FAULT_SIGBUS | not in the area (of a leaf: any part of it), or what is said below         |
+ *
+ * What is there stays, and no counter changes (CI54). write, mkwrite: it gets the right to stores
+ * and is young, when it maps the same frame; another one warns, unless it is a zero page. A refusal
+ * counts nothing (CI55). Ordering: reference, mapping, the map's counter, each RLX, then the entry
+ * by REL-ST, all under the table's lock: who sees the entry finds R >= 1. May take memory for
+ * tables; waits for locks of tables only. Context: that of all above.
+ */
+
+/**
+ * Maps a counted page for the fault; write: for writing, also where it is mapped already (then
+ * dirty as mm_options says; row 73). SIGBUS: R is 0, an anonymous or typed page, one whose entries
+ * count nothing (legacy DAX), a zero page where the area may not have it, and, for writing, another
+ * page that is there.
+ */
 vm_fault_t vmf_insert_page_mkwrite(struct vm_fault *vmf, struct page *page, bool write);
-/** Maps a frame by an entry that counts nothing. */
+/**
+ * Maps a frame by an entry that counts nothing (row 74). SIGBUS: an area without VM_MIXEDMAP,
+ * unless the frame is the zero page's or of legacy DAX memory.
+ */
 vm_fault_t vmf_insert_mixed(struct vm_area_struct *vma, unsigned long address, unsigned long pfn);
-/** The same for writing, also where it is mapped already. */
+/** The same for writing, also where it is mapped already: dirty then. SIGBUS: also the zero page.
+ */
 vm_fault_t vmf_insert_mixed_mkwrite(struct vm_area_struct *vma, unsigned long address,
 				    unsigned long pfn);
-/** Maps a frame, which needs no struct page, by an entry that counts nothing. */
+/**
+ * Maps a frame, which needs no struct page, by an entry that counts nothing (row 75). Stops the
+ * process: neither or both of VM_PFNMAP and VM_MIXEDMAP; VM_PFNMAP in a private area that may be
+ * written; VM_MIXEDMAP and a frame with a struct page.
+ */
 vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long address, unsigned long pfn);
 /** The same with other rights. prot: _PAGE_ bits. */
 vm_fault_t vmf_insert_pfn_prot(struct vm_area_struct *vma, unsigned long address, unsigned long pfn,
 			       unsigned long prot);
-/** Maps a folio of the PMD's order by one leaf around the fault's address. */
+/**
+ * Maps a folio by one leaf around the fault's address: one reference and one mapping of all of it;
+ * the huge zero folio counts nothing (row 76). SIGBUS and a warning: its order is not the leaf's
+ * (CI17). OOM: also where leaves keep a table (mm_options) and there is none.
+ */
 vm_fault_t vmf_insert_folio_pmd(struct vm_fault *vmf, struct folio *folio, bool write);
-/** The same at the PUD level. */
+/** The same at the PUD level, where no tables are kept (row 77). */
 vm_fault_t vmf_insert_folio_pud(struct vm_fault *vmf, struct folio *folio, bool write);
-/** Maps frames by one leaf that counts nothing. */
+/**
+ * Maps frames by one leaf that counts nothing (row 78). Stops the process as vmf_insert_pfn(),
+ * unless the first frame is of legacy DAX memory.
+ */
 vm_fault_t vmf_insert_pfn_pmd(struct vm_fault *vmf, unsigned long pfn, bool write);
+/** The same at the PUD level. */
 vm_fault_t vmf_insert_pfn_pud(struct vm_fault *vmf, unsigned long pfn, bool write);
 
 /* ---- removal (section 10) -------------------------------------------------------------------- */
@@ -180,7 +217,11 @@ int cfolio_munmap(struct mm_struct *mm, unsigned long address, unsigned long siz
 /** prot: VM_READ, VM_WRITE, VM_EXEC. 0, -EINVAL, -ENOMEM (a hole), -EACCES. */
 int cfolio_mprotect(struct mm_struct *mm, unsigned long address, unsigned long size,
 		    unsigned long prot);
-/** Moves or resizes one area's part. target: where to, ~0: it may stay or move anywhere. */
+/**
+ * Moves or resizes one area's part. target: where to, ~0: it may stay or move anywhere. Where it
+ * begins now; -EINVAL: no whole pages, outside of the address space, a target that overlaps it;
+ * -EFAULT: no area or several, or more of one of bare frames; -ENOMEM; or what may_split said.
+ */
 long cfolio_mremap(struct mm_struct *mm, unsigned long address, unsigned long old_size,
 		   unsigned long new_size, unsigned long target);
 /** MADV_DONTNEED: removes the entries of the range. 0, -EINVAL, -ENOMEM (a hole). */

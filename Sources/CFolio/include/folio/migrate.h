@@ -78,7 +78,9 @@ void migrate_vma_finalize(struct migrate_vma *migrate);
 int migrate_device_range(unsigned long *src_pfns, unsigned long start, unsigned long npages);
 /** The same for frames that src_pfns[] names when it is called. 0. */
 int migrate_device_pfns(unsigned long *src_pfns, unsigned long npages);
+/** migrate_vma_pages() for what either of them took; empty places stay empty. */
 void migrate_device_pages(unsigned long *src_pfns, unsigned long *dst_pfns, unsigned long npages);
+/** migrate_vma_finalize() for them. */
 void migrate_device_finalize(unsigned long *src_pfns, unsigned long *dst_pfns,
 			     unsigned long npages);
 

@@ -36,6 +36,7 @@ struct translation {
  */
 bool mmu_begin(struct mm_struct *mm, unsigned long address, bool write,
 	       struct translation *translation) __must_check;
+/** The end of its use: flushes stop waiting for it. FULL. */
 void mmu_end(struct mm_struct *mm, const struct translation *translation);
 
 /**
@@ -67,6 +68,10 @@ struct mmu_gather {
 	struct ptdesc *_Nullable tables;
 } FOLIO_NONCOPYABLE;
 
+/**
+ * Begins a gather, which others see from now on: FULL, in front of the first cleared entry. Ends by
+ * tlb_finish_mmu(). Context: mmap_lock, or i_mmap of the mapping whose entries go.
+ */
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm_struct *mm);
 /** An entry was cleared. Context: its lock. */
 static inline void tlb_remove_tlb_entry(struct mmu_gather *tlb)
