@@ -4,6 +4,7 @@
 
 import CFolio
 import Glibc
+import TestSupport
 
 /// An `xarray` on the heap whose entries are value entries, seen from Swift as integers.
 ///
@@ -146,8 +147,4 @@ struct XArrayGenerator: RandomNumberGenerator {
 }
 
 /// The seeds of a test: the given ones, or the one in FOLIO_SEED when a failure is replayed.
-func xarraySeeds(_ seeds: [UInt64]) -> [UInt64] {
-  guard let text = unsafe getenv("FOLIO_SEED"), let seed = unsafe UInt64(String(cString: text))
-  else { return seeds }
-  return [seed]
-}
+func xarraySeeds(_ seeds: [UInt64]) -> [UInt64] { Seed.these(seeds).map(\.value) }

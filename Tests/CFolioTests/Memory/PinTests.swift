@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import FolioWorkloads
 import TestSupport
 import Testing
 
@@ -110,11 +111,15 @@ struct PinTests {
     }
   }
 
-  @Test("pins given back in runs are those given back one by one (CI57)", arguments: [0, 2])
-  func coalescing(_ order: Int) throws {
+  @Test(
+    "pins given back in runs are those given back one by one (CI57)", arguments: [0, 2],
+    Seed.these([57, 58, 59]))
+  func coalescing(_ order: Int, seed: Seed) throws {
+    var random = SeededRandom(seed: seed.value)
     let map = try map(order: order)
-    var random = SystemRandomNumberGenerator()
-    let frames = (0..<200).map { _ in map.frames.lowerBound + .random(in: 0..<32, using: &random) }
+    let frames = (0..<200).map { _ in
+      map.frames.lowerBound + UInt(random.number(in: 0...31))
+    }
     var pages: [UnsafeMutablePointer<page>?] = unsafe frames.map { unsafe map.page($0) }
     let folios = unsafe Set(frames.map { unsafe map.folio($0) })
     unsafe folios.forEach { folio in unsafe folio_ref_inc(folio) }

@@ -5,6 +5,7 @@
 
 import CFolio
 import FolioCore
+import FolioWorkloads
 import TestSupport
 import Testing
 
@@ -184,9 +185,10 @@ struct GetUserPagesHandleTests {
   }
 
   @Test(
-    "pins given back at once are those given back one by one (CI57), and are seen meanwhile (CI58)")
-  func equivalence() throws {
-    var random = SystemRandomNumberGenerator()
+    "pins given back at once are those given back one by one (CI57), and are seen meanwhile (CI58)",
+    arguments: Seed.these([57]))
+  func equivalence(seed: Seed) throws {
+    var random = SeededRandom(seed: seed.value)
     for order in [0, 9] {
       let map = try PageMap(.fsdax, pages: 1024)
       let space = try MemoryMap()
@@ -194,8 +196,8 @@ struct GetUserPagesHandleTests {
       let area = try space.map(file, pages: 1024, [.read, .write], .shared)
       try space.populate(area.range)
       for _ in 0..<50 {
-        let first = Int.random(in: 0..<1024, using: &random)
-        let pages = first..<Int.random(in: (first + 1)...1024, using: &random)
+        let first = random.number(in: 0...1023)
+        let pages = first..<random.number(in: (first + 1)...1024)
         let whole = try space.pin(area.addresses(ofPages: pages))
         let frames = whole.frames
         #expect(frames == pages.map { map.frame($0) })
