@@ -102,9 +102,15 @@ struct GetUserPagesErrorTests {
       let map = try PageMap(.generic, pages: 512)
       let file = try MappedObject(kind, DeviceFile(map, answers: answers))
       let area = try space.map.map(file, pages: 1, [.read, .write], .shared)
-      let count = space.take(.pinUnlocked, area.start, 1, flags)
-      #expect(count == expected)
-      space.giveBack(.pinUnlocked, count)
+      for function in [Function.pinUnlocked, .pinFast] {
+        let count = space.take(function, area.start, 1, flags)
+        #expect(count == expected)
+        space.giveBack(function, count)
+      }
+      // The slow walk decides: the fast one asks for a page that is anonymous, whatever the object is.
+      #expect(throws: MemoryError(.tryAgain, address: area.start)) {
+        try space.map.pin(area.range, [.write, .longTerm, .lockFree]).release()
+      }
       // For reading, or not for good, or with a page of its own, nobody has to.
       for (flags, sharing) in [
         (FOLL_LONGTERM, Sharing.shared), (FOLL_WRITE, .shared), (flags, .private),
