@@ -228,7 +228,7 @@ static inline bool try_grab_small(struct table_walk *t, struct page *page, int w
 			return false;
 	}
 	if (likely(page_ref_add_unless_quiet(page, weight, 0))) {
-		if (likely(!folio_test_large(folio) || MUTANT(C22)))
+		if (likely(!folio_test_large(folio)) || MUTANT(C22))
 			return true;
 		gup_put_folio(folio, weight, FOLL_GET);
 	}
