@@ -161,7 +161,8 @@ struct UserPageLookup: ~Copyable {
   }
 
   /// A store through another mapping, or this one, would leave the pin with the old page
-  /// (`gup_must_unshare`).
+  /// (`gup_must_unshare`). That a long-term pin asks for a copy of what is not anonymous, too, where a
+  /// store would make one, is an assumption: 12.3 names anonymous pages.
   private func mustUnshare(_ entry: Entry, _ page: Page, _ folio: Folio, _ area: Area) -> Bool {
     guard flags & FOLL_PIN != 0, !entry.isWritable, !isMutant(MUTANT_P111) else { return false }
     guard folio.isAnonymous else { return flags & FOLL_LONGTERM != 0 && area.copiesOnWrite }

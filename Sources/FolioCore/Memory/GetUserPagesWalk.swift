@@ -85,7 +85,8 @@ struct UserPageWalk: ~Copyable {
   }
 
   /// Why no page of the area may be taken; nil: it may (`check_vma_flags`). Folio has no hugetlb and no
-  /// secret memory, and no architecture with rights beyond the area's: those rows never apply.
+  /// secret memory, and no architecture with rights beyond the area's: those rows never apply. Which
+  /// of two reasons is given is an assumption: 12.3 has no order.
   private static func refusal(of area: Area, _ flags: UInt32) -> MemoryError.Code? {
     func asks(_ flag: UInt32) -> Bool { flags & flag != 0 }
     let isAnonymous = unsafe area.operations == nil

@@ -39,6 +39,26 @@ struct DriverMap {
   func free() { unsafe cfolio_free(pgmap) }
 }
 
+/// A map that is only in the registry, next to another one. It keeps the registry's nodes when that
+/// one goes: what lookups see of their going is map-teardown's subject.
+@safe
+struct NeighbourMap {
+  private let map: DriverMap
+
+  /// Next to the map that begins with the frame, and has at most 32.
+  init(_ rules: PageMap.Rules, of frame: UInt) throws {
+    map = try DriverMap(rules, MEMORY_DEVICE_FS_DAX, frame: frame + 32)
+    guard unsafe cfolio_pgmap_register(map.pgmap, range) == 0 else { throw ScenarioMemoryError() }
+  }
+
+  private var range: pfn_range { pfn_range(start: map.frame, end: map.frame) }
+
+  func tearDown() {
+    cfolio_pgmap_unregister(range)
+    map.free()
+  }
+}
+
 enum MapLives {
   static let scenarios = [teardown, window, overlap]
 

@@ -111,12 +111,14 @@ enum DeviceRaces {
   private final class PeerWorld {
     private(set) var pool: PeerMemoryPool?
     private(set) var space: MemoryMap?
+    private let neighbour: NeighbourMap
     let isGone: SharedWord
 
     init(_ settings: Scenario.Settings) throws {
       readyWaitTable()
-      pool = try PeerMemoryPool(pages: 1, strictTeardown: false)
-      space = try .small(settings.rules)
+      let pool = try PeerMemoryPool(pages: 1, strictTeardown: false)
+      (self.pool, space) = (pool, try .small(settings.rules))
+      neighbour = try NeighbourMap(settings.rules, of: pool.map.frames.lowerBound)
       isGone = try SharedWord("the pool is gone")
     }
 
@@ -158,6 +160,7 @@ enum DeviceRaces {
         preconditionFailure("the pool of a scenario is not idle: \(error)")
       }
       pool = nil
+      neighbour.tearDown()
       isGone.free()
     }
   }
@@ -462,13 +465,8 @@ enum DeviceRaces {
       let frame = UInt(1 << 30) - UInt(1 << 15)
       let map = try DriverMap(
         settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame, pages: UInt(count))
-      // Keeps the nodes of the registry: what lookups see of their going is map-teardown's subject.
-      let neighbour = try DriverMap(settings.rules, MEMORY_DEVICE_FS_DAX, frame: frame + 32)
-      let beside = pfn_range(start: neighbour.frame, end: neighbour.frame)
       try map.map()
-      guard unsafe cfolio_pgmap_register(neighbour.pgmap, beside) == 0 else {
-        throw ScenarioMemoryError()
-      }
+      let neighbour = try NeighbourMap(settings.rules, of: frame)
       let space = try AddressSpace(pages: nil)
       let place = unsafe try space.place(0, isLeaf ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PTE)
       let bits = _PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP | (isLeaf ? _PAGE_PSE : 0)
@@ -518,8 +516,7 @@ enum DeviceRaces {
           unsafe cfolio_free(found)
           map.unmap()
           map.free()
-          cfolio_pgmap_unregister(beside)
-          neighbour.free()
+          neighbour.tearDown()
         })
     }
   }
