@@ -11,20 +11,43 @@ enum Access {
     _ space: Space, _ address: UInt, isWrite: Bool,
     _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
   ) throws(MemoryError) {
-    let flags = FAULT_FLAG_USER | FAULT_FLAG_ALLOW_RETRY | (isWrite ? FAULT_FLAG_WRITE : 0)
-    var translation = translation()
-    while true {
-      if unsafe mmu_begin(space.pointer, address, isWrite, &translation) {
-        defer { unsafe mmu_end(space.pointer, &translation) }
-        guard let word = unsafe cfolio_frame_word(translation.pfn) else {
-          throw MemoryError(.outOfMemory, address: address)
-        }
-        unsafe body(translation.pfn, word)
-        return
-      }
-      let result = Faults.resolve(space, address, flags: flags)
-      guard !result.isError else { throw MemoryError(fault: result, address) }
+    while unsafe try !translate(space, address, isWrite: isWrite, body) {
+      try fault(space, address, isWrite: isWrite)
     }
+  }
+
+  /// The same with at most so many faults; whether `body` ran.
+  static func perform(
+    _ space: Space, _ address: UInt, isWrite: Bool, faults: Int,
+    _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
+  ) throws(MemoryError) -> Bool {
+    for _ in 0..<faults {
+      if unsafe try translate(space, address, isWrite: isWrite, body) { return true }
+      try fault(space, address, isWrite: isWrite)
+    }
+    return unsafe try translate(space, address, isWrite: isWrite, body)
+  }
+
+  /// Whether there is a translation that allows it.
+  @inline(__always)
+  private static func translate(
+    _ space: Space, _ address: UInt, isWrite: Bool,
+    _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
+  ) throws(MemoryError) -> Bool {
+    var translation = translation()
+    guard unsafe mmu_begin(space.pointer, address, isWrite, &translation) else { return false }
+    defer { unsafe mmu_end(space.pointer, &translation) }
+    guard let word = unsafe cfolio_frame_word(translation.pfn) else {
+      throw MemoryError(.outOfMemory, address: address)
+    }
+    unsafe body(translation.pfn, word)
+    return true
+  }
+
+  private static func fault(_ space: Space, _ address: UInt, isWrite: Bool) throws(MemoryError) {
+    let flags = FAULT_FLAG_USER | FAULT_FLAG_ALLOW_RETRY | (isWrite ? FAULT_FLAG_WRITE : 0)
+    let result = Faults.resolve(space, address, flags: flags)
+    guard !result.isError else { throw MemoryError(fault: result, address) }
   }
 }
 

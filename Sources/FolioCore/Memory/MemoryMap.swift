@@ -227,6 +227,17 @@ public final class MemoryMap: Sendable {
     unsafe try Access.perform(space, address, isWrite: isWrite, body)
   }
 
+  /// An access that gives up behind so many faults, each of which may find the page on its way; whether
+  /// `body` ran.
+  ///
+  /// - Throws: as `load(_:)`.
+  package func access(
+    _ address: UInt, isWrite: Bool, faults: Int,
+    _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
+  ) throws(MemoryError) -> Bool {
+    unsafe try Access.perform(space, address, isWrite: isWrite, faults: faults, body)
+  }
+
   // MARK: counters
 
   /// Pages that entries map, by kind (`get_mm_counter`), and page tables. Exact when nothing changes.

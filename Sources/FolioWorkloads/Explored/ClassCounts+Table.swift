@@ -244,8 +244,14 @@ extension ClassCount {
     dax-kill 1 strict 311 - enumerator, beginnings merged
     dax-kill 1 kernel 311 - enumerator, beginnings merged
     peer-map-stop 1 strict 3726 - enumerator, beginnings merged
+    migrate-store 1 strict 9238 - enumerator, beginnings merged
+    migrate-store 1 kernel 9270 - enumerator, beginnings merged
+    migrate-shared 1 strict 14557 - enumerator, beginnings merged
+    migrate-shared 1 kernel 14580 - enumerator, beginnings merged
     migrate-pin 1 strict 9202 - enumerator, beginnings merged
     migrate-pin 1 kernel 9202 - enumerator, beginnings merged
+    migrate-evict 1 strict 13893 - enumerator, beginnings merged
+    migrate-evict 1 kernel 14520 - enumerator, beginnings merged
     legacy-walk-dying 1 legacy 7152 - enumerator, beginnings merged
     slow-pin-discard 1 strict 2496 - enumerator, beginnings merged
     slow-pin-unshare 1 strict 26 - enumerator, beginnings merged

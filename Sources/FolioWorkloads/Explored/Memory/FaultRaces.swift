@@ -33,6 +33,34 @@ enum FaultRaces {
     }
   }
 
+  /// What a page holds, or nil: so many faults found it on its way.
+  static func value(_ space: MemoryMap, _ page: Int, faults: Int) -> UInt? {
+    var value: UInt = 0
+    let isFound = unsafe access(space, page, isWrite: false, faults: faults) {
+      unsafe value = shared_read($0)
+    }
+    return isFound ? value : nil
+  }
+
+  /// Whether it was stored within so many faults.
+  static func store(_ space: MemoryMap, _ page: Int, _ value: UInt, faults: Int) -> Bool {
+    unsafe access(space, page, isWrite: true, faults: faults) { unsafe shared_set($0, value) }
+  }
+
+  private static func access(
+    _ space: MemoryMap, _ page: Int, isWrite: Bool, faults: Int,
+    _ body: (UnsafeMutablePointer<shared_t>) -> Void
+  ) -> Bool {
+    do throws(MemoryError) {
+      return unsafe try space.access(MappedFile.address(page), isWrite: isWrite, faults: faults) {
+        unsafe body($1)
+      }
+    } catch {
+      report("VMA", "an access fails")
+      return false
+    }
+  }
+
   /// What a page holds that must be there.
   static func value(_ space: MemoryMap, _ page: Int) -> UInt {
     do throws(MemoryError) {
