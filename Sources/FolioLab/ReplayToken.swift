@@ -181,6 +181,19 @@ extension LabWorld {
   public func replay(
     _ token: ReplayToken
   ) -> (trace: Trace, finding: Finding?, divergence: Divergence?) {
+    let first = follow(token)
+    guard first.divergence != nil, refusal(.random, model: token.model) == nil else { return first }
+    // The token may name a step on a word that only other executions show to be shared.
+    for seed in UInt64(1)...4 {
+      _ = explore(.random, model: token.model, seed: seed, executions: 64)
+    }
+    let second = follow(token)
+    return second.divergence == nil ? second : first
+  }
+
+  private func follow(
+    _ token: ReplayToken
+  ) -> (trace: Trace, finding: Finding?, divergence: Divergence?) {
     var choices: [UInt8] = []
     var divergence: Divergence?
     for (index, turn) in token.turns.enumerated() {

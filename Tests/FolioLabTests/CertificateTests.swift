@@ -77,6 +77,12 @@ import Testing
       #expect(Set(CertificationSubject.all.map(\.scenario.name)) == Set(Scenario.all.map(\.name)))
     }
 
+    /// A proof says little of a scenario whose threads might never have met.
+    @Test("every scenario names states that it must reach", arguments: Scenario.all)
+    func obligations(_ scenario: Scenario) {
+      #expect(!scenario.obligations.isEmpty)
+    }
+
     @Test("what was recorded and is not so any more is a loss")
     func compared() throws {
       let today = try ["gup-pin", "two-puts", "litmus-split"].map { try certificate($0) }

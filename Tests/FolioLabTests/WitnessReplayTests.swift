@@ -143,7 +143,7 @@ import Testing
           told += 1
           let (result, message) = replay(token)
           #expect(result == 1)
-          #expect(message == "\(finding.invariant): \(finding.message)")
+          #expect(message == "\(finding.invariant): \(finding.message)", "\(token)")
         }
         #expect(told >= 20)
       }

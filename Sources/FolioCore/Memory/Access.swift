@@ -16,16 +16,16 @@ enum Access {
     }
   }
 
-  /// The same with at most so many faults; whether `body` ran.
+  /// The same with at most so many faults: how many there were; nil: `body` did not run.
   static func perform(
     _ space: Space, _ address: UInt, isWrite: Bool, faults: Int,
     _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
-  ) throws(MemoryError) -> Bool {
-    for _ in 0..<faults {
-      if unsafe try translate(space, address, isWrite: isWrite, body) { return true }
+  ) throws(MemoryError) -> Int? {
+    for count in 0..<faults {
+      if unsafe try translate(space, address, isWrite: isWrite, body) { return count }
       try fault(space, address, isWrite: isWrite)
     }
-    return unsafe try translate(space, address, isWrite: isWrite, body)
+    return unsafe try translate(space, address, isWrite: isWrite, body) ? faults : nil
   }
 
   /// Whether there is a translation that allows it.

@@ -227,14 +227,14 @@ public final class MemoryMap: Sendable {
     unsafe try Access.perform(space, address, isWrite: isWrite, body)
   }
 
-  /// An access that gives up behind so many faults, each of which may find the page on its way; whether
-  /// `body` ran.
+  /// An access that gives up behind so many faults, each of which may find the page on its way: how many
+  /// there were; nil: it gave up, and `body` did not run.
   ///
   /// - Throws: as `load(_:)`.
   package func access(
     _ address: UInt, isWrite: Bool, faults: Int,
     _ body: (_ frame: UInt, UnsafeMutablePointer<shared_t>) -> Void
-  ) throws(MemoryError) -> Bool {
+  ) throws(MemoryError) -> Int? {
     unsafe try Access.perform(space, address, isWrite: isWrite, faults: faults, body)
   }
 

@@ -220,23 +220,24 @@ extension ClassCount {
     pin-fault 1 strict 16 - enumerator, beginnings merged
     leaf-order 1 strict 2 - enumerator, beginnings merged
     leaf-split-reuse 1 strict 3 - enumerator, beginnings merged
-    leaf-split-unmap 1 strict 40 - enumerator, beginnings merged
+    leaf-split-unmap 1 strict 44 - enumerator, beginnings merged
     leaf-pin-zap 1 strict 80 - enumerator, beginnings merged
     leaf-pin-split 1 strict 49 - enumerator, beginnings merged
     space-end 1 strict 5 - enumerator, beginnings merged
     space-end-pin 1 strict 53 - enumerator, beginnings merged
     space-end-pin 1 kernel 53 - enumerator, beginnings merged
     store-discard 1 strict 46 - enumerator, beginnings merged
-    copy-shared 1 strict 64 - enumerator, beginnings merged
+    copy-shared 1 strict 79 - enumerator, beginnings merged
     fork-store 1 strict 87 - enumerator, beginnings merged
-    fault-shared 2 strict 75 - enumerator, beginnings merged
+    fault-shared 2 strict 94 - enumerator, beginnings merged
     upgrade-stale 1 strict 110 - enumerator, beginnings merged
     store-protect 1 strict 308 - enumerator, beginnings merged
-    fault-split-area 1 strict 263 - enumerator, beginnings merged
+    fault-split-area 1 strict 331 - enumerator, beginnings merged
     fork-pin 1 strict 248 - enumerator, beginnings merged
     leaf-unmap-folio 1 strict 446 - enumerator, beginnings merged
     fork-fault 1 strict 1288 - enumerator, beginnings merged
     fault-fault 2 strict 2368 - enumerator, beginnings merged
+    leaf-fault-fault 2 strict 14528 - enumerator, beginnings merged
     zero-store 2 strict 4904 - enumerator, beginnings merged
     upgrade-punch 1 strict 8623 - enumerator, beginnings merged
     fault-discard 1 strict 8479 - enumerator, beginnings merged

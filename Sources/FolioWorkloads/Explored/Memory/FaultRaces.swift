@@ -36,28 +36,36 @@ enum FaultRaces {
   /// What a page holds, or nil: so many faults found it on its way.
   static func value(_ space: MemoryMap, _ page: Int, faults: Int) -> UInt? {
     var value: UInt = 0
-    let isFound = unsafe access(space, page, isWrite: false, faults: faults) {
+    let count = unsafe access(space, page, isWrite: false, faults: faults) {
       unsafe value = shared_read($0)
     }
-    return isFound ? value : nil
+    return count == nil ? nil : value
   }
 
   /// Whether it was stored within so many faults.
   static func store(_ space: MemoryMap, _ page: Int, _ value: UInt, faults: Int) -> Bool {
     unsafe access(space, page, isWrite: true, faults: faults) { unsafe shared_set($0, value) }
+      != nil
+  }
+
+  /// A touch of a page that must be there; whether it took a fault.
+  static func touchFaulting(_ space: MemoryMap, _ page: Int) -> Bool {
+    let count = unsafe access(space, page, isWrite: false, faults: 8) { _ = unsafe shared_read($0) }
+    require(count != nil, "VMA", "no page is there")
+    return count != 0
   }
 
   private static func access(
     _ space: MemoryMap, _ page: Int, isWrite: Bool, faults: Int,
     _ body: (UnsafeMutablePointer<shared_t>) -> Void
-  ) -> Bool {
+  ) -> Int? {
     do throws(MemoryError) {
       return unsafe try space.access(MappedFile.address(page), isWrite: isWrite, faults: faults) {
         unsafe body($1)
       }
     } catch {
       report("VMA", "an access fails")
-      return false
+      return nil
     }
   }
 
@@ -83,13 +91,17 @@ enum FaultRaces {
   /// C28: of two faults on one page the second finds the entry, and counts nothing.
   private static let faults = Scenario(
     "fault-fault", "two faults on one page: one entry, one reference, one mapping (CI54)",
-    rules: [.strict, .kernel], size: 2, sizes: 2...3, obligations: []
+    rules: [.strict, .kernel], size: 2, sizes: 2...3, obligations: ["faulted", "found the entry"]
   ) { settings in
     let world = try MappedFile(settings)
     try world.map(0..<1)
+    let obligations = settings.obligations
     return ProgramWorld(
       (0..<settings.size).map { _ in
-        (name: "toucher", body: { require(touch(world.space(), 0), "VMA", "no page is there") })
+        (
+          name: "toucher",
+          body: { obligations.reach(touchFaulting(world.space(), 0) ? 0 : 1) }
+        )
       },
       conclude: {
         world.require(0, mapped: 1, "CI54")
@@ -160,9 +172,11 @@ enum FaultRaces {
   /// One page in two spaces: last and first mapping of it meet.
   private static let twoSpaces = Scenario(
     "fault-shared", "the last mapping of a page goes while another space maps it first",
-    rules: [.strict, .kernel], size: 2, sizes: 2...3, obligations: []
+    rules: [.strict, .kernel], size: 2, sizes: 2...3,
+    obligations: ["mapped by others too", "mapped first"]
   ) { settings in
     let world = try MappedFile(settings, spaces: settings.size)
+    let obligations = settings.obligations
     for number in 0..<settings.size { try world.map(0..<1, in: number) }
     require(touch(world.space(0), 0), "VMA", "no page is there")
     return ProgramWorld(
@@ -179,7 +193,10 @@ enum FaultRaces {
         + (1..<settings.size).map { number in
           (
             name: number == 1 ? "toucher" : "toucher \(number)",
-            body: { require(touch(world.space(number), 0), "VMA", "no page is there") }
+            body: {
+              require(touch(world.space(number), 0), "VMA", "no page is there")
+              obligations.reach(world.mappings(0) > 1 ? 0 : 1)
+            }
           )
         },
       conclude: {
@@ -430,10 +447,11 @@ enum FaultRaces {
   /// The middle of an area goes while a fault is in what stays.
   private static let placed = Scenario(
     "fault-split-area", "a fault in what munmap leaves of an area: it finds the new area",
-    rules: [.strict], obligations: []
+    rules: [.strict], obligations: ["touched before", "touched behind"]
   ) { settings in
     let world = try MappedFile(settings)
     try world.map(0..<3)
+    let obligations = settings.obligations
     return ProgramWorld(
       [
         (
@@ -446,6 +464,7 @@ enum FaultRaces {
             mustSucceed { () throws(MemoryError) in
               try world.space().unmap(MappedFile.addresses(1..<2))
             }
+            obligations.reach(world.mappings(2) == 1 ? 0 : 1)
           }
         ),
       ],

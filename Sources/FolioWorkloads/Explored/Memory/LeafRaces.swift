@@ -13,15 +13,16 @@ enum LeafRaces {
   /// Of two faults that bring the leaf one counts.
   private static let faults = Scenario(
     "leaf-fault-fault", "two faults on one folio: one leaf, one reference, one mapping (CI54)",
-    rules: [.strict, .kernel], size: 2, sizes: 2...2, obligations: []
+    rules: [.strict, .kernel], size: 2, sizes: 2...2, obligations: ["faulted", "found the leaf"]
   ) { settings in
     let world = try MappedFile(settings, order: 1)
     try world.map(0..<2)
+    let obligations = settings.obligations
     return ProgramWorld(
       (0..<settings.size).map { number in
         (
           name: "toucher \(number)",
-          body: { require(FaultRaces.touch(world.space(), number), "VMA", "no page is there") }
+          body: { obligations.reach(FaultRaces.touchFaulting(world.space(), number) ? 0 : 1) }
         )
       },
       conclude: {
@@ -127,11 +128,12 @@ enum LeafRaces {
   /// A split in one thread, the removal of the same leaf in another.
   private static let splitUnmap = Scenario(
     "leaf-split-unmap", "a split of a leaf against its removal everywhere: one of them counts",
-    rules: [.strict, .kernel], obligations: []
+    rules: [.strict, .kernel], obligations: ["a page is left by the split", "nothing is left"]
   ) { settings in
     let world = try MappedFile(settings, order: 1)
     try world.map(0..<2)
     require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
+    let obligations = settings.obligations
     return ProgramWorld(
       [
         (
@@ -140,6 +142,7 @@ enum LeafRaces {
             FaultRaces.mustSucceed { () throws(MemoryError) in
               try world.space().discard(MappedFile.addresses(0..<1))
             }
+            obligations.reach(world.mappings(0) > 0 ? 0 : 1)
           }
         ), (name: "owner", body: { world.unmapAll(0..<2) }),
       ],
@@ -151,12 +154,14 @@ enum LeafRaces {
 
   /// C56, C57: a fork leaves leaves to faults; what it would copy it would have to count.
   private static func forked(_ name: String, order: Int, _ title: String) -> Scenario {
-    Scenario(name, title, rules: [.strict, .kernel], obligations: []) {
-      settings in
+    Scenario(
+      name, title, rules: [.strict, .kernel], obligations: ["the leaf is there", "it is not"]
+    ) { settings in
       let world = try MappedFile(settings, spaces: 2, order: order, contents: .mixed)
       let pages = 0..<(1 << order)
       try world.map(pages)
       require(FaultRaces.touch(world.space(), 0), "VMA", "no page is there")
+      let obligations = settings.obligations
       return ProgramWorld(
         [
           (
@@ -164,6 +169,7 @@ enum LeafRaces {
             body: {
               let status = unsafe dup_mmap(world.space(1).mm, world.space(0).mm)
               require(status == 0, "VMA", "a fork fails")
+              obligations.reach(world.mappings(0) > 0 ? 0 : 1)
               FaultRaces.mustSucceed { () throws(MemoryError) in
                 try world.space(1).unmap(MappedFile.addresses(pages))
               }

@@ -54,6 +54,8 @@ final class PrivateMemory {
   let ram: ScenarioRAM
   /// For one thread.
   let found: FoundPage
+  /// What the first space's page is when an execution begins.
+  private(set) var frame: UInt = 0
   private var spaces: [MemoryMap] = []
 
   /// - Parameters:
@@ -70,6 +72,9 @@ final class PrivateMemory {
     for _ in 0..<count { spaces.append(try .small(settings.rules)) }
     try spaces[0].map(pages: 1, [.read, .write], .private, at: .fixed(MappedFile.address(0)))
     if isStored { store(1) } else { require(value() == 0, "CI51", "fresh memory is not zero") }
+    unsafe try spaces[0].access(MappedFile.address(0), isWrite: false) {
+      frame = $0; _ = unsafe $1
+    }
     if isForked { fork() }
   }
 

@@ -12,11 +12,12 @@ enum SlowPins {
   /// A pin that faults the page in, against its removal.
   private static let discard = Scenario(
     "slow-pin-discard", "a pin that faults its page in against MADV_DONTNEED: pinned all the same",
-    rules: [.strict, .kernel], obligations: []
+    rules: [.strict, .kernel], obligations: ["mapped at the end", "gone at the end"]
   ) { settings in
     let world = try MappedFile(settings)
     try world.map(0..<1)
     let found = try FoundPage()
+    let obligations = settings.obligations
     return ProgramWorld(
       [
         (
@@ -41,8 +42,10 @@ enum SlowPins {
         ),
       ],
       conclude: {
-        world.require(0, mapped: world.mappings(0))
-        world.require(filePages: Int(world.mappings(0)))
+        let count = world.mappings(0)
+        obligations.reach(count > 0 ? 0 : 1)
+        world.require(0, mapped: count)
+        world.require(filePages: Int(count))
       },
       tearDown: {
         found.free()
@@ -53,9 +56,10 @@ enum SlowPins {
   /// P111: a pin for reading of a page that a child shares gets one of its own first.
   private static let unshare = Scenario(
     "slow-pin-unshare", "a pin for reading of a shared page against the child's end: it is its own",
-    rules: [.strict], obligations: []
+    rules: [.strict], obligations: ["the shared one, left by the child", "a copy"]
   ) { settings in
     let world = try PrivateMemory(settings, isForked: true)
+    let obligations = settings.obligations
     return ProgramWorld(
       [
         (
@@ -64,6 +68,7 @@ enum SlowPins {
             guard world.found.pin(world.space()) == 1 else {
               return report("VMA", "a page cannot be pinned")
             }
+            obligations.reach(world.found.frame == world.frame ? 0 : 1)
             world.requireOwn()
             world.found.unpin()
           }
@@ -82,9 +87,10 @@ enum SlowPins {
   /// P114: a fork that comes behind a pin looks for it.
   private static let fork = Scenario(
     "slow-pin-fork", "a pin under the map's lock against a fork: the pinned page stays (CI42)",
-    rules: [.strict], obligations: []
+    rules: [.strict], obligations: ["pinned the old one", "pinned a copy"]
   ) { settings in
     let world = try PrivateMemory(settings)
+    let obligations = settings.obligations
     return ProgramWorld(
       [
         (
@@ -93,6 +99,7 @@ enum SlowPins {
             guard world.found.pin(world.space(), FOLL_WRITE) == 1 else {
               return report("VMA", "a page cannot be pinned")
             }
+            obligations.reach(world.found.frame == world.frame ? 0 : 1)
             world.requireOwn()
             world.found.unpin()
           }
